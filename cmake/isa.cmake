@@ -1,0 +1,24 @@
+# The table of ISA levels: one translation unit each, compiled with its own flags while everything else stays at the baseline.
+# GCC 12 takes the undefined source operand inside its own AVX-512 intrinsics for an uninitialised read (GCC bug 105593), so
+# that one warning is off in that one file.
+# A new level (AMX, NEON) is a row here, a value in csrc/isa/isa.h and a file in csrc/graph/cpu/.
+set(COREMAX_ISA_SOURCES "")
+if(NOT COREMAX_SCALAR_ONLY AND NOT MSVC AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+  list(APPEND COREMAX_ISA_SOURCES
+    "avx2|csrc/graph/cpu/avx2.cpp|-mavx2 -mfma"
+    "avx512|csrc/graph/cpu/avx512.cpp|-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -Wno-maybe-uninitialized")
+endif()
+
+function(coremax_add_isa_sources target)
+  foreach(row IN LISTS COREMAX_ISA_SOURCES)
+    string(REPLACE "|" ";" fields "${row}")
+    list(GET fields 0 level)
+    list(GET fields 1 source)
+    list(GET fields 2 flags)
+    separate_arguments(flags)
+    target_sources(${target} PRIVATE ${source})
+    set_source_files_properties(${source} PROPERTIES COMPILE_OPTIONS "${flags}")
+    string(TOUPPER ${level} upper)
+    target_compile_definitions(${target} PUBLIC COREMAX_HAVE_${upper}=1)
+  endforeach()
+endfunction()

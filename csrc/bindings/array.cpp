@@ -1,0 +1,176 @@
+// Import of arrays. Mirrors the standard's Python protocol: https://dmlc.github.io/dlpack/latest/python_spec.html
+#include "bindings/array.h"
+
+#include <pybind11/stl.h>
+
+#include <algorithm>
+
+#include "bindings/dlpack.h"
+
+namespace coremax::bindings {
+namespace {
+
+constexpr const char* kCapsule = "dltensor";
+constexpr const char* kCapsuleVersioned = "dltensor_versioned";
+constexpr const char* kOurs = "coremax_tensor";
+
+struct NamedType {
+  std::uint8_t code;
+  int bits;
+  DType dtype;
+  const char* name;
+};
+
+// The types that anything here accepts; others get a name for messages only.
+constexpr NamedType kTypes[] = {
+    {dlpack::kFloat, 32, DType::float32, "float32"}, {dlpack::kFloat, 64, DType::float64, "float64"}, {dlpack::kFloat, 16, DType::float16, "float16"},
+    {dlpack::kBfloat, 16, DType::bfloat16, "bfloat16"}, {dlpack::kInt, 8, DType::int8, "int8"}, {dlpack::kInt, 32, DType::int32, "int32"},
+    {dlpack::kInt, 64, DType::int64, "int64"},
+};
+
+void set_type(Array& array, std::uint8_t code, int bits, const std::string& fallback) {
+  array.dtype = DType::other;
+  array.dtype_name = fallback;
+  for (const NamedType& type : kTypes)
+    if (type.code == code && type.bits == bits) {
+      array.dtype = type.dtype;
+      array.dtype_name = type.name;
+    }
+}
+
+Array from_numpy(const py::object& obj) {
+  const auto numpy_array = py::reinterpret_borrow<py::array>(obj);
+  Array array;
+  const auto dtype = numpy_array.dtype();
+  const bool native = dtype.byteorder() == '=' || dtype.byteorder() == '|';
+  const std::uint8_t code = dtype.kind() == 'f' ? dlpack::kFloat : dtype.kind() == 'i' ? dlpack::kInt : 255;
+  set_type(array, native ? code : 255, static_cast<int>(dtype.itemsize() * 8), py::str(dtype));
+  array.data = numpy_array.data();
+  array.readonly = !numpy_array.writeable();
+  array.aligned = (numpy_array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
+  for (py::ssize_t axis = 0; axis < numpy_array.ndim(); ++axis) {
+    array.shape.push_back(numpy_array.shape(axis));
+    // A stride that is no whole number of elements (a field of a record) becomes 0, which never counts as contiguous.
+    const bool whole = numpy_array.itemsize() > 0 && numpy_array.strides(axis) % numpy_array.itemsize() == 0;
+    array.strides.push_back(whole ? numpy_array.strides(axis) / numpy_array.itemsize() : 0);
+  }
+  array.owner = obj;
+  return array;
+}
+
+// The destructor of our own capsule: gives a tensor back to its producer.
+template <class Managed>
+void give_back(PyObject* capsule) {
+  auto* managed = static_cast<Managed*>(PyCapsule_GetPointer(capsule, kOurs));
+  if (managed->deleter != nullptr) managed->deleter(managed);
+}
+
+py::object take_capsule(const py::object& obj, const std::string& name) {
+  const py::object method = obj.attr("__dlpack__");
+  try {
+    try {
+      return method(py::arg("max_version") = py::make_tuple(dlpack::kMajorVersion, 0));
+    } catch (py::error_already_set& error) {
+      if (!error.matches(PyExc_TypeError)) throw;
+      return method();  // a producer from before DLPack 1.0 knows no max_version
+    }
+  } catch (py::error_already_set& error) {
+    const std::string reason = py::str(error.value());
+    throw py::type_error(name + " can not be read through DLPack: " + reason);
+  }
+}
+
+Array from_dlpack(const py::object& obj, const std::string& name) {
+  const auto device = obj.attr("__dlpack_device__")().cast<std::pair<int, int>>();
+  if (device.first != dlpack::kCpu) {
+    Array elsewhere;
+    elsewhere.device = "device type " + std::to_string(device.first);
+    elsewhere.dtype_name = "unknown";
+    return elsewhere;
+  }
+  const py::object producer = take_capsule(obj, name);
+  Array array;
+  const dlpack::Tensor* tensor = nullptr;
+  void* managed = nullptr;
+  const char* used_name = nullptr;
+  PyCapsule_Destructor destroy = nullptr;
+  if (PyCapsule_IsValid(producer.ptr(), kCapsuleVersioned)) {
+    auto* versioned = static_cast<dlpack::ManagedTensorVersioned*>(PyCapsule_GetPointer(producer.ptr(), kCapsuleVersioned));
+    if (versioned->version.major != dlpack::kMajorVersion)
+      throw py::type_error(name + " speaks DLPack " + std::to_string(versioned->version.major) + ", coremax reads 0 and 1");
+    array.readonly = (versioned->flags & dlpack::kFlagReadOnly) != 0;
+    tensor = &versioned->tensor;
+    managed = versioned;
+    used_name = "used_dltensor_versioned";
+    destroy = give_back<dlpack::ManagedTensorVersioned>;
+  } else if (PyCapsule_IsValid(producer.ptr(), kCapsule)) {
+    auto* legacy = static_cast<dlpack::ManagedTensor*>(PyCapsule_GetPointer(producer.ptr(), kCapsule));
+    tensor = &legacy->tensor;
+    managed = legacy;
+    used_name = "used_dltensor";
+    destroy = give_back<dlpack::ManagedTensor>;
+  } else {
+    throw py::type_error(name + ": __dlpack__ did not return a DLPack capsule");
+  }
+  // From here on the tensor is ours: the producer's capsule is marked as used and our own calls the deleter.
+  array.owner = py::reinterpret_steal<py::object>(PyCapsule_New(managed, kOurs, destroy));
+  if (!array.owner) throw py::error_already_set();
+  PyCapsule_SetName(producer.ptr(), used_name);
+
+  const dlpack::DataType dtype = tensor->dtype;
+  set_type(array, dtype.lanes == 1 ? dtype.code : std::uint8_t{255}, dtype.bits,
+           "DLPack type " + std::to_string(dtype.code) + " of " + std::to_string(dtype.bits) + " bits");
+  array.data = static_cast<const char*>(tensor->data) + tensor->byte_offset;
+  array.shape.assign(tensor->shape, tensor->shape + tensor->ndim);
+  array.strides.resize(array.shape.size());
+  std::int64_t packed = 1;
+  for (std::size_t axis = array.shape.size(); axis-- > 0; packed *= array.shape[axis])
+    array.strides[axis] = tensor->strides != nullptr ? tensor->strides[axis] : packed;
+  return array;
+}
+
+}  // namespace
+
+bool Array::rows_contiguous() const { return aligned && (shape.empty() || shape.back() <= 1 || strides.back() == 1); }
+
+bool Array::contiguous() const {
+  std::int64_t packed = 1;
+  for (std::size_t axis = shape.size(); axis-- > 0; packed *= shape[axis])
+    if (shape[axis] > 1 && strides[axis] != packed) return false;
+  return aligned;
+}
+
+Array import_array(const py::object& obj, const std::string& name) {
+  if (py::isinstance<py::array>(obj)) return from_numpy(obj);
+  if (py::hasattr(obj, "__dlpack__") && py::hasattr(obj, "__dlpack_device__")) return from_dlpack(obj, name);
+  throw py::type_error(name + " must be an array (NumPy, PyTorch or any other DLPack producer), got " +
+                       std::string(py::str(py::type::of(obj).attr("__name__"))));
+}
+
+const Array& expect(const Array& array, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes) {
+  if (array.device != "cpu") throw py::type_error(std::string(name) + " is not on the CPU");
+  if (array.shape.size() != ndim) throw py::value_error(std::string(name) + " has the wrong number of dimensions");
+  if (std::find(dtypes.begin(), dtypes.end(), array.dtype) == dtypes.end()) throw py::type_error(std::string(name) + " has dtype " + array.dtype_name);
+  if (ndim == 1 && !array.contiguous()) throw py::value_error(std::string(name) + " is not contiguous");
+  if (ndim == 2 && !array.rows_contiguous()) throw py::value_error(std::string(name) + " does not have contiguous rows");
+  return array;
+}
+
+MatrixView matrix_view(const Array& array, const char* name, std::initializer_list<DType> dtypes) {
+  expect(array, name, 2, dtypes);
+  return {array.data, array.dtype, array.shape[0], array.shape[1], array.strides[0]};
+}
+
+void bind_array(py::module_& module) {
+  py::class_<Array>(module, "Array", "A view of an array of any library; see import_array.")
+      .def_property_readonly("shape", [](const Array& a) { return py::tuple(py::cast(a.shape)); })
+      .def_property_readonly("address", [](const Array& a) { return reinterpret_cast<std::uintptr_t>(a.data); })
+      .def_readonly("dtype", &Array::dtype_name)
+      .def_readonly("device", &Array::device)
+      .def_readonly("readonly", &Array::readonly)
+      .def_property_readonly("contiguous", &Array::contiguous)
+      .def_property_readonly("rows_contiguous", &Array::rows_contiguous);
+  module.def("import_array", &import_array, py::arg("obj"), py::arg("name"));
+}
+
+}  // namespace coremax::bindings

@@ -1,0 +1,51 @@
+// An input array of any library as the bindings see it: a typed view and a hold on whoever owns the memory.
+// NumPy comes in through the buffer protocol (read-only arrays included), everything else through DLPack.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/views.h"
+
+namespace coremax::bindings {
+
+namespace py = pybind11;
+
+struct Array {
+  const void* data = nullptr;
+  DType dtype = DType::other;
+  std::string dtype_name;
+  std::vector<std::int64_t> shape;
+  std::vector<std::int64_t> strides;  // in elements
+  bool readonly = false;
+  bool aligned = true;  // to the element size
+  std::string device = "cpu";
+  py::object owner;  // keeps data alive: a memoryview or a DLPack capsule
+
+  std::int64_t size(std::size_t axis) const { return shape.at(axis); }
+  bool contiguous() const;       // in C order
+  bool rows_contiguous() const;  // elements of the last axis adjacent; the distance of rows is free
+};
+
+// A view of obj, without a copy; raises TypeError naming the argument where obj is no array of numbers on the CPU.
+Array import_array(const py::object& obj, const std::string& name);
+
+// Checks the Python layer has made already, made again: a wrong call of the private functions raises instead of crashing.
+const Array& expect(const Array& array, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes);
+MatrixView matrix_view(const Array& array, const char* name, std::initializer_list<DType> dtypes);
+
+// A NumPy array that takes over a vector's memory.
+template <class T>
+py::array_t<T> adopt(std::vector<T>&& values) {
+  auto* owned = new std::vector<T>(std::move(values));
+  py::capsule owner(owned, [](void* pointer) { delete static_cast<std::vector<T>*>(pointer); });
+  return py::array_t<T>(static_cast<py::ssize_t>(owned->size()), owned->data(), owner);
+}
+
+void bind_array(py::module_& module);
+
+}  // namespace coremax::bindings

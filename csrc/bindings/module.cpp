@@ -1,0 +1,52 @@
+// The extension module: configuration, the error table, and the words.
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include "bindings/bind.h"
+#include "core/errors.h"
+#include "core/philox.h"
+#include "isa/isa.h"
+
+namespace py = pybind11;
+
+namespace {
+
+// The one table from error kinds to Python exceptions.
+PyObject* exception_for(coremax::ErrorKind kind) {
+  switch (kind) {
+    case coremax::ErrorKind::value: return PyExc_ValueError;
+    case coremax::ErrorKind::type: return PyExc_TypeError;
+    case coremax::ErrorKind::memory: return PyExc_MemoryError;
+    case coremax::ErrorKind::internal: return PyExc_RuntimeError;
+  }
+  return PyExc_RuntimeError;
+}
+
+}  // namespace
+
+PYBIND11_MODULE(_core, module) {
+  module.doc() = "The engines of coremax. Private: use the functions of the package coremax, which check and explain.";
+  py::register_exception_translator([](std::exception_ptr pointer) {
+    try {
+      if (pointer) std::rethrow_exception(pointer);
+    } catch (const coremax::Error& error) {
+      PyErr_SetString(exception_for(error.kind()), error.what());
+    }
+  });
+  module.attr("__version__") = COREMAX_VERSION;
+  module.attr("compiler") = __VERSION__;
+  module.def("available_isas", [] {
+    std::vector<std::string> names;
+    for (const coremax::Isa isa : coremax::available_isas()) names.emplace_back(coremax::isa_name(isa));
+    return names;
+  });
+  module.def("resolve_isa", [](const std::string& request) { return std::string(coremax::isa_name(coremax::resolve_isa(request))); }, py::arg("request"));
+  module.def("default_threads", &coremax::default_threads);
+  module.def("philox_block", [](const coremax::PhiloxBlock& counter, const std::array<std::uint32_t, 2>& key) { return coremax::philox_4x32_10(counter, key); },
+             py::arg("counter"), py::arg("key"), "One block of the generator: for the known-answer tests.");
+  coremax::bindings::bind_array(module);
+  coremax::bindings::bind_graph(module);
+  coremax::bindings::bind_sampling(module);
+  coremax::bindings::bind_scores(module);
+  coremax::bindings::bind_solver(module);
+}

@@ -1,0 +1,35 @@
+// Philox 4x32-10 (Salmon et al., SC 2011): a counter-based generator. A block is a pure function of (seed, stream, position),
+// so a draw depends on its position alone: any thread count and any device gives the same numbers.
+//
+// Mapping, version 1: key = the 64-bit seed, low word first; counter = (position low, position high, stream, 0). Streams keep
+// the uses of one seed apart. A change of any of this is a new version and a line in the changelog.
+#pragma once
+
+#include <array>
+#include <cstdint>
+
+namespace coremax {
+
+enum class Stream : std::uint32_t { alias_draw = 0, race = 1, lanczos_start = 2 };
+
+using PhiloxBlock = std::array<std::uint32_t, 4>;
+
+PhiloxBlock philox_4x32_10(PhiloxBlock counter, std::array<std::uint32_t, 2> key);
+
+inline PhiloxBlock philox(std::uint64_t seed, Stream stream, std::uint64_t position) {
+  return philox_4x32_10({static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32),
+                         static_cast<std::uint32_t>(stream), 0},
+                        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+}
+
+// The 64 random bits of one position: half a block each, so that a block serves two positions.
+inline std::uint64_t random_bits(std::uint64_t seed, Stream stream, std::uint64_t position) {
+  const PhiloxBlock block = philox(seed, stream, position >> 1);
+  const std::size_t half = 2 * (position & 1);
+  return block[half] | (static_cast<std::uint64_t>(block[half + 1]) << 32);
+}
+
+// Uniform in (0, 1): 52 bits centred in their cells, never 0 and never 1.
+inline double open_unit(std::uint64_t bits) { return (static_cast<double>(bits >> 12) + 0.5) * 0x1p-52; }
+
+}  // namespace coremax

@@ -1,0 +1,142 @@
+// See thread_pool.h. The caller works too, and goes on polling Control while it waits for the others.
+#include "core/thread_pool.h"
+
+#include <algorithm>
+#include <cfenv>
+#include <chrono>
+#include <cstdlib>
+#include <string>
+
+#include "core/errors.h"
+
+namespace coremax {
+namespace {
+
+// While waiting for the other workers the caller looks at Control this often: well within the promised second.
+constexpr auto kPollInterval = std::chrono::milliseconds(20);
+
+class DefaultFloatingPoint {
+ public:
+  DefaultFloatingPoint() {
+    std::fegetenv(&saved_);
+    std::fesetenv(FE_DFL_ENV);
+  }
+  ~DefaultFloatingPoint() { std::fesetenv(&saved_); }
+
+ private:
+  std::fenv_t saved_;
+};
+
+}  // namespace
+
+ThreadPool::ThreadPool(int n_threads, Control* control) : n_threads_(std::max(1, n_threads)), control_(control) {}
+
+ThreadPool::~ThreadPool() {
+  {
+    std::lock_guard lock(mutex_);
+    closing_ = true;
+  }
+  wake_.notify_all();
+  for (auto& thread : threads_) thread.join();
+}
+
+void ThreadPool::start_threads() {
+  threads_.reserve(static_cast<std::size_t>(n_threads_ - 1));
+  while (static_cast<int>(threads_.size()) < n_threads_ - 1) {
+    try {
+      threads_.emplace_back(&ThreadPool::thread_main, this, static_cast<int>(threads_.size()) + 1);
+    } catch (const std::system_error&) {
+      return;  // The system has no thread left for us: go on with those we have.
+    }
+  }
+}
+
+void ThreadPool::run(std::int64_t n_chunks, const Body& body) {
+  if (n_chunks <= 0) return;
+  const bool share = n_threads_ > 1 && n_chunks > 1;
+  if (share && threads_.empty()) start_threads();
+  body_ = &body;
+  n_chunks_ = n_chunks;
+  next_chunk_ = 0;
+  stop_ = false;
+  failure_ = nullptr;
+  if (share && !threads_.empty()) {
+    {
+      std::lock_guard lock(mutex_);
+      ++generation_;
+      n_busy_ = static_cast<int>(threads_.size());
+    }
+    wake_.notify_all();
+  }
+  work(0);
+  std::unique_lock lock(mutex_);
+  while (n_busy_ > 0) {
+    finished_.wait_for(lock, kPollInterval, [this] { return n_busy_ == 0; });
+    if (n_busy_ == 0 || stop_) continue;
+    lock.unlock();
+    try {
+      check();
+    } catch (...) {
+      record_failure(-1, std::current_exception());
+    }
+    lock.lock();
+  }
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+void ThreadPool::thread_main(int id) {
+  std::uint64_t seen = 0;
+  std::unique_lock lock(mutex_);
+  while (true) {
+    wake_.wait(lock, [&] { return closing_ || generation_ != seen; });
+    if (closing_) return;
+    seen = generation_;
+    lock.unlock();
+    work(id);
+    lock.lock();
+    if (--n_busy_ == 0) finished_.notify_one();
+  }
+}
+
+void ThreadPool::work(int id) {
+  const DefaultFloatingPoint environment;
+  Worker worker(*this, id);
+  std::int64_t chunk = 0;
+  try {
+    for (chunk = next_chunk_++; chunk < n_chunks_ && !stop_; chunk = next_chunk_++) {
+      (*body_)(chunk, worker);
+      worker.poll();
+    }
+  } catch (const Stopped&) {
+    // Another worker failed and has recorded why.
+  } catch (...) {
+    record_failure(chunk, std::current_exception());
+  }
+}
+
+void ThreadPool::record_failure(std::int64_t chunk, std::exception_ptr failure) {
+  std::lock_guard lock(mutex_);
+  if (!failure_ || chunk < failed_chunk_) {
+    failure_ = failure;
+    failed_chunk_ = chunk;
+  }
+  stop_ = true;
+}
+
+void ThreadPool::Worker::poll() const {
+  if (pool_.stop_) throw Stopped{};
+  if (id_ == 0) pool_.check();
+}
+
+int default_threads() {
+  if (const char* text = std::getenv("COREMAX_NUM_THREADS")) {
+    char* end = nullptr;
+    const long value = std::strtol(text, &end, 10);
+    require(end != text && *end == '\0' && value >= 1 && value <= 4096,
+            "COREMAX_NUM_THREADS must be a whole number from 1 to 4096, got '" + std::string(text) + "'");
+    return static_cast<int>(value);
+  }
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace coremax

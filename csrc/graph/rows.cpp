@@ -1,0 +1,147 @@
+// Conversion, checks and scaling of rows. Mirrors the packing step of a matrix product.
+#include "graph/rows.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <cstring>
+#include <string>
+
+#include "core/errors.h"
+
+namespace coremax::graph {
+namespace {
+
+struct Half {
+  std::uint16_t bits;
+};
+struct BFloat16 {
+  std::uint16_t bits;
+};
+
+float to_float(float value) { return value; }
+float to_float(double value) { return static_cast<float>(value); }
+float to_float(std::int8_t value) { return static_cast<float>(value); }
+float to_float(BFloat16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16); }
+float to_float(Half value) {
+  const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000) << 16;
+  const std::uint32_t magnitude = value.bits & 0x7FFF;
+  if (magnitude >= 0x7C00) return std::bit_cast<float>(sign | 0x7F800000 | ((magnitude & 0x3FF) << 13));  // inf, nan
+  // Exponent and mantissa in a float's place are the value times 2^-112; subnormal halves come out right too.
+  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112f) | sign);
+}
+
+double to_double(double value) { return value; }
+template <class T>
+double to_double(T value) {
+  return to_float(value);
+}
+
+template <class F>
+void with_element_type(DType dtype, F&& f) {
+  switch (dtype) {
+    case DType::float32: return f(float{});
+    case DType::float64: return f(double{});
+    case DType::float16: return f(Half{});
+    case DType::bfloat16: return f(BFloat16{});
+    case DType::int8: return f(std::int8_t{});
+    default: throw Error(ErrorKind::type, "x must be float32, float16, bfloat16, int8 or float64");
+  }
+}
+
+template <class T>
+const T* row_pointer(const MatrixView& x, std::int64_t row) {
+  return static_cast<const T*>(x.data) + row * x.row_stride;
+}
+
+// The Euclidean norm in float64, in a fixed order; four partial sums let the compiler keep the units busy.
+template <class T>
+double norm(const T* row, std::int64_t d) {
+  double sums[4] = {0, 0, 0, 0};
+  std::int64_t c = 0;
+  for (; c + 4 <= d; c += 4)
+    for (int l = 0; l < 4; ++l) {
+      const double value = to_double(row[c + l]);
+      sums[l] += value * value;
+    }
+  for (; c < d; ++c) {
+    const double value = to_double(row[c]);
+    sums[c % 4] += value * value;
+  }
+  return std::sqrt((sums[0] + sums[2]) + (sums[1] + sums[3]));
+}
+
+template <class T>
+void scale_row(const T* row, std::int64_t d, double scale, float* out) {
+  // In float32 where the scale and its products keep full precision, else through float64.
+  if (scale > 0x1p-60 && scale < 0x1p60) {
+    const float narrow = static_cast<float>(scale);
+    for (std::int64_t c = 0; c < d; ++c) out[c] = to_float(row[c]) * narrow;
+  } else {
+    for (std::int64_t c = 0; c < d; ++c) out[c] = static_cast<float>(to_double(row[c]) * scale);
+  }
+}
+
+std::string place(std::int64_t row, std::int64_t column) {
+  return "x[" + std::to_string(row) + ", " + std::to_string(column) + "]";
+}
+
+// Called for a row whose norm is not finite: finds the element to blame. A float64 element may be finite and still too large.
+template <class T>
+[[noreturn]] void refuse_row(const T* row, std::int64_t number, std::int64_t d) {
+  for (std::int64_t c = 0; c < d; ++c) {
+    const double value = to_double(row[c]);
+    require(std::isfinite(value), place(number, c) + " is " + non_finite_name(value) + "; embeddings must be finite");
+  }
+  for (std::int64_t c = 0; c < d; ++c)
+    require(std::isfinite(to_float(row[c])), place(number, c) + " is beyond the range of float32; rescale the embeddings");
+  throw Error(ErrorKind::value, "row " + std::to_string(number) + " of x is too large to take a norm of; rescale the embeddings");
+}
+
+}  // namespace
+
+ScaledRows::ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64_t n, Metric metric, ThreadPool& pool)
+    : x_(x), rows_(rows), n_(n) {
+  constexpr std::int64_t kRowsPerChunk = 256;
+  const std::int64_t n_chunks = (n + kRowsPerChunk - 1) / kRowsPerChunk;
+  std::vector<double> largest(static_cast<std::size_t>(n_chunks), 0.0);
+  if (metric == Metric::cosine) row_scale_.resize(static_cast<std::size_t>(n));
+  with_element_type(x.dtype, [&]<class T>(T) {
+    pool.run(n_chunks, [&](std::int64_t chunk, ThreadPool::Worker&) {
+      const std::int64_t end = std::min(n, (chunk + 1) * kRowsPerChunk);
+      for (std::int64_t i = chunk * kRowsPerChunk; i < end; ++i) {
+        const std::int64_t number = rows == nullptr ? i : rows[i];
+        const T* row = row_pointer<T>(x, number);
+        const double length = norm(row, x.n_cols);
+        if (!(length <= 0x1p200)) refuse_row(row, number, x.n_cols);
+        largest[static_cast<std::size_t>(chunk)] = std::max(largest[static_cast<std::size_t>(chunk)], length);
+        if (metric == Metric::cosine) {
+          require(length > 0, "row " + std::to_string(number) + " of x is all zeros: its cosine similarity is undefined; drop the row or use metric='euclidean'");
+          row_scale_[static_cast<std::size_t>(i)] = 1 / length;
+        }
+      }
+    });
+  });
+  const double max_norm = n_chunks == 0 ? 0.0 : *std::max_element(largest.begin(), largest.end());
+  if (metric != Metric::cosine && max_norm > 0) {
+    int exponent = 0;
+    std::frexp(max_norm, &exponent);
+    common_scale_ = std::ldexp(1.0, -exponent);
+  }
+}
+
+void ScaledRows::stage(std::int64_t first, std::int64_t count, std::int64_t count_padded, float* out) const {
+  const std::int64_t d = x_.n_cols;
+  const std::int64_t width = padded_columns();
+  with_element_type(x_.dtype, [&]<class T>(T) {
+    for (std::int64_t r = 0; r < count; ++r) {
+      const std::int64_t number = rows_ == nullptr ? first + r : rows_[first + r];
+      const double scale = row_scale_.empty() ? common_scale_ : row_scale_[static_cast<std::size_t>(first + r)];
+      scale_row(row_pointer<T>(x_, number), d, scale, out + r * width);
+      std::fill(out + r * width + d, out + (r + 1) * width, 0.0f);
+    }
+  });
+  std::memset(out + count * width, 0, static_cast<std::size_t>((count_padded - count) * width) * sizeof(float));
+}
+
+}  // namespace coremax::graph

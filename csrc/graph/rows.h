@@ -1,0 +1,38 @@
+// Rows of the caller's matrix as the tile kernels want them: float32, scaled, padded with zeros to whole vectors. Rows are
+// converted tile by tile, so no input type and no scaling ever costs a second copy of the matrix.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/thread_pool.h"
+#include "core/views.h"
+#include "graph/graph.h"
+
+namespace coremax::graph {
+
+constexpr std::int64_t kLanes = 16;  // the canonical order of summation is defined over 16 lanes
+
+constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+class ScaledRows {
+ public:
+  // Reads everything once: checks that it is finite (and, under cosine, not zero) and finds the scales.
+  ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64_t n, Metric metric, ThreadPool& pool);
+
+  std::int64_t n() const { return n_; }
+  std::int64_t padded_columns() const { return round_up(x_.n_cols, kLanes); }
+  // Rows first to first + count into out [count_padded, padded_columns()]; columns and rows beyond the data are zero.
+  void stage(std::int64_t first, std::int64_t count, std::int64_t count_padded, float* out) const;
+  // The power of two that every row was multiplied by under dot and euclidean, so that nothing overflows or vanishes.
+  double common_scale() const { return common_scale_; }
+
+ private:
+  const MatrixView x_;
+  const std::int64_t* const rows_;
+  const std::int64_t n_;
+  double common_scale_ = 1;
+  std::vector<double> row_scale_;  // cosine only: 1 / norm
+};
+
+}  // namespace coremax::graph

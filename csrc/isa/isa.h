@@ -1,0 +1,18 @@
+// Which instruction-set levels this build holds and this CPU can run. A level is chosen once per call, outside every loop.
+// Order means preference: a higher level is taken when present. New levels (AMX, NEON) are new values here.
+#pragma once
+
+#include <string>
+#include <vector>
+
+namespace coremax {
+
+enum class Isa { scalar = 0, avx2 = 1, avx512 = 2 };
+
+const char* isa_name(Isa isa);
+// The levels both compiled in and supported by this CPU and its operating system, lowest first; never empty.
+std::vector<Isa> available_isas();
+// The level for a request: "" means COREMAX_ISA if set, else the best available. An unknown or unsupported one is an error.
+Isa resolve_isa(const std::string& request);
+
+}  // namespace coremax

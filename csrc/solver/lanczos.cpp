@@ -1,0 +1,105 @@
+// The two ends of K's spectrum by the Lanczos process with a random start.
+//
+// How far the ends may still be: for a start uniform on the sphere and m steps, the Ritz value misses the end of the spectrum
+// by more than epsilon times its width with probability at most 1.648 sqrt(n) exp(-sqrt(epsilon) (2m - 1)) (Kuczynski and
+// Wozniakowski, SIAM J. Matrix Anal. Appl. 1992, theorem 3b). We solve for the epsilon that makes this kFailure.
+// No row of K can carry the spectrum past its largest absolute row sum (Gershgorin), which caps the margin, too.
+#include <algorithm>
+#include <cmath>
+
+#include "core/log.h"
+#include "core/philox.h"
+#include "solver/stages.h"
+
+namespace coremax::solver {
+namespace {
+
+constexpr double kFailure = 1e-12;
+constexpr std::int64_t kMaxSteps = 200;
+constexpr std::int64_t kMinSteps = 40;
+constexpr double kWork = 4e8;  // multiplications to spend: steps become fewer as K grows
+
+// How many eigenvalues of the tridiagonal matrix lie below x (Sturm sequence).
+std::int64_t count_below(const Vector& diagonal, const Vector& off, double x) {
+  std::int64_t count = 0;
+  double pivot = 1;
+  for (std::size_t i = 0; i < diagonal.size(); ++i) {
+    const double coupling = i == 0 ? 0.0 : off[i - 1] * off[i - 1];
+    pivot = diagonal[i] - x - coupling / pivot;
+    if (pivot == 0) pivot = -1e-300;
+    count += pivot < 0;
+  }
+  return count;
+}
+
+// The eigenvalue with `rank` others below it, by bisection within [-radius, radius].
+double eigenvalue(const Vector& diagonal, const Vector& off, std::int64_t rank, double radius) {
+  double low = -radius;
+  double high = radius;
+  for (int step = 0; step < 100; ++step) {
+    const double middle = low + (high - low) / 2;
+    (count_below(diagonal, off, middle) > rank ? high : low) = middle;
+  }
+  return low + (high - low) / 2;
+}
+
+double dot(const Vector& a, const Vector& b, ThreadPool& pool) {
+  return blocked_sum(pool, static_cast<std::int64_t>(a.size()), [&](std::int64_t i) { return a[at(i)] * b[at(i)]; });
+}
+
+// Normal numbers (Box-Muller), so that the direction is uniform on the sphere.
+Vector random_direction(std::int64_t n, std::uint64_t seed, ThreadPool& pool) {
+  Vector v(at(n));
+  parallel_for(pool, n, [&](std::int64_t i) {
+    const double radius = std::sqrt(-2 * portable_log(open_unit(random_bits(seed, Stream::lanczos_start, 2 * static_cast<std::uint64_t>(i)))));
+    v[at(i)] = radius * std::cos(2 * M_PI * open_unit(random_bits(seed, Stream::lanczos_start, 2 * static_cast<std::uint64_t>(i) + 1)));
+  });
+  return v;
+}
+
+}  // namespace
+
+Spectrum spectrum(const graph::CsrView& k, std::uint64_t seed, ThreadPool& pool) {
+  const std::int64_t n = k.n;
+  const double radius = blocked_sum(pool, n, [&](std::int64_t i) {
+    double sum = 0;
+    for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e) sum += std::abs(static_cast<double>(k.values[e]));
+    return Max{sum};
+  }).value;
+  if (radius == 0) return {};
+
+  const auto steps = std::min(n, std::clamp(static_cast<std::int64_t>(kWork / static_cast<double>(k.indptr[n] + 10 * n)), kMinSteps, kMaxSteps));
+  Vector v = random_direction(n, seed, pool);
+  Vector previous(v.size(), 0.0);
+  Vector diagonal;
+  Vector off;
+  double coupling = 0;
+  const double length = std::sqrt(dot(v, v, pool));
+  parallel_for(pool, n, [&](std::int64_t i) { v[at(i)] /= length; });
+  bool exhausted = false;
+  for (std::int64_t m = 0; m < steps; ++m) {
+    Vector next = multiply(k, v, pool);
+    const double a = dot(v, next, pool);
+    diagonal.push_back(a);
+    parallel_for(pool, n, [&](std::int64_t i) { next[at(i)] -= a * v[at(i)] + coupling * previous[at(i)]; });
+    coupling = std::sqrt(dot(next, next, pool));
+    // The Krylov space is complete: a random start meets every eigenvector, so the ends are found.
+    exhausted = coupling <= 1e-13 * radius;
+    if (exhausted || m + 1 == steps) break;
+    off.push_back(coupling);
+    parallel_for(pool, n, [&](std::int64_t i) { next[at(i)] /= coupling; });
+    previous = std::move(v);
+    v = std::move(next);
+  }
+  const auto m = static_cast<std::int64_t>(diagonal.size());
+  Spectrum ends{eigenvalue(diagonal, off, 0, radius), eigenvalue(diagonal, off, m - 1, radius), 0};
+  const double root = std::log(1.648 * std::sqrt(static_cast<double>(n)) / kFailure) / static_cast<double>(2 * m - 1);
+  const double epsilon = exhausted ? 1e-12 : root * root;
+  // The width is itself known from inside only: true width <= found width / (1 - 2 epsilon).
+  const double cap = radius - std::min(ends.highest, -ends.lowest);
+  ends.margin = epsilon < 0.25 ? std::min(cap, epsilon / (1 - 2 * epsilon) * (ends.highest - ends.lowest)) : cap;
+  ends.margin = std::max(ends.margin, 1e-12 * radius);
+  return ends;
+}
+
+}  // namespace coremax::solver

@@ -1,0 +1,35 @@
+"""coremax decides which part of a data set is worth training on.
+
+Three engines in C++ under a thin Python face: the exact similarity `graph` of a set of embeddings, the `solver` of InfoMax's
+quadratic program, and reproducible importance `sampling`; on top of them `scores` and `selection`.
+"""
+
+from . import graph, sampling, scores, selection, solver
+from ._config import show_config
+from ._core import __version__
+from ._errors import DeviceError
+from .graph import Graph, topk_graph
+from .sampling import AliasTable, sample
+from .selection import Selection, infomax
+from .solver import Solution, Status, objective, solve
+
+__all__ = [
+    "AliasTable",
+    "DeviceError",
+    "Graph",
+    "Selection",
+    "Solution",
+    "Status",
+    "__version__",
+    "graph",
+    "infomax",
+    "objective",
+    "sample",
+    "sampling",
+    "scores",
+    "selection",
+    "show_config",
+    "solve",
+    "solver",
+    "topk_graph",
+]

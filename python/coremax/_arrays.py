@@ -1,0 +1,224 @@
+"""The clerk at the counter: turns what callers pass into views the engines accept, and results into the caller's library.
+
+Everything here is about arguments: it names them in messages, converts once where it must, and never touches the data itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from . import _core
+from ._errors import DeviceError
+
+EMBEDDING_TYPES = ("float32", "float16", "bfloat16", "int8", "float64")
+FLOAT_TYPES = ("float32", "float64")
+INDEX_TYPES = ("int64", "int32")
+
+
+def as_view(
+    obj: Any,
+    name: str,
+    *,
+    ndim: int,
+    dtypes: Sequence[str],
+    convert_to: str | None = None,
+    copy: bool | None = None,
+    strided_rows: bool = False,
+) -> _core.Array:
+    """View an argument of any array library as the engines need it.
+
+    Parameters
+    ----------
+    obj : array of any DLPack library, or anything `numpy.asarray` takes
+    name : str
+        The argument's name, for messages.
+    ndim : int
+        Required number of dimensions.
+    dtypes : sequence of str
+        Accepted element types.
+    convert_to : str, optional
+        Element type to convert other real numbers to; without it they are refused.
+    copy : bool, optional
+        False makes a conversion or a copy an error; None allows one.
+    strided_rows : bool
+        Whether rows may lie apart, as long as the elements of each are adjacent.
+
+    Returns
+    -------
+    _core.Array
+        Keeps the memory alive as long as it lives.
+    """
+    array, copied = as_array(obj, name), not _is_array(obj)
+    view = _core.import_array(array, name)
+    if view.device != "cpu":
+        raise DeviceError(f"{name} is on a device ({view.device}); this build of coremax runs on the CPU: pass {name}.cpu()")
+    if len(view.shape) != ndim:
+        wanted = {1: "one-dimensional", 2: "two-dimensional"}[ndim]
+        raise ValueError(f"{name} must be {wanted}, got shape {tuple(view.shape)}")
+    if view.dtype not in dtypes:
+        array, copied = _converted(array, name, view.dtype, dtypes, convert_to), True
+        view = _core.import_array(array, name)
+    if not (view.contiguous or (strided_rows and view.rows_contiguous)):
+        array, copied = _contiguous(array), True
+        view = _core.import_array(array, name)
+    if copied and copy is False:
+        raise ValueError(f"{name} can not be used without a copy (copy=False): it must be a contiguous array of {' or '.join(dtypes)}")
+    return view
+
+
+def as_array(obj: Any, name: str) -> Any:
+    """Pass arrays through and make a NumPy array of lists, data frame columns and the like."""
+    return obj if _is_array(obj) else _from_sequence(obj, name)
+
+
+def _is_array(obj: Any) -> bool:
+    return isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__")
+
+
+def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
+    if obj is None or isinstance(obj, (str, bytes, dict, set)):
+        raise TypeError(f"{name} must be an array, got {type(obj).__name__}")
+    try:
+        array = np.asarray(obj)
+    except (ValueError, TypeError) as error:
+        raise TypeError(f"{name} can not be read as an array: {error}") from None
+    if array.dtype == object:
+        raise TypeError(f"{name} must be an array of numbers, got {type(obj).__name__} of mixed or ragged content")
+    return array
+
+
+def _converted(array: Any, name: str, dtype: str, dtypes: Sequence[str], convert_to: str | None) -> np.ndarray[Any, Any]:
+    refusal = TypeError(f"{name} must be {' or '.join(dtypes)}, got {dtype}")
+    if convert_to is None:
+        raise refusal
+    try:
+        plain = np.asarray(array)
+    except (TypeError, ValueError, RuntimeError):
+        raise refusal from None
+    integer_wanted = np.dtype(convert_to).kind == "i"
+    if plain.dtype.kind not in ("iu" if integer_wanted else "fiu"):
+        raise refusal
+    result = plain.astype(convert_to)
+    if integer_wanted and plain.dtype.kind == "u" and plain.size and int(plain.max()) > np.iinfo(convert_to).max:
+        raise ValueError(f"{name} holds {int(plain.max())}, beyond the range of {convert_to}")
+    return result
+
+
+def _contiguous(array: Any) -> Any:
+    if isinstance(array, np.ndarray):
+        return np.array(array, order="C", copy=True)
+    if hasattr(array, "contiguous"):
+        return array.contiguous()
+    return np.array(np.from_dlpack(array), order="C", copy=True)
+
+
+def like(result: np.ndarray[Any, Any], reference: Any) -> Any:
+    """Hand a fresh NumPy result over to the library that `reference` comes from, without a copy."""
+    if isinstance(reference, np.ndarray) or not hasattr(reference, "__dlpack__"):
+        return result
+    library: Any = sys.modules.get(type(reference).__module__.partition(".")[0])
+    if hasattr(reference, "__array_namespace__"):
+        library = reference.__array_namespace__()
+    from_dlpack = getattr(library, "from_dlpack", None)
+    return result if from_dlpack is None else from_dlpack(result)
+
+
+def as_numpy(obj: Any) -> np.ndarray[Any, Any]:
+    """View an array this package has already checked as NumPy, without a copy."""
+    return obj if isinstance(obj, np.ndarray) else np.from_dlpack(obj)
+
+
+def require_length(length: int, name: str, expected: int, of: str) -> None:
+    """Raise where two arguments that belong together differ in length."""
+    if length != expected:
+        raise ValueError(f"{name} has {length} elements, but {of} has {expected}")
+
+
+def as_count(value: Any, name: str, minimum: int, maximum: int | None = None) -> int:
+    """Check a whole number."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"{name} must be an int, got {value!r}")
+    if value < minimum or (maximum is not None and value > maximum):
+        limits = f"at least {minimum}" if maximum is None else f"from {minimum} to {maximum}"
+        raise ValueError(f"{name} must be {limits}, got {value}")
+    return int(value)
+
+
+def as_real(value: Any, name: str, minimum: float, maximum: float = float("inf")) -> float:
+    """Check a finite real number within closed limits."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    number = float(value)
+    if not (minimum <= number <= maximum) or not np.isfinite(number):
+        limits = f"at least {minimum:g}" if maximum == float("inf") else f"from {minimum:g} to {maximum:g}"
+        raise ValueError(f"{name} must be finite and {limits}, got {value}")
+    return number
+
+
+def as_choice(value: Any, name: str, choices: Sequence[str]) -> str:
+    """Check a name (or an enum over names) against the choices there are."""
+    text = getattr(value, "value", value)
+    if not isinstance(text, str) or text not in choices:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
+    return text
+
+
+def as_threads(threads: int | None) -> int:
+    """Resolve the number of threads: as asked, else COREMAX_NUM_THREADS, else the CPUs this process may use."""
+    return _core.default_threads() if threads is None else as_count(threads, "threads", 1, 4096)
+
+
+def as_seed(seed: Any) -> int:
+    """Resolve a seed to 64 bits; a `Generator` is advanced by one draw, a `SeedSequence` is not changed."""
+    if isinstance(seed, np.random.Generator):
+        return int(seed.integers(0, 2**64, dtype=np.uint64))
+    if isinstance(seed, np.random.SeedSequence):
+        return int(seed.generate_state(1, np.uint64)[0])
+    return as_count(seed, "seed", 0, 2**64 - 1)
+
+
+def as_budget(budget: Any, n: int) -> int:
+    """Resolve a budget: an int is a count, a float in (0, 1] a fraction of n (round half up, at least 1)."""
+    if isinstance(budget, (bool, np.bool_)) or not isinstance(budget, (int, float, np.integer, np.floating)):
+        raise TypeError(f"budget must be an int (a count) or a float (a fraction), got {budget!r}")
+    if isinstance(budget, (int, np.integer)):
+        if not 1 <= budget <= n:
+            raise ValueError(f"budget must be from 1 to the number of samples, {n}, got {budget}")
+        return int(budget)
+    if not 0 < budget <= 1:
+        raise ValueError(f"budget as a fraction must be in (0, 1], got {budget} (pass an int for a count)")
+    return max(1, int(np.floor(float(budget) * n + 0.5)))
+
+
+_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "B": 1}
+
+
+def as_bytes(limit: int | str | None, name: str) -> int | None:
+    """Resolve an amount of memory: bytes, or text such as "2GB" or "512MiB"."""
+    if limit is None or isinstance(limit, (int, np.integer)):
+        return None if limit is None else as_count(limit, name, 1)
+    text = str(limit).strip().upper()
+    for unit in sorted(_UNITS, key=len, reverse=True):
+        if text.endswith(unit):
+            try:
+                return int(float(text[: -len(unit)]) * _UNITS[unit])
+            except ValueError:
+                break
+    raise ValueError(f"{name} must be a number of bytes or text such as '2GB', got {limit!r}")
+
+
+def resolve_isa(isa: str | None) -> str:
+    """Resolve an ISA level: as asked, else COREMAX_ISA, else the best of this build on this CPU."""
+    if isa is not None and not isinstance(isa, str):
+        raise TypeError(f"isa must be a str, got {isa!r}")
+    return _core.resolve_isa(isa or "")
+
+
+def environment() -> dict[str, str]:
+    """Return the COREMAX_ variables that are set."""
+    return {key: value for key, value in sorted(os.environ.items()) if key.startswith("COREMAX_")}

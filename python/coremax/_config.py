@@ -1,0 +1,62 @@
+"""What this installation is made of and what it will use."""
+
+from __future__ import annotations
+
+import platform
+from importlib.util import find_spec
+from typing import Any, Literal, overload
+
+from . import _arrays, _core
+
+# Import name of the library -> the extra that installs it.
+EXTRAS = {"click": "cli", "tqdm": "cli", "jinja2": "demo", "matplotlib": "demo", "sklearn": "demo", "scipy": "", "torch": "torch"}
+
+
+@overload
+def show_config(mode: Literal["stdout"] = ...) -> None: ...
+@overload
+def show_config(mode: Literal["dicts"]) -> dict[str, Any]: ...
+def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] | None:
+    """Show version, ISA level, threads and optional libraries, as `numpy.show_config` does for NumPy.
+
+    Parameters
+    ----------
+    mode : {"stdout", "dicts"}
+        Print, or return a dict.
+
+    Returns
+    -------
+    dict or None
+        Keys: version, python, numpy, compiler, isa (the level in use), isas (all this build has on this CPU), threads,
+        environment (COREMAX_ variables set), optional (library -> found).
+    """
+    import numpy
+
+    _arrays.as_choice(mode, "mode", ("stdout", "dicts"))
+    config: dict[str, Any] = {
+        "version": _core.__version__,
+        "python": platform.python_version(),
+        "numpy": numpy.__version__,
+        "compiler": _core.compiler,
+        "isa": _core.resolve_isa(""),
+        "isas": _core.available_isas(),
+        "threads": _core.default_threads(),
+        "environment": _arrays.environment(),
+        "optional": {name: find_spec(name) is not None for name in EXTRAS},
+    }
+    if mode == "dicts":
+        return config
+    print(format_config(config))  # noqa: T201
+    return None
+
+
+def format_config(config: dict[str, Any]) -> str:
+    """Lay a configuration out as text."""
+    lines = [f"coremax {config['version']} (Python {config['python']}, NumPy {config['numpy']}, compiler {config['compiler']})"]
+    lines.append(f"isa      {config['isa']} (available: {', '.join(config['isas'])})")
+    lines.append(f"threads  {config['threads']}")
+    lines += [f"{key}={value}" for key, value in config["environment"].items()]
+    for name, found in config["optional"].items():
+        extra = f" (pip install 'coremax[{EXTRAS[name]}]')" if EXTRAS[name] and not found else ""
+        lines.append(f"optional {name}: {'found' if found else 'not found' + extra}")
+    return "\n".join(lines)

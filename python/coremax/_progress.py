@@ -1,0 +1,35 @@
+"""Progress of long calls: a bar by tqdm, or the caller's own function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+Progress = bool | Callable[[int, int], object]
+
+
+@contextmanager
+def reporting(progress: Progress, label: str) -> Iterator[Callable[[int, int], object] | None]:
+    """Give the engines something to report to: None, the caller's function(done, total), or a tqdm bar on stderr."""
+    if progress is False or progress is None:
+        yield None
+        return
+    if callable(progress):
+        yield progress
+        return
+    try:
+        from tqdm import tqdm
+    except ImportError:
+        raise ImportError("progress=True draws its bar with tqdm: pip install 'coremax[cli]', or pass a function(done, total)") from None
+    with tqdm(desc=label, total=1, unit_scale=True) as bar:
+        yield _BarUpdate(bar)
+
+
+class _BarUpdate:
+    def __init__(self, bar: Any) -> None:
+        self._bar = bar
+
+    def __call__(self, done: int, total: int) -> None:
+        self._bar.total = total
+        self._bar.update(done - self._bar.n)

@@ -1,0 +1,314 @@
+"""The sparse top-k similarity graph of a set of embeddings."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from . import _arrays, _core
+from ._progress import Progress, reporting
+
+__all__ = ["Graph", "GraphStats", "topk_graph"]
+
+METRICS = ("cosine", "dot", "euclidean")
+_FILE_VERSION = 1
+
+
+@dataclass(frozen=True)
+class GraphStats:
+    """How a graph was built.
+
+    Attributes
+    ----------
+    seconds : float
+        Wall time of the search.
+    isa : str
+        Instruction-set level used.
+    threads : int
+        Threads used.
+    extra_bytes : int
+        Memory allocated beyond the input and the output.
+    recall : float
+        1.0: the search was exact.
+    """
+
+    seconds: float
+    isa: str
+    threads: int
+    extra_bytes: int
+    recall: float = 1.0
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Graph:
+    """A directed neighbour graph with similarities as weights.
+
+    Built by `topk_graph`, or from anybody's neighbour lists by `from_neighbors` and `from_csr`. The solver reads it as the
+    symmetric matrix K = (A + A^T) / 2 with a zero diagonal, where A_ij is the similarity of j in the list of i.
+
+    Attributes
+    ----------
+    metric : str or None
+        Metric of the similarities, None where the graph came from outside.
+    stats : GraphStats or None
+        How it was built, None where the graph came from outside.
+    """
+
+    _indices: Any
+    _values: Any
+    _indptr: Any
+    metric: str | None
+    stats: GraphStats | None
+
+    @classmethod
+    def from_neighbors(cls, indices: Any, values: Any, *, metric: str | None = None) -> Graph:
+        """Take over neighbour lists of equal length, such as faiss, hnswlib or cuVS return.
+
+        Parameters
+        ----------
+        indices : array [n, k] of int64 or int32
+            Neighbours of each row; -1 marks an absent one, and a row's own number is ignored.
+        values : array [n, k] of float32 or float64
+            Similarities (not distances: larger is closer).
+        metric : str, optional
+            Recorded in the graph.
+
+        Returns
+        -------
+        Graph
+            Holds the two arrays, without a copy where they are contiguous and of an accepted type.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where shapes differ or a type is wrong. Contents are checked when K is first needed.
+        """
+        indices, values = _arrays.as_array(indices, "indices"), _arrays.as_array(values, "values")
+        index_view = _arrays.as_view(indices, "indices", ndim=2, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+        value_view = _arrays.as_view(values, "values", ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
+        if index_view.shape != value_view.shape:
+            raise ValueError(f"indices has shape {index_view.shape}, but values has {value_view.shape}")
+        return cls(indices, values, None, metric, None)
+
+    @classmethod
+    def from_csr(cls, indptr: Any, indices: Any, values: Any, *, metric: str | None = None) -> Graph:
+        """Take over a graph in compressed rows, such as scikit-learn's `kneighbors_graph` or a SciPy CSR matrix holds.
+
+        Parameters
+        ----------
+        indptr : array [n + 1] of int64 or int32
+            Where each row begins in the other two arrays.
+        indices : array [nnz] of int64 or int32
+            Neighbours; a row's own number is ignored, repeated ones are added up.
+        values : array [nnz] of float32 or float64
+            Similarities (not distances).
+        metric : str, optional
+            Recorded in the graph.
+
+        Returns
+        -------
+        Graph
+            A symmetric matrix given here is K itself, since (K + K^T) / 2 = K.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Where lengths do not fit or a type is wrong.
+        """
+        indptr, indices = _arrays.as_array(indptr, "indptr"), _arrays.as_array(indices, "indices")
+        values = _arrays.as_array(values, "values")
+        pointers = _arrays.as_view(indptr, "indptr", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+        index_view = _arrays.as_view(indices, "indices", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+        value_view = _arrays.as_view(values, "values", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
+        if pointers.shape[0] < 1:
+            raise ValueError("indptr is empty: it needs one element more than the graph has rows")
+        _arrays.require_length(value_view.shape[0], "values", index_view.shape[0], "indices")
+        return cls(indices, values, indptr, metric, None)
+
+    @property
+    def n(self) -> int:
+        """Number of rows."""
+        return int(self._indptr.shape[0]) - 1 if self._indptr is not None else int(self._indices.shape[0])
+
+    @property
+    def k(self) -> int:
+        """Neighbours of each row; raises ValueError for a graph in compressed rows, whose lists may differ in length."""
+        return int(self.neighbors.shape[1])
+
+    @property
+    def neighbors(self) -> Any:
+        """Neighbours [n, k] int64, in descending similarity, ties to the lower number."""
+        return self._lists(self._indices)
+
+    @property
+    def similarities(self) -> Any:
+        """Similarities [n, k] float32 of the neighbours."""
+        return self._lists(self._values)
+
+    def _lists(self, array: Any) -> Any:
+        if self._indptr is not None:
+            raise ValueError("this graph was given in compressed rows; its lists have no common length: use to_csr()")
+        return array
+
+    @cached_property
+    def _symmetric(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """K as the solver takes it: indptr int64, indices int32, values float32."""
+        pointers, ndim = None, 2
+        if self._indptr is not None:
+            pointers, ndim = _arrays.as_view(self._indptr, "indptr", ndim=1, dtypes=["int64"], convert_to="int64"), 1
+        indices = _arrays.as_view(self._indices, "indices", ndim=ndim, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+        values = _arrays.as_view(self._values, "values", ndim=ndim, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
+        return _core.symmetric(pointers, indices, values, _arrays.as_threads(None))
+
+    def to_csr(self) -> tuple[Any, Any, Any]:
+        """Return the symmetric K of the objective in compressed rows.
+
+        Returns
+        -------
+        indptr : array [n + 1] of int64
+        indices : array [nnz] of int64, ascending within a row
+        values : array [nnz] of float32
+            K = (A + A^T) / 2 with a zero diagonal; arrays are copies in the library the graph's lists came from.
+        """
+        indptr, indices, values = self._symmetric
+        return tuple(_arrays.like(a, self._indices) for a in (indptr.copy(), indices.astype(np.int64), values.copy()))
+
+    def to_scipy(self) -> Any:
+        """Return K as a SciPy CSR array [n, n] of float32 (needs SciPy)."""
+        from scipy.sparse import csr_array
+
+        indptr, indices, values = self._symmetric
+        return csr_array((values.copy(), indices.copy(), indptr.copy()), shape=(self.n, self.n))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the graph to an .npz file under exactly this name."""
+        arrays = {"indices": self._indices, "values": self._values}
+        if self._indptr is not None:
+            arrays["indptr"] = self._indptr
+        plain = {name: _arrays.as_numpy(array) for name, array in arrays.items()}
+        with open(path, "wb") as file:
+            np.savez(file, format=np.array(_FILE_VERSION), metric=np.array(self.metric or ""), **plain)  # type: ignore[arg-type]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Graph:
+        """Read a graph that `save` wrote; raises ValueError where the file holds none."""
+        with np.load(path, allow_pickle=False) as file:
+            if not {"format", "metric", "indices", "values"} <= set(file.files) or int(file["format"]) != _FILE_VERSION:
+                raise ValueError(f"{os.fspath(path)} holds no coremax graph of format {_FILE_VERSION}")
+            metric = str(file["metric"]) or None
+            if "indptr" in file.files:
+                return cls.from_csr(file["indptr"], file["indices"], file["values"], metric=metric)
+            return cls.from_neighbors(file["indices"], file["values"], metric=metric)
+
+    def __repr__(self) -> str:
+        shape = f"n={self.n}, " + (f"k={self.k}" if self._indptr is None else f"nnz={self._indices.shape[0]}")
+        return f"Graph({shape}, metric={self.metric!r})"
+
+
+def topk_graph(
+    x: Any,
+    k: int = 10,
+    *,
+    metric: str = "cosine",
+    mode: str = "exact",
+    memory_limit: int | str | None = None,
+    threads: int | None = None,
+    isa: str | None = None,
+    copy: bool | None = None,
+    progress: Progress = False,
+) -> Graph:
+    """Find the k most similar other rows of every row, exactly.
+
+    Parameters
+    ----------
+    x : array [n, d] of float32, float16, bfloat16, int8 or float64
+        Embeddings, n >= 2. Rows are converted to float32 tile by tile, never as a whole. Rows may lie apart in memory;
+        where the elements of a row do, x is copied once.
+    k : int
+        Neighbours per row, 1 to n - 1.
+    metric : {"cosine", "dot", "euclidean"}
+        Similarity: the cosine (clipped to at most 1), the inner product, or 1 / (1 + Euclidean distance).
+    mode : {"exact"}
+        Exact in float32.
+    memory_limit : int or str, optional
+        Bytes (or "2GB") that output and working memory may take together.
+    threads : int, optional
+        Default: COREMAX_NUM_THREADS, else every CPU this process may use.
+    isa : str, optional
+        Instruction-set level, see `coremax.show_config`. Default: COREMAX_ISA, else the best there is.
+    copy : bool, optional
+        False makes a copy of x an error.
+    progress : bool or callable
+        True draws a bar on stderr; a function is called as function(rows done, rows in all).
+
+    Returns
+    -------
+    Graph
+        Neighbours in descending similarity, ties to the lower number. A row is excluded from its own list by its number, so
+        exact duplicates of it are kept. Arrays belong to the library of x.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity in x (the place is named), a zero row under "cosine", an inner product beyond float32, wrong shape,
+        k out of range, an unknown metric, mode or ISA level.
+    TypeError
+        A type of x that is not accepted.
+    MemoryError
+        Before work starts, where memory_limit can not hold.
+
+    Notes
+    -----
+    The same bits for any thread count, tile size and ISA level: scores are summed in one canonical order (16 lanes, fused
+    multiply-add). Ties are decided on the float32 score; for "euclidean" that is the squared distance.
+    Time O(n^2 d); memory beyond the output 8 n bytes (cosine) plus a few megabytes per thread.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import coremax
+    >>> x = np.array([[1, 0], [0.9, 0.1], [0, 1], [1, 0]], dtype=np.float32)
+    >>> coremax.topk_graph(x, k=1).neighbors.ravel()
+    array([3, 0, 1, 0])
+    """
+    metric = _arrays.as_choice(metric, "metric", METRICS)
+    _arrays.as_choice(mode, "mode", ("exact",))
+    view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
+    neighbors, similarities, stats = search(view, None, k, metric, memory_limit, threads, isa, progress)
+    return Graph(_arrays.like(neighbors, x), _arrays.like(similarities, x), None, metric, stats)
+
+
+def search(
+    x: _core.Array,
+    rows: np.ndarray[Any, Any] | None,
+    k: int,
+    metric: str,
+    memory_limit: int | str | None,
+    threads: int | None,
+    isa: str | None,
+    progress: Progress,
+) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], GraphStats]:
+    """Run the engine over x, or over the rows of x named; for this module and `selection`."""
+    n, d = (x.shape[0] if rows is None else len(rows)), x.shape[1]
+    if n < 2 or d < 1:
+        raise ValueError(f"x must have at least 2 rows and 1 column, got shape {x.shape}")
+    k = _arrays.as_count(k, "k", 1, n - 1)
+    n_threads = _arrays.as_threads(threads)
+    level = _arrays.resolve_isa(isa)
+    extra = _core.topk_extra_bytes(n, d, k, n_threads)
+    limit = _arrays.as_bytes(memory_limit, "memory_limit")
+    if limit is not None and extra + 12 * n * k > limit:
+        raise MemoryError(
+            f"the graph needs {extra + 12 * n * k} bytes ({12 * n * k} for the result, {extra} of working memory for "
+            f"{n_threads} threads), memory_limit allows {limit}: lower k or threads"
+        )
+    row_view = None if rows is None else _core.import_array(rows, "rows")
+    start = time.perf_counter()
+    with reporting(progress, "graph") as report:
+        neighbors, similarities = _core.topk(x, row_view, k, metric, level, n_threads, report)
+    return neighbors, similarities, GraphStats(time.perf_counter() - start, level, n_threads, extra)

@@ -1,0 +1,350 @@
+"""Which samples to keep: InfoMax from embeddings and scores to indices, and the baselines it is compared with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from . import _arrays
+from ._progress import Progress
+from .graph import METRICS, Graph, GraphStats, search
+from .sampling import Seed, sample
+from .solver import Solution, solve
+
+__all__ = ["Selection", "auto_drop_hardest", "infomax", "random", "top"]
+
+NORMALIZATIONS = ("minmax", "rank", "none")
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Selection:
+    """The samples to keep and how they were chosen.
+
+    Attributes
+    ----------
+    indices : array [budget] of int64
+        Numbers of the samples kept, ascending.
+    n : int
+        Size of the data set.
+    method : str
+        Name of the method.
+    parameters : mapping of str to object
+        The method's parameters as resolved ("auto" replaced by what it stood for).
+    weights : array [budget] of float64 or None
+        1 / inclusion probability where the method samples, else None.
+    candidates : array of int64 or None
+        Numbers of the samples that graph and solution speak of, where some were dropped beforehand; ascending.
+    graph : Graph or None
+        The neighbour graph of the candidates.
+    solution : Solution or None
+        The solver's answer, in numbers of the candidates.
+    timings : mapping of str to float
+        Seconds of each stage.
+    """
+
+    indices: Any
+    n: int
+    method: str
+    parameters: Mapping[str, Any]
+    weights: Any = None
+    candidates: Any = None
+    graph: Graph | None = None
+    solution: Solution | None = None
+    timings: Mapping[str, float] | None = None
+
+    def mask(self, n: int | None = None) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return a boolean mask [n] that is true for the samples kept; n defaults to the size of the data set."""
+        size = self.n if n is None else _arrays.as_count(n, "n", self.n)
+        mask = np.zeros(size, dtype=np.bool_)
+        mask[_arrays.as_numpy(self.indices)] = True
+        return mask
+
+    def __len__(self) -> int:
+        return int(self.indices.shape[0])
+
+    def __repr__(self) -> str:
+        return f"Selection({self.method}: {len(self)} of {self.n})"
+
+
+def auto_drop_hardest(keep: float) -> float:
+    """Fraction of the hardest samples that `infomax` drops first, for a fraction kept.
+
+    Parameters
+    ----------
+    keep : float
+        Fraction kept, in (0, 1].
+
+    Returns
+    -------
+    float
+        min(0.5, 0.01 (1 - keep) / keep).
+
+    Notes
+    -----
+    Ours. The hardest samples are the mislabelled and the ambiguous ones: a small set filled with them trains badly, a large
+    one needs them. The rule runs through the best fractions measured on Fashion-MNIST with EL2N: about 0.5 at 1 % kept,
+    0.3 at 3 %, 0.1 at 10 %, 0.03 at 30 %; and nothing is dropped when everything is kept.
+    """
+    keep = _arrays.as_real(keep, "keep", 0.0, 1.0)
+    return min(0.5, 0.01 * (1 - keep) / keep) if keep > 0 else 0.5
+
+
+def infomax(
+    x: Any,
+    importance: Any,
+    budget: int | float,
+    *,
+    alpha: float = 0.3,
+    k: int = 10,
+    metric: str = "cosine",
+    partitions: int = 1,
+    normalize: str | None = "minmax",
+    drop_hardest: float | str = "auto",
+    negative_similarities: str = "clip",
+    method: str = "auto",
+    bound: str | None = "fast",
+    max_iterations: int = 300,
+    memory_limit: int | str | None = None,
+    seed: Seed = 0,
+    threads: int | None = None,
+    isa: str | None = None,
+    copy: bool | None = None,
+    progress: Progress = False,
+) -> Selection:
+    """Keep the samples with most information and least redundancy.
+
+    Parameters
+    ----------
+    x : array [n, d] of float32, float16, bfloat16, int8 or float64
+        Embeddings.
+    importance : array [n] of float32 or float64
+        Score of each sample, higher = more informative (and, for drop_hardest, harder): EL2N, margin, entropy, ...
+    budget : int or float
+        An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1).
+    alpha : float
+        Weight of the redundancy against the importance, >= 0.
+    k : int
+        Neighbours per sample in the graph; lowered where there are too few samples.
+    metric : {"cosine", "dot", "euclidean"}
+        Similarity of the graph.
+    partitions : int
+        Build the graph within this many random parts of equal size (costs 1 / partitions of the time); the solver then runs
+        over all parts at once.
+    normalize : {"minmax", "rank", "none"}
+        Bring the importance of the candidates to [0, 1] linearly, or by rank (ties share their mean rank), or not at all.
+        Constant importance becomes 0.
+    drop_hardest : float or "auto"
+        Fraction of the samples, those of highest importance, that are left out beforehand (ties: higher numbers first); never
+        so many that fewer than budget are left. "auto": `auto_drop_hardest`. **0 is the method as published; with scores
+        that are high for hard samples it fails at high pruning** (Fashion-MNIST, EL2N, 1 % kept: 12 % accuracy against 79 %
+        for random).
+    negative_similarities : {"clip", "keep"}
+        Set negative similarities to 0, or reward them.
+    method, bound, max_iterations
+        Of the solver, see `coremax.solve`.
+    memory_limit : int or str, optional
+        For the graph, see `coremax.topk_graph`.
+    seed : int, SeedSequence or Generator
+        Of the random parts and the solver.
+    threads, isa, copy, progress
+        See `coremax.topk_graph`.
+
+    Returns
+    -------
+    Selection
+        With graph, solution and timings; indices belong to the library of x.
+
+    Raises
+    ------
+    ValueError, TypeError, MemoryError
+        As `coremax.topk_graph` and `coremax.solve`; also where x and importance differ in length.
+
+    Notes
+    -----
+    Objective: InfoMax (Tan et al., ICLR 2025, arXiv 2506.01701). Sparse neighbour graph, alpha, k and random parts are the
+    paper's hyper-parameters; alpha = 0.3, min-max scaling and clipping follow a public re-implementation; dropping the
+    hardest first, one solver run over all parts instead of one per part, and scaling over all candidates are ours.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import coremax
+    >>> rng = np.random.default_rng(0)
+    >>> x, score = rng.normal(size=(100, 8)).astype(np.float32), rng.random(100)
+    >>> len(coremax.infomax(x, score, 0.1))
+    10
+    """
+    rng_seed = np.random.SeedSequence(_arrays.as_seed(seed))
+    _arrays.as_choice(metric, "metric", METRICS)
+    normalize = _arrays.as_choice(normalize or "none", "normalize", NORMALIZATIONS)
+    _arrays.as_choice(negative_similarities, "negative_similarities", ("clip", "keep"))
+    view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
+    scores = _importance(importance)
+    _arrays.require_length(len(scores), "importance", view.shape[0], "x")
+    n = len(scores)
+    if n == 0 or view.shape[1] == 0:
+        raise ValueError(f"x is empty, shape {view.shape}")
+    count = _arrays.as_budget(budget, n)
+    n_parts = _arrays.as_count(partitions, "partitions", 1, n)
+    k = _arrays.as_count(k, "k", 1)
+
+    clock = time.perf_counter
+    start = clock()
+    fraction = auto_drop_hardest(count / n) if isinstance(drop_hardest, str) and drop_hardest == "auto" else drop_hardest
+    fraction = _arrays.as_real(fraction, "drop_hardest", 0.0, 1.0)
+    candidates = _without_hardest(scores, min(int(fraction * n), n - count))
+    parts = _random_parts(candidates, n_parts, rng_seed)
+    graph = _graph_of_parts(view, candidates, parts, k, metric, memory_limit, threads, isa, progress)
+    if negative_similarities == "clip":
+        np.maximum(graph._values, 0, out=graph._values)
+    graph_done = clock()
+    graph._symmetric  # noqa: B018  built here so that its time is told apart from the solver's
+    symmetric_done = clock()
+    solution = solve(
+        _normalized(scores[candidates], normalize),
+        graph,
+        count,
+        alpha=alpha,
+        method=method,
+        bound=bound,
+        max_iterations=max_iterations,
+        seed=rng_seed,
+        threads=threads,
+        progress=progress,
+    )
+    solved = clock()
+    parameters = {
+        "alpha": float(alpha), "k": k, "metric": metric, "partitions": n_parts, "normalize": normalize,
+        "drop_hardest": fraction, "negative_similarities": negative_similarities, "method": solution.method,
+    }  # fmt: skip
+    return Selection(
+        indices=_arrays.like(candidates[solution.indices], x),
+        n=n,
+        method="infomax",
+        parameters=parameters,
+        candidates=candidates,
+        graph=graph,
+        solution=solution,
+        timings={"graph": graph_done - start, "symmetric": symmetric_done - graph_done, "solve": solved - symmetric_done},
+    )
+
+
+def random(n: Any, budget: int | float, *, seed: Seed = 0) -> Selection:
+    """Keep samples at random: the baseline that every method has to beat.
+
+    Parameters
+    ----------
+    n : int or sized
+        Size of the data set, or anything that has it as its length.
+    budget : int or float
+        As `infomax`.
+    seed : int, SeedSequence or Generator
+        The same seed keeps nested subsets for growing budgets.
+
+    Returns
+    -------
+    Selection
+        With weights n / budget.
+    """
+    size = _arrays.as_count(len(n) if hasattr(n, "__len__") else n, "n", 1)
+    count = _arrays.as_budget(budget, size)
+    indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=seed))
+    return Selection(indices=indices, n=size, method="random", parameters={}, weights=np.full(count, size / count))
+
+
+def top(score: Any, budget: int | float) -> Selection:
+    """Keep the samples of highest score, ties to the lower number.
+
+    Parameters
+    ----------
+    score : array [n] of float32 or float64
+    budget : int or float
+        As `infomax`.
+
+    Returns
+    -------
+    Selection
+        Indices in the library of score.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity in score; a wrong budget.
+    """
+    scores = _importance(score, "score")
+    if len(scores) == 0:
+        raise ValueError("score is empty")
+    count = _arrays.as_budget(budget, len(scores))
+    indices = np.sort(np.argsort(-scores, kind="stable")[:count])
+    return Selection(indices=_arrays.like(indices, score), n=len(scores), method="top", parameters={})
+
+
+def _importance(importance: Any, name: str = "importance") -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Check scores and bring them to float64."""
+    importance = _arrays.as_array(importance, name)
+    _arrays.as_view(importance, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    scores = np.asarray(importance, dtype=np.float64)
+    bad = np.flatnonzero(~np.isfinite(scores))
+    if bad.size:
+        raise ValueError(f"{name}[{bad[0]}] is {scores[bad[0]]}; scores must be finite")
+    return scores
+
+
+def _without_hardest(scores: np.ndarray[Any, Any], n_dropped: int) -> np.ndarray[Any, np.dtype[np.int64]]:
+    order = np.argsort(scores, kind="stable")
+    return np.sort(order[: len(scores) - n_dropped]).astype(np.int64)
+
+
+def _random_parts(candidates: np.ndarray[Any, Any], n_parts: int, seed: np.random.SeedSequence) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+    """Positions among the candidates, in parts whose sizes differ by at most one, each ascending."""
+    n = len(candidates)
+    n_parts = min(n_parts, n)
+    if n_parts == 1:
+        return [np.arange(n, dtype=np.int64)]
+    order = sample(np.ones(n, dtype=np.float32), n, seed=seed)
+    return [np.sort(part) for part in np.array_split(order, n_parts)]
+
+
+def _graph_of_parts(
+    view: Any,
+    candidates: np.ndarray[Any, Any],
+    parts: list[np.ndarray[Any, Any]],
+    k: int,
+    metric: str,
+    memory_limit: int | str | None,
+    threads: int | None,
+    isa: str | None,
+    progress: Progress,
+) -> Graph:
+    """One graph over the candidates whose edges stay within the parts; short parts leave absent neighbours."""
+    width = min(k, max(len(part) for part in parts) - 1)
+    neighbors = np.full((len(candidates), width), -1, dtype=np.int64)
+    similarities = np.zeros((len(candidates), width), dtype=np.float32)
+    stats: GraphStats | None = None
+    everything = len(parts) == 1 and len(candidates) == view.shape[0]
+    for part in parts:
+        part_k = min(k, len(part) - 1)
+        if part_k == 0:
+            continue
+        rows = None if everything else candidates[part]
+        found, found_similarities, stats = search(view, rows, part_k, metric, memory_limit, threads, isa, progress)
+        neighbors[part, :part_k] = part[found]
+        similarities[part, :part_k] = found_similarities
+    return Graph(neighbors, similarities, None, metric, stats)
+
+
+def _normalized(scores: np.ndarray[Any, Any], how: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    if how == "none":
+        return scores
+    if how == "rank":
+        values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+        mean_rank = np.cumsum(counts) - (counts + 1) / 2
+        return np.asarray(mean_rank[inverse] / max(len(scores) - 1, 1))
+    low, high = scores.min(), scores.max()
+    # Halved first, so that a range beyond the largest float64 does not overflow.
+    width = high / 2 - low / 2
+    return (scores / 2 - low / 2) / width if width > 0 else np.zeros_like(scores)
