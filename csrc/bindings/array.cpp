@@ -32,7 +32,8 @@ void set_type(Array& array, std::uint8_t code, int bits, const std::string& fall
   array.dtype = DType::other;
   array.dtype_name = fallback;
   for (const NamedType& type : kTypes)
-    if (type.code == code && type.bits == bits) {
+    // By name too: NumPy has no code for the bfloat16 that ml_dtypes adds to it.
+    if ((type.code == code && type.bits == bits) || fallback == type.name) {
       array.dtype = type.dtype;
       array.dtype_name = type.name;
     }
@@ -42,6 +43,7 @@ Array from_numpy(const py::object& obj) {
   const auto numpy_array = py::reinterpret_borrow<py::array>(obj);
   Array array;
   const auto dtype = numpy_array.dtype();
+  // Bytes in the other order are numbers to nobody here; NumPy's name for such a type differs from ours.
   const bool native = dtype.byteorder() == '=' || dtype.byteorder() == '|';
   const std::uint8_t code = dtype.kind() == 'f' ? dlpack::kFloat : dtype.kind() == 'i' ? dlpack::kInt : 255;
   set_type(array, native ? code : 255, static_cast<int>(dtype.itemsize() * 8), py::str(dtype));

@@ -73,12 +73,16 @@ double norm(const T* row, std::int64_t d) {
 
 template <class T>
 void scale_row(const T* row, std::int64_t d, double scale, float* out) {
-  // In float32 where the scale and its products keep full precision, else through float64.
   if (scale > 0x1p-60 && scale < 0x1p60) {
     const float narrow = static_cast<float>(scale);
     for (std::int64_t c = 0; c < d; ++c) out[c] = to_float(row[c]) * narrow;
   } else {
-    for (std::int64_t c = 0; c < d; ++c) out[c] = static_cast<float>(to_double(row[c]) * scale);
+    // The power of two apart and through float64, so that neither it nor a product leaves float32's range: the same bits as
+    // above wherever both can be had.
+    const int exponent = std::ilogb(scale);
+    const double power = std::ldexp(1.0, exponent);
+    const float narrow = static_cast<float>(std::ldexp(scale, -exponent));
+    for (std::int64_t c = 0; c < d; ++c) out[c] = static_cast<float>(to_double(row[c]) * power) * narrow;
   }
 }
 

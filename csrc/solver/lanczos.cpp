@@ -77,14 +77,20 @@ Spectrum spectrum(const graph::CsrView& k, std::uint64_t seed, ThreadPool& pool)
   const double length = std::sqrt(dot(v, v, pool));
   parallel_for(pool, n, [&](std::int64_t i) { v[at(i)] /= length; });
   bool exhausted = false;
+  std::vector<Vector> basis;  // kept where it is small, to run the process to its end without losing orthogonality
   for (std::int64_t m = 0; m < steps; ++m) {
+    if (steps == n) basis.push_back(v);
     Vector next = multiply(k, v, pool);
     const double a = dot(v, next, pool);
     diagonal.push_back(a);
     parallel_for(pool, n, [&](std::int64_t i) { next[at(i)] -= a * v[at(i)] + coupling * previous[at(i)]; });
+    for (const Vector& direction : basis) {
+      const double overlap = dot(direction, next, pool);
+      parallel_for(pool, n, [&](std::int64_t i) { next[at(i)] -= overlap * direction[at(i)]; });
+    }
     coupling = std::sqrt(dot(next, next, pool));
     // The Krylov space is complete: a random start meets every eigenvector, so the ends are found.
-    exhausted = coupling <= 1e-13 * radius;
+    exhausted = coupling <= 1e-13 * radius || m + 1 == n;
     if (exhausted || m + 1 == steps) break;
     off.push_back(coupling);
     parallel_for(pool, n, [&](std::int64_t i) { next[at(i)] /= coupling; });

@@ -1,5 +1,5 @@
 // Projected gradient ascent, x+ = Proj(x + g / L) with g = I - 2 alpha K x and L = 2 alpha ||K||_2.
-// f need not be concave; with this step every iteration still cannot decrease f. Limit points come out integral or nearly so.
+// f need not be concave, yet no iteration can decrease it: it gains at least (1 / step - L / 2) |x+ - x|^2.
 #include <algorithm>
 #include <cmath>
 
@@ -22,7 +22,8 @@ Ascent projected_gradient(const Problem& problem, const Options& options, const 
   ascent.kx = multiply(problem.k, ascent.x, pool);
   ascent.history.push_back(relaxed_objective(problem, ascent.x, ascent.kx, pool));
 
-  const double norm = std::max(ends.highest, -ends.lowest) + ends.margin;
+  // The norm is reached from inside, so it may be a little small; ascent holds for any step below 2 / L.
+  const double norm = std::max(ends.highest, -ends.lowest);
   const double step = 1 / (2 * problem.alpha * norm);
   for (std::int64_t iteration = 1; iteration <= options.max_iterations; ++iteration) {
     pool.check();

@@ -67,7 +67,9 @@ def as_view(
         array, copied = _contiguous(array), True
         view = _core.import_array(array, name)
     if copied and copy is False:
-        raise ValueError(f"{name} can not be used without a copy (copy=False): it must be a contiguous array of {' or '.join(dtypes)}")
+        raise ValueError(
+            f"{name} can not be used without a copy (copy=False): it must be a contiguous array of {' or '.join(dtypes)}"
+        )
     return view
 
 
@@ -195,7 +197,17 @@ def as_budget(budget: Any, n: int) -> int:
     return max(1, int(np.floor(float(budget) * n + 0.5)))
 
 
-_UNITS = {"KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12, "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40, "B": 1}
+_UNITS = {
+    "KB": 10**3,
+    "MB": 10**6,
+    "GB": 10**9,
+    "TB": 10**12,
+    "KIB": 2**10,
+    "MIB": 2**20,
+    "GIB": 2**30,
+    "TIB": 2**40,
+    "B": 1,
+}
 
 
 def as_bytes(limit: int | str | None, name: str) -> int | None:

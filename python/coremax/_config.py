@@ -9,7 +9,15 @@ from typing import Any, Literal, overload
 from . import _arrays, _core
 
 # Import name of the library -> the extra that installs it.
-EXTRAS = {"click": "cli", "tqdm": "cli", "jinja2": "demo", "matplotlib": "demo", "sklearn": "demo", "scipy": "", "torch": "torch"}
+EXTRAS = {
+    "click": "cli",
+    "tqdm": "cli",
+    "jinja2": "demo",
+    "matplotlib": "demo",
+    "sklearn": "demo",
+    "scipy": "",
+    "torch": "torch",
+}
 
 
 @overload

@@ -21,7 +21,9 @@ def reporting(progress: Progress, label: str) -> Iterator[Callable[[int, int], o
     try:
         from tqdm import tqdm
     except ImportError:
-        raise ImportError("progress=True draws its bar with tqdm: pip install 'coremax[cli]', or pass a function(done, total)") from None
+        raise ImportError(
+            "progress=True draws its bar with tqdm: pip install 'coremax[cli]', or pass a function(done, total)"
+        ) from None
     with tqdm(desc=label, total=1, unit_scale=True) as bar:
         yield _BarUpdate(bar)
 

@@ -166,7 +166,9 @@ def sample(
         draws = _core.sample_without_replacement(view, size, bool(log_weights), _arrays.as_seed(seed), n_threads)
         return _arrays.like(draws, weights)
     if log_weights:
-        return _arrays.like(AliasTable(_exponential(weights), threads=threads).sample(size, seed=seed, threads=threads), weights)
+        return _arrays.like(
+            AliasTable(_exponential(weights), threads=threads).sample(size, seed=seed, threads=threads), weights
+        )
     return AliasTable(weights, threads=threads).sample(size, seed=seed, threads=threads)
 
 

@@ -229,7 +229,11 @@ def infomax(
         candidates=candidates,
         graph=graph,
         solution=solution,
-        timings={"graph": graph_done - start, "symmetric": symmetric_done - graph_done, "solve": solved - symmetric_done},
+        timings={
+            "graph": graph_done - start,
+            "symmetric": symmetric_done - graph_done,
+            "solve": solved - symmetric_done,
+        },
     )
 
 
@@ -299,7 +303,9 @@ def _without_hardest(scores: np.ndarray[Any, Any], n_dropped: int) -> np.ndarray
     return np.sort(order[: len(scores) - n_dropped]).astype(np.int64)
 
 
-def _random_parts(candidates: np.ndarray[Any, Any], n_parts: int, seed: np.random.SeedSequence) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
+def _random_parts(
+    candidates: np.ndarray[Any, Any], n_parts: int, seed: np.random.SeedSequence
+) -> list[np.ndarray[Any, np.dtype[np.int64]]]:
     """Positions among the candidates, in parts whose sizes differ by at most one, each ascending."""
     n = len(candidates)
     n_parts = min(n_parts, n)
@@ -341,7 +347,7 @@ def _normalized(scores: np.ndarray[Any, Any], how: str) -> np.ndarray[Any, np.dt
     if how == "none":
         return scores
     if how == "rank":
-        values, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
+        _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
         mean_rank = np.cumsum(counts) - (counts + 1) / 2
         return np.asarray(mean_rank[inverse] / max(len(scores) - 1, 1))
     low, high = scores.min(), scores.max()

@@ -187,7 +187,7 @@ def solve(
     >>> import numpy as np
     >>> import coremax
     >>> graph = coremax.Graph.from_neighbors([[1], [0], [0]], [[0.9], [0.9], [0.1]])
-    >>> coremax.solve(np.array([1.0, 0.9, 0.5]), graph, 2, alpha=1.0).indices
+    >>> coremax.solve(np.array([1.0, 0.8, 0.5]), graph, 2, alpha=1.0).indices
     array([0, 2])
     """
     _arrays.as_choice(method, "method", METHODS)
@@ -260,7 +260,9 @@ def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> 
     view = _arrays.as_view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     subset = _arrays.as_view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
     matrix = _matrix_views(graph, view.shape[0])
-    return _core.objective(view, *matrix, subset=subset, alpha=_arrays.as_real(alpha, "alpha", 0.0), threads=_arrays.as_threads(None))
+    return _core.objective(
+        view, *matrix, subset=subset, alpha=_arrays.as_real(alpha, "alpha", 0.0), threads=_arrays.as_threads(None)
+    )
 
 
 def _matrix_views(graph: Any, n: int) -> tuple[_core.Array, _core.Array, _core.Array]:
@@ -271,4 +273,8 @@ def _matrix_views(graph: Any, n: int) -> tuple[_core.Array, _core.Array, _core.A
     if graph.n != n:
         raise ValueError(f"importance has {n} elements, but graph has {graph.n} rows")
     indptr, indices, values = graph._symmetric
-    return _core.import_array(indptr, "indptr"), _core.import_array(indices, "indices"), _core.import_array(values, "values")
+    return (
+        _core.import_array(indptr, "indptr"),
+        _core.import_array(indices, "indices"),
+        _core.import_array(values, "values"),
+    )

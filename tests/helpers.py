@@ -1,0 +1,41 @@
+"""What the tests share: data, the grid of ISA levels and threads, tolerances with their reasons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import coremax
+
+ISAS: list[str] = coremax.show_config("dicts")["isas"]
+THREADS = (1, 2, 3)
+# Around the 16 lanes of the canonical sum, the register tiles and the tiles' edges.
+EDGE_SIZES = (1, 2, 15, 16, 17, 31, 32, 33, 65)
+
+# A float32 dot product of unit vectors over d columns in 16 lanes errs by at most about (d / 16 + 8) half units in the last
+# place of 1; the tests stay below d = 128.
+SIMILARITY_TOLERANCE = 16 * 2.0**-24
+# Objectives are float64 sums of at most some thousands of terms of order one.
+OBJECTIVE_TOLERANCE = 1e-9
+
+
+def clustered(n: int, d: int, n_clusters: int, seed: int, spread: float = 0.5) -> NDArray[np.float32]:
+    """Gaussian clusters around Gaussian centres."""
+    rng = np.random.default_rng(seed)
+    centres = rng.normal(size=(n_clusters, d))
+    return (centres[rng.integers(0, n_clusters, n)] + spread * rng.normal(size=(n, d))).astype(np.float32)
+
+
+def same_bits(a: Any, b: Any) -> bool:
+    """Whether two float32 arrays are equal bit for bit."""
+    return bool(np.array_equal(np.asarray(a).view(np.int32), np.asarray(b).view(np.int32)))
+
+
+def random_graph(n: int, k: int, seed: int, negative: bool = False) -> coremax.Graph:
+    """A neighbour graph of random points with cosine similarities, negative ones clipped unless asked for."""
+    rng = np.random.default_rng(seed)
+    graph = coremax.topk_graph(rng.normal(size=(n, 3)).astype(np.float32), k)
+    values = graph.similarities if negative else np.maximum(graph.similarities, 0)
+    return coremax.Graph.from_neighbors(graph.neighbors, values)

@@ -1,0 +1,360 @@
+"""The quadratic program against enumeration, its certificate, and its manners."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import coremax
+from coremax import Status
+from helpers import OBJECTIVE_TOLERANCE, THREADS, clustered, random_graph
+from oracles import solver as oracle
+
+PAIR = coremax.Graph.from_neighbors([[1], [0]], [[0.5], [0.5]])
+
+
+def clustered_problem(n: int = 2000, seed: int = 0) -> tuple[np.ndarray[Any, np.dtype[np.float64]], coremax.Graph]:
+    graph = coremax.topk_graph(clustered(n, 16, n // 25, seed), 10)
+    return np.random.default_rng(seed + 1).random(n), graph
+
+
+@pytest.mark.parametrize("negative", [False, True])
+def test_against_enumeration(negative: bool) -> None:
+    rng = np.random.default_rng(0)
+    hits = []
+    for seed in range(120):
+        n = int(rng.integers(2, 17))
+        budget = int(rng.integers(1, min(n, 6) + 1)) if n > 12 else int(rng.integers(1, n + 1))
+        alpha = float(rng.choice([0.0, 0.1, 0.3, 1.0, 3.0]))
+        importance = rng.random(n) if seed % 3 else rng.pareto(1.0, n)
+        graph = random_graph(n, int(rng.integers(1, n)), seed, negative)
+        k = oracle.dense(graph)
+        solution = coremax.solve(importance, graph, budget, alpha=alpha)
+        best = oracle.optimum(importance, k, budget, alpha)
+        scale = 1 + np.abs(importance).sum()
+        assert len(set(solution.indices.tolist())) == budget
+        assert solution.objective == pytest.approx(
+            oracle.objective(importance, k, solution.indices, alpha), abs=OBJECTIVE_TOLERANCE * scale
+        )
+        assert solution.objective <= best + OBJECTIVE_TOLERANCE * scale
+        assert solution.upper_bound >= best - 1e-15 * scale
+        assert solution.gap >= 0
+        hits.append(solution.objective >= best - OBJECTIVE_TOLERANCE * scale)
+    # A local method need not find every optimum, but one that is broken finds few.
+    assert np.mean(hits) >= 0.9
+
+
+@pytest.mark.parametrize("alpha", [0.1, 1.0])
+@pytest.mark.parametrize("budget", [0.05, 0.3, 0.6])
+def test_no_swap_improves_a_polished_subset(budget: float, alpha: float) -> None:
+    importance, graph = clustered_problem()
+    solution = coremax.solve(importance, graph, budget, alpha=alpha)
+    assert oracle.best_swap(importance, oracle.dense(graph), solution.indices, alpha) <= OBJECTIVE_TOLERANCE
+    assert solution.swaps > 0
+
+
+def test_no_swap_improves_where_similarities_are_negative() -> None:
+    # Heavy negative similarities between the best outside and the worst inside block the obvious swap.
+    rng = np.random.default_rng(3)
+    for seed in range(30):
+        n = 40
+        values = rng.normal(size=(n, 6)) * 3
+        graph = coremax.Graph.from_neighbors(random_graph(n, 6, seed).neighbors, values)
+        importance = rng.random(n)
+        solution = coremax.solve(importance, graph, 12, alpha=0.7)
+        assert oracle.best_swap(importance, oracle.dense(graph), solution.indices, 0.7) <= OBJECTIVE_TOLERANCE
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_rounding_loses_nothing(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    n, budget = 120, int(rng.integers(1, 120))
+    graph, importance = random_graph(n, 7, seed), rng.random(n)
+    k = oracle.dense(graph)
+    solution = coremax.solve(
+        importance, graph, budget, alpha=2.0, x0=rng.random(n), polish=False, max_iterations=int(rng.integers(0, 4))
+    )
+    assert ((solution.x > 1e-6) & (solution.x < 1 - 1e-6)).sum() > 2 or budget in (n, n - 1), (
+        "the point to round is not fractional"
+    )
+    assert solution.x.sum() == pytest.approx(budget, abs=1e-8)
+    assert solution.history[-1] == pytest.approx(oracle.relaxed_objective(importance, k, solution.x, 2.0), abs=1e-8)
+    assert solution.objective >= oracle.relaxed_objective(importance, k, solution.x, 2.0) - 1e-7
+
+
+def test_ascent_never_descends_and_stays_feasible() -> None:
+    importance, graph = clustered_problem(500)
+    solution = coremax.solve(importance, graph, 0.3, alpha=1.0)
+    assert (np.diff(solution.history) >= -OBJECTIVE_TOLERANCE).all()
+    assert solution.x.min() >= 0
+    assert solution.x.max() <= 1
+    assert solution.x.sum() == pytest.approx(150, abs=1e-8)
+    assert len(solution.history) == solution.iterations + 1
+
+
+def test_one_step_is_the_projected_gradient_step() -> None:
+    # x1 = Proj(x0 + g / L): the projection is checked by its optimality conditions, with L read off the step itself.
+    rng = np.random.default_rng(5)
+    n, budget, alpha = 60, 17, 0.8
+    graph, importance = random_graph(n, 6, 5), rng.random(n)
+    k = oracle.dense(graph)
+    x0 = np.full(n, budget / n)
+    x1 = coremax.solve(importance, graph, budget, alpha=alpha, max_iterations=1).x
+    gradient = importance - 2 * alpha * k @ x0
+    spectral_norm = np.abs(np.linalg.eigvalsh(k)).max()
+    inside = (x1 > 1e-9) & (x1 < 1 - 1e-9)
+    assert inside.sum() >= 2
+    step = np.polyfit(gradient[inside], (x1 - x0)[inside], 1)[0]
+    assert step == pytest.approx(1 / (2 * alpha * spectral_norm), rel=1e-3)
+    shift = (x0 + step * gradient - x1)[inside].mean()
+    np.testing.assert_allclose(x1, np.clip(x0 + step * gradient - shift, 0, 1), atol=1e-9)
+
+
+def test_without_redundancy_the_top_is_optimal() -> None:
+    importance, graph = clustered_problem(300)
+    solution = coremax.solve(importance, graph, 30, alpha=0.0)
+    assert np.array_equal(solution.indices, np.sort(np.argsort(-importance, kind="stable")[:30]))
+    assert solution.gap <= 1e-10
+    assert solution.status is Status.CONVERGED
+    empty = coremax.Graph.from_csr(np.zeros(301, dtype=np.int64), np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.float32))
+    assert np.array_equal(coremax.solve(importance, empty, 30).indices, solution.indices)
+
+
+def test_equal_importance_and_identical_points() -> None:
+    graph = coremax.topk_graph(np.ones((40, 3), dtype=np.float32), 5)
+    solution = coremax.solve(np.zeros(40), graph, 10)
+    assert len(solution.indices) == 10
+    assert solution.upper_bound >= solution.objective
+    isolated = coremax.Graph.from_neighbors(np.full((6, 1), -1), np.zeros((6, 1)))
+    assert coremax.solve(np.zeros(6), isolated, 2).indices.tolist() == [0, 1]
+
+
+def test_whole_budget_and_single_element() -> None:
+    importance, graph = clustered_problem(200)
+    everything = coremax.solve(importance, graph, 1.0)
+    assert np.array_equal(everything.indices, np.arange(200))
+    assert coremax.solve(importance, graph, 1).indices.tolist() == [int(np.argmax(importance))]
+    alone = coremax.Graph.from_csr([0, 0], np.zeros(0, dtype=np.int64), np.zeros(0))
+    assert coremax.solve([5.0], alone, 1).indices.tolist() == [0]
+
+
+@pytest.mark.parametrize("scale", [1e-30, 1e30, 1e100])
+def test_importance_of_any_scale(scale: float) -> None:
+    importance, graph = clustered_problem(300)
+    solution = coremax.solve(importance * scale, graph, 30)
+    assert np.isfinite([solution.objective, solution.upper_bound, solution.gap]).all()
+    assert len(solution.indices) == 30
+    if scale > 1:
+        assert np.array_equal(solution.indices, np.sort(np.argsort(-importance)[:30]))
+
+
+def test_importance_of_huge_range() -> None:
+    importance, graph = clustered_problem(300)
+    importance[[4, 200]] = [1e30, -1e30]
+    solution = coremax.solve(importance, graph, 30)
+    assert 4 in solution.indices
+    assert 200 not in solution.indices
+    assert np.isfinite(solution.x).all()
+    assert solution.x.sum() == pytest.approx(30, abs=1e-6)
+    # Apart from the giant the answer is as good as without it: small differences are not lost in large sums.
+    rest = np.setdiff1d(solution.indices, [4])
+    importance[[4, 200]] = 0
+    k = oracle.dense(graph)
+    plain = coremax.solve(importance, graph, 29, alpha=0.3)
+    assert oracle.objective(importance, k, rest, 0.3) >= 0.97 * plain.objective
+
+
+def test_same_bits_for_any_thread_count() -> None:
+    importance, graph = clustered_problem(20_000)
+    reference = coremax.solve(importance, graph, 0.2, alpha=0.7, threads=1, max_iterations=40)
+    for threads in THREADS[1:]:
+        solution = coremax.solve(importance, graph, 0.2, alpha=0.7, threads=threads, max_iterations=40)
+        assert np.array_equal(solution.indices, reference.indices)
+        assert np.array_equal(solution.x, reference.x)
+        assert (solution.objective, solution.upper_bound) == (reference.objective, reference.upper_bound)
+
+
+@pytest.mark.parametrize("budget", [0.1, 0.4, 0.7])
+def test_bound_holds_and_the_shift_helps(budget: float) -> None:
+    importance, graph = clustered_problem(1500)
+    solution = coremax.solve(importance, graph, budget, alpha=0.3)
+    modular = np.sort(importance)[-round(budget * 1500) :].sum()
+    assert solution.objective <= solution.upper_bound <= modular * (1 + 1e-9)
+    assert (solution.bound_kind == "modular") == (solution.upper_bound >= modular * (1 - 1e-9))
+    if budget == 0.7:
+        assert solution.bound_kind == "diagonal-shift"
+        # An independent certificate: the same majorant with the exact smallest eigenvalue, maximised by Frank-Wolfe.
+        k = oracle.dense(graph)
+        d = -np.linalg.eigvalsh(k)[0]
+        count, x = len(solution.indices), np.full(1500, budget)
+        bounds = []
+        for t in range(400):
+            slope = importance + 0.3 * d - 0.6 * (k @ x + d * x)
+            vertex = np.zeros(1500)
+            vertex[np.argsort(-slope)[:count]] = 1
+            bounds.append((importance + 0.3 * d) @ x - 0.3 * (x @ k @ x + d * x @ x) + slope @ (vertex - x))
+            x += 2 / (t + 2) * (vertex - x)
+        exact = min(bounds)
+        assert solution.upper_bound == pytest.approx(exact, rel=0.15)
+
+
+def test_bound_none_and_gap() -> None:
+    importance, graph = clustered_problem(200)
+    solution = coremax.solve(importance, graph, 20, bound=None)
+    assert (solution.upper_bound, solution.gap, solution.bound_kind) == (np.inf, np.inf, "none")
+    bounded = coremax.solve(importance, graph, 20)
+    assert bounded.gap == pytest.approx((bounded.upper_bound - bounded.objective) / bounded.upper_bound)
+
+
+def test_status_and_callback() -> None:
+    importance, graph = clustered_problem(500)
+    seen: list[coremax.solver.Iteration] = []
+
+    def stop_at_five(info: coremax.solver.Iteration) -> bool:
+        seen.append(info)
+        return info.iteration == 5
+
+    stopped = coremax.solve(importance, graph, 50, callback=stop_at_five)
+    assert stopped.status is Status.INTERRUPTED
+    assert [info.iteration for info in seen] == [1, 2, 3, 4, 5]
+    assert [info.objective for info in seen] == stopped.history[1:].tolist()
+    assert len(stopped.indices) == 50
+    assert coremax.solve(importance, graph, 50, max_iterations=2).status is Status.MAX_ITERATIONS
+    assert coremax.solve(importance, graph, 50, tolerance=0.5).status is Status.CONVERGED
+    limited = coremax.solve(importance, graph, 50, time_limit=1e-6)
+    assert limited.status is Status.TIME_LIMIT
+    assert len(limited.indices) == 50
+    assert limited.upper_bound >= limited.objective
+
+
+def test_an_exception_in_the_callback_comes_out() -> None:
+    importance, graph = clustered_problem(200)
+
+    def fail(info: coremax.solver.Iteration) -> None:
+        raise LookupError("from the callback")
+
+    with pytest.raises(LookupError, match="from the callback"):
+        coremax.solve(importance, graph, 20, callback=fail)
+
+
+def test_warm_start() -> None:
+    importance, graph = clustered_problem(1000)
+    first = coremax.solve(importance, graph, 100, alpha=0.5)
+    again = coremax.solve(importance, graph, 100, alpha=0.5, x0=first)
+    assert again.history[0] == pytest.approx(first.history[-1], abs=1e-6)
+    assert again.objective >= first.objective - 1e-3
+
+
+def test_float32_importance_and_torch() -> None:
+    importance, graph = clustered_problem(300)
+    narrow = importance.astype(np.float32)
+    expected = coremax.solve(narrow.astype(np.float64), graph, 30)
+    assert np.array_equal(coremax.solve(narrow, graph, 30).indices, expected.indices)
+    assert np.array_equal(np.asarray(coremax.solve(torch.from_numpy(narrow), graph, 30).indices), expected.indices)
+
+
+def test_scipy_graph() -> None:
+    importance, graph = clustered_problem(300)
+    assert np.array_equal(coremax.solve(importance, graph.to_scipy(), 30).indices, coremax.solve(importance, graph, 30).indices)
+
+
+def test_objective_of_any_subset() -> None:
+    importance, graph = clustered_problem(300)
+    subset = np.random.default_rng(2).permutation(300)[:40]
+    truth = oracle.objective(importance, oracle.dense(graph), subset, 0.9)
+    assert coremax.objective(importance, graph, subset, 0.9) == pytest.approx(truth, abs=OBJECTIVE_TOLERANCE)
+    assert coremax.objective([1.0, 2.0], PAIR, [0, 1], alpha=1.0) == pytest.approx(3 - 2 * 0.5)
+    with pytest.raises(ValueError, match=r"indices\[1\] is 2, but the graph has rows 0 to 1"):
+        coremax.objective([1.0, 2.0], PAIR, [0, 2])
+    with pytest.raises(ValueError, match=r"indices\[1\] repeats 0"):
+        coremax.objective([1.0, 2.0], PAIR, [0, 0])
+
+
+@pytest.mark.parametrize(
+    ("importance", "graph", "budget", "options", "error", "message"),
+    [
+        ([1.0, np.nan], PAIR, 1, {}, ValueError, r"importance\[1\] is nan"),
+        ([np.inf, 1.0], PAIR, 1, {}, ValueError, r"importance\[0\] is inf"),
+        ([1e200, 1.0], PAIR, 1, {}, ValueError, r"importance\[0\] is 1e\+200, beyond"),
+        ([1.0, 2.0, 3.0], PAIR, 1, {}, ValueError, "importance has 3 elements, but graph has 2 rows"),
+        ([[1.0, 2.0]], PAIR, 1, {}, ValueError, "importance must be one-dimensional"),
+        (["a", "b"], PAIR, 1, {}, TypeError, "importance must be float32 or float64"),
+        ([1.0, 2.0], "graph", 1, {}, TypeError, "graph must be a coremax.Graph"),
+        ([1.0, 2.0], PAIR, 0, {}, ValueError, "budget must be from 1 to the number of samples, 2, got 0"),
+        ([1.0, 2.0], PAIR, 3, {}, ValueError, "got 3"),
+        ([1.0, 2.0], PAIR, -1, {}, ValueError, "got -1"),
+        ([1.0, 2.0], PAIR, 0.0, {}, ValueError, r"fraction must be in \(0, 1\], got 0.0"),
+        ([1.0, 2.0], PAIR, 1.5, {}, ValueError, "got 1.5"),
+        ([1.0, 2.0], PAIR, float("nan"), {}, ValueError, "got nan"),
+        ([1.0, 2.0], PAIR, True, {}, TypeError, "budget must be an int"),
+        ([1.0, 2.0], PAIR, "10%", {}, TypeError, "budget must be an int"),
+        ([1.0, 2.0], PAIR, 1, {"alpha": -0.1}, ValueError, "alpha must be finite and at least 0, got -0.1"),
+        ([1.0, 2.0], PAIR, 1, {"alpha": np.nan}, ValueError, "alpha must be finite"),
+        ([1.0, 2.0], PAIR, 1, {"alpha": "auto"}, TypeError, "alpha must be a number"),
+        ([1.0, 2.0], PAIR, 1, {"method": "magic"}, ValueError, "method must be one of 'auto', 'pgd'"),
+        ([1.0, 2.0], PAIR, 1, {"bound": "tight"}, ValueError, "bound must be 'fast' or None"),
+        ([1.0, 2.0], PAIR, 1, {"x0": [1.0]}, ValueError, "x0 has 1 elements, but importance has 2"),
+        ([1.0, 2.0], PAIR, 1, {"x0": [1.0, np.nan]}, ValueError, r"x0\[1\] is not finite"),
+        ([1.0, 2.0], PAIR, 1, {"max_iterations": -1}, ValueError, "max_iterations must be at least 0"),
+        ([1.0, 2.0], PAIR, 1, {"tolerance": -1.0}, ValueError, "tolerance must be finite and at least 0"),
+        ([1.0, 2.0], PAIR, 1, {"time_limit": -1.0}, ValueError, "time_limit must be finite and at least 0"),
+        ([1.0, 2.0], PAIR, 1, {"seed": -1}, ValueError, "seed must be from 0"),
+        ([1.0, 2.0], PAIR, 1, {"seed": "x"}, TypeError, "seed must be an int"),
+    ],
+)
+def test_bad_arguments(
+    importance: Any, graph: Any, budget: Any, options: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        coremax.solve(importance, graph, budget, **options)
+
+
+@pytest.mark.parametrize(
+    ("fraction", "n", "count"), [(0.1, 5, 1), (0.5, 5, 3), (0.25, 10, 3), (0.01, 10, 1), (1.0, 7, 7), (0.35, 10, 4)]
+)
+def test_fractions_round_half_up(fraction: float, n: int, count: int) -> None:
+    isolated = coremax.Graph.from_neighbors(np.full((n, 1), -1), np.zeros((n, 1)))
+    assert len(coremax.solve(np.arange(n), isolated, fraction).indices) == count
+
+
+def test_two_threads_at_once() -> None:
+    importance, graph = clustered_problem(1000)
+    expected = coremax.solve(importance, graph, 100).indices
+    results: list[Any] = []
+    callers = [
+        threading.Thread(target=lambda: results.append(coremax.solve(importance, graph, 100, threads=2))) for _ in range(4)
+    ]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert all(np.array_equal(solution.indices, expected) for solution in results)
+    assert len(results) == 4
+
+
+def test_ctrl_c() -> None:
+    code = """
+import numpy as np, coremax
+rng = np.random.default_rng(0)
+n = 200_000
+graph = coremax.Graph.from_neighbors(rng.integers(0, n, (n, 10)), rng.random((n, 10)))
+graph.to_csr()
+print("started", flush=True)
+try:
+    coremax.solve(rng.random(n), graph, 0.3, max_iterations=10**9, tolerance=0.0)
+except KeyboardInterrupt:
+    print("interrupted", flush=True)
+"""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "started\n"
+    threading.Event().wait(0.5)
+    process.send_signal(signal.SIGINT)
+    assert process.communicate(timeout=10)[0] == "interrupted\n"
