@@ -87,9 +87,11 @@ double objective(const Array& importance, const Array& indptr, const Array& indi
   const ProblemData data(importance, indptr, indices, values, subset.size(0), alpha);
   std::vector<bool> seen(static_cast<std::size_t>(data.problem.n()), false);
   for (std::int64_t i = 0; i < subset.size(0); ++i) {
-    require(numbers[i] >= 0 && numbers[i] < data.problem.n(), "indices[" + std::to_string(i) + "] is " + std::to_string(numbers[i]) +
-                                                                  ", but the graph has rows 0 to " + std::to_string(data.problem.n() - 1));
-    require(!seen[static_cast<std::size_t>(numbers[i])], "indices[" + std::to_string(i) + "] repeats " + std::to_string(numbers[i]));
+    require(numbers[i] >= 0 && numbers[i] < data.problem.n(), [&] {
+      return "indices[" + std::to_string(i) + "] is " + std::to_string(numbers[i]) + ", but the graph has rows 0 to " +
+             std::to_string(data.problem.n() - 1);
+    });
+    require(!seen[static_cast<std::size_t>(numbers[i])], [&] { return "indices[" + std::to_string(i) + "] repeats " + std::to_string(numbers[i]); });
     seen[static_cast<std::size_t>(numbers[i])] = true;
   }
   double value = 0;

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <type_traits>
 
 namespace coremax {
 
@@ -23,6 +24,14 @@ class Error : public std::runtime_error {
 
 inline void require(bool condition, const std::string& message) {
   if (!condition) throw Error(ErrorKind::value, message);
+}
+
+// The same inside loops: the message is put together only when it is needed.
+template <class MakeMessage>
+  requires std::is_invocable_v<MakeMessage>
+void require(bool condition, const MakeMessage& make_message) {
+  if (!condition) [[unlikely]]
+    throw Error(ErrorKind::value, make_message());
 }
 
 // "nan", "inf" or "-inf": how a value that is not finite is named in messages.

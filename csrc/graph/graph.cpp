@@ -178,8 +178,10 @@ void topk(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::in
       const Candidate* best = work.candidates.finish(r);
       for (std::int64_t j = 0; j < k; ++j) {
         const float similarity = similarity_of(best[j].score, metric, source.common_scale());
-        require(std::isfinite(similarity), "the dot product of rows " + std::to_string(first + r) + " and " + std::to_string(best[j].index) +
-                                               " overflows float32; rescale the embeddings or use metric='cosine'");
+        require(std::isfinite(similarity), [&] {
+          return "the dot product of rows " + std::to_string(first + r) + " and " + std::to_string(best[j].index) +
+                 " overflows float32; rescale the embeddings or use metric='cosine'";
+        });
         neighbors[(first + r) * k + j] = best[j].index;
         similarities[(first + r) * k + j] = similarity;
       }

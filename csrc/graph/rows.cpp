@@ -120,7 +120,9 @@ ScaledRows::ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64
         if (!(length <= 0x1p200)) refuse_row(row, number, x.n_cols);
         largest[static_cast<std::size_t>(chunk)] = std::max(largest[static_cast<std::size_t>(chunk)], length);
         if (metric == Metric::cosine) {
-          require(length > 0, "row " + std::to_string(number) + " of x is all zeros: its cosine similarity is undefined; drop the row or use metric='euclidean'");
+          require(length > 0, [&] {
+            return "row " + std::to_string(number) + " of x is all zeros: its cosine similarity is undefined; drop the row or use metric='euclidean'";
+          });
           row_scale_[static_cast<std::size_t>(i)] = 1 / length;
         }
       }

@@ -30,13 +30,16 @@ class Lists {
       const std::int64_t column = lists_.index_type == DType::int32 ? static_cast<const std::int32_t*>(lists_.indices)[e]
                                                                     : static_cast<const std::int64_t*>(lists_.indices)[e];
       if (column == -1) continue;
-      require(column >= 0 && column < lists_.n, "indices: row " + std::to_string(row) + " names neighbour " + std::to_string(column) +
-                                                    ", but the graph has rows 0 to " + std::to_string(lists_.n - 1));
+      require(column >= 0 && column < lists_.n, [&] {
+        return "indices: row " + std::to_string(row) + " names neighbour " + std::to_string(column) + ", but the graph has rows 0 to " +
+               std::to_string(lists_.n - 1);
+      });
       const float value = lists_.value_type == DType::float32 ? static_cast<const float*>(lists_.values)[e]
                                                               : static_cast<float>(static_cast<const double*>(lists_.values)[e]);
-      require(std::isfinite(value),
-              "values: the similarity of rows " + std::to_string(row) + " and " + std::to_string(column) + " is " +
-                  non_finite_name(value) + " in float32; similarities must be finite (-1 as the index marks an absent neighbour)");
+      require(std::isfinite(value), [&] {
+        return "values: the similarity of rows " + std::to_string(row) + " and " + std::to_string(column) + " is " + non_finite_name(value) +
+               " in float32; similarities must be finite (-1 as the index marks an absent neighbour)";
+      });
       if (column != row) f(static_cast<std::int32_t>(column), value);
     }
   }
@@ -55,7 +58,8 @@ std::int64_t merge_row(Entry* row, std::int64_t count) {
     const std::int32_t column = row[e].column;
     for (; e < count && row[e].column == column; ++e) sum += 0.5 * static_cast<double>(row[e].value);
     const auto value = static_cast<float>(sum);
-    require(std::isfinite(value), "values: the repeated entries of column " + std::to_string(column) + " add up to more than float32 holds");
+    require(std::isfinite(value),
+            [&] { return "values: the repeated entries of column " + std::to_string(column) + " add up to more than float32 holds"; });
     row[kept++] = {column, value};
   }
   return kept;
@@ -69,22 +73,24 @@ Csr symmetric(const NeighborLists& lists, ThreadPool& pool) {
   const std::int64_t n = lists.n;
   const auto at = [](auto& vector, std::int64_t i) -> auto& { return vector[static_cast<std::size_t>(i)]; };
   std::vector<std::int64_t> ends(static_cast<std::size_t>(n) + 1, 0);  // ends[i + 1]: count of row i, then its running end
-  for (std::int64_t i = 0; i < n; ++i)
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (i % kReductionBlock == 0) pool.check();
     source.for_each(i, [&](std::int32_t j, float) {
       ++at(ends, i + 1);
       ++at(ends, j + 1);
     });
-  pool.check();
+  }
   std::vector<std::int64_t> starts(static_cast<std::size_t>(n) + 1, 0);
   for (std::int64_t i = 0; i < n; ++i) at(starts, i + 1) = at(starts, i) + at(ends, i + 1);
   std::vector<Entry> entries(static_cast<std::size_t>(at(starts, n)));
   std::vector<std::int64_t> fill(starts.begin(), starts.end() - 1);
-  for (std::int64_t i = 0; i < n; ++i)
+  for (std::int64_t i = 0; i < n; ++i) {
+    if (i % kReductionBlock == 0) pool.check();
     source.for_each(i, [&](std::int32_t j, float value) {
       at(entries, at(fill, i)++) = {j, value};
       at(entries, at(fill, j)++) = {static_cast<std::int32_t>(i), value};
     });
-  pool.check();
+  }
 
   std::vector<std::int64_t>& counts = fill;  // reused: entries left in each row
   parallel_for(pool, n, [&](std::int64_t i) { at(counts, i) = merge_row(entries.data() + at(starts, i), at(starts, i + 1) - at(starts, i)); });

@@ -16,10 +16,9 @@ int unit_bits(std::int64_t n) { return 63 - static_cast<int>(std::bit_width(stat
 // Whole units for every weight, at least as many as leave the sum at or below the target.
 std::vector<std::uint64_t> round_to_units(const void* weights, DType dtype, std::int64_t n, std::uint64_t target, ThreadPool& pool) {
   const double largest = check_weights(weights, dtype, n, false, pool);
-  const int exponent = std::ilogb(largest);
+  const UnitScale scale(largest);
   return with_float_pointer(weights, dtype, [&](const auto* w) {
-    // Scaled by a power of two, so that the sum can neither overflow nor vanish.
-    const auto scaled = [&](std::int64_t i) { return std::ldexp(static_cast<double>(w[i]), -exponent); };
+    const auto scaled = [&](std::int64_t i) { return scale(static_cast<double>(w[i])); };
     double factor = static_cast<double>(target) / blocked_sum(pool, n, scaled);
     std::vector<std::uint64_t> units(static_cast<std::size_t>(n));
     while (true) {
@@ -66,7 +65,8 @@ AliasTable::AliasTable(std::vector<std::uint64_t> thresholds, std::vector<std::i
   unit_bits_ = unit_bits(n());
   const std::uint64_t unit = std::uint64_t{1} << unit_bits_;
   for (std::size_t i = 0; i < thresholds_.size(); ++i)
-    require(thresholds_[i] <= unit && aliases_[i] >= 0 && aliases_[i] < n(), "cell " + std::to_string(i) + " of the saved alias table is not valid");
+    require(thresholds_[i] <= unit && aliases_[i] >= 0 && aliases_[i] < n(),
+            [&] { return "cell " + std::to_string(i) + " of the saved alias table is not valid"; });
 }
 
 // One sweep with a finger on the next light element (fewer units than a cell) and one on the current heavy element, which

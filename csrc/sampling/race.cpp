@@ -21,6 +21,12 @@ bool faster(const Runner& a, const Runner& b) { return a.time < b.time || (a.tim
 
 }  // namespace
 
+UnitScale::UnitScale(double largest_weight) {
+  const int exponent = -std::ilogb(largest_weight);
+  first_ = std::ldexp(1.0, exponent / 2);
+  second_ = std::ldexp(1.0, exponent - exponent / 2);
+}
+
 double check_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, ThreadPool& pool) {
   require(n >= 1, "weights is empty");
   const std::int64_t n_blocks = (n + kReductionBlock - 1) / kReductionBlock;
@@ -29,8 +35,9 @@ double check_weights(const void* weights, DType dtype, std::int64_t n, bool log_
     parallel_for(pool, n, [&](std::int64_t i) {
       const double value = static_cast<double>(w[i]);
       const bool zero_log = log_weights && value == -std::numeric_limits<double>::infinity();
-      require(std::isfinite(value) || zero_log, "weights[" + std::to_string(i) + "] is " + non_finite_name(value) + "; weights must be finite");
-      require(log_weights || value >= 0, "weights[" + std::to_string(i) + "] is negative (" + number_text(value) + ")");
+      require(std::isfinite(value) || zero_log,
+              [&] { return "weights[" + std::to_string(i) + "] is " + non_finite_name(value) + "; weights must be finite"; });
+      require(log_weights || value >= 0, [&] { return "weights[" + std::to_string(i) + "] is negative (" + number_text(value) + ")"; });
       double& block = largest[static_cast<std::size_t>(i / kReductionBlock)];
       block = std::max(block, value);
     });
@@ -43,7 +50,7 @@ double check_weights(const void* weights, DType dtype, std::int64_t n, bool log_
 void sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights, std::uint64_t seed,
                                 std::int64_t* out, ThreadPool& pool) {
   const double largest = check_weights(weights, dtype, n, log_weights, pool);
-  const int exponent = log_weights ? 0 : std::ilogb(largest);
+  const UnitScale scale(log_weights ? 1.0 : largest);
   constexpr double kAbsent = std::numeric_limits<double>::infinity();
   std::vector<Runner> runners(static_cast<std::size_t>(n));
   with_float_pointer(weights, dtype, [&](const auto* w) {
@@ -55,7 +62,7 @@ void sample_without_replacement(const void* weights, DType dtype, std::int64_t n
         if (std::isfinite(weight)) time = portable_log(waiting) - weight;
       } else if (weight > 0) {
         // A weight 2^1000 times smaller than the largest would give an infinite time; the largest finite one keeps it present.
-        time = std::min(waiting / std::ldexp(weight, -exponent), std::numeric_limits<double>::max());
+        time = std::min(waiting / scale(weight), std::numeric_limits<double>::max());
       }
       runners[static_cast<std::size_t>(i)] = {time, i};
     });

@@ -47,6 +47,18 @@ class AliasTable {
 void sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights, std::uint64_t seed,
                                 std::int64_t* out, ThreadPool& pool);
 
+// Multiplies weights by the power of two that brings the largest into [1, 2), so that sums and quotients of them neither
+// overflow nor vanish. In two factors, since the power itself may lie beyond a double.
+class UnitScale {
+ public:
+  explicit UnitScale(double largest_weight);
+  double operator()(double weight) const { return weight * first_ * second_; }
+
+ private:
+  double first_;
+  double second_;
+};
+
 // The largest weight; checks them all (see the contract above).
 double check_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, ThreadPool& pool);
 

@@ -23,7 +23,7 @@ void check_row(const T* row, std::int64_t number, std::int64_t n_classes) {
     sum += p;
   }
   require(std::abs(sum - 1) <= kSumTolerance,
-          "row " + std::to_string(number) + " of probabilities sums to " + number_text(sum) + ", not 1; pass probabilities (a softmax)");
+          [&] { return "row " + std::to_string(number) + " of probabilities sums to " + number_text(sum) + ", not 1; pass probabilities (a softmax)"; });
 }
 
 template <class T>
@@ -56,8 +56,9 @@ double row_score(Score score, const T* row, std::int64_t n_classes, std::int64_t
 std::int64_t read_label(const void* labels, DType type, std::int64_t i, std::int64_t n_classes) {
   if (labels == nullptr) return -1;
   const std::int64_t label = type == DType::int32 ? static_cast<const std::int32_t*>(labels)[i] : static_cast<const std::int64_t*>(labels)[i];
-  require(label >= 0 && label < n_classes,
-          "labels[" + std::to_string(i) + "] is " + std::to_string(label) + ", but probabilities has classes 0 to " + std::to_string(n_classes - 1));
+  require(label >= 0 && label < n_classes, [&] {
+    return "labels[" + std::to_string(i) + "] is " + std::to_string(label) + ", but probabilities has classes 0 to " + std::to_string(n_classes - 1);
+  });
   return label;
 }
 

@@ -33,11 +33,12 @@ void check(const Problem& problem, const Options& options) {
           "budget must be from 1 to n = " + std::to_string(problem.n()) + ", got " + std::to_string(problem.budget));
   require(std::isfinite(problem.alpha) && problem.alpha >= 0, "alpha must be finite and not negative, got " + number_text(problem.alpha));
   for (std::int64_t i = 0; i < problem.n(); ++i) {
-    require(std::isfinite(problem.importance[i]),
-            "importance[" + std::to_string(i) + "] is " + non_finite_name(problem.importance[i]) + "; importance must be finite");
-    require(std::abs(problem.importance[i]) <= 1e100, "importance[" + std::to_string(i) + "] is " + number_text(problem.importance[i]) +
-                                                          ", beyond the range of 1e100 the solver works in; rescale it");
-    require(options.x0 == nullptr || std::isfinite(options.x0[i]), "x0[" + std::to_string(i) + "] is not finite");
+    const double value = problem.importance[i];
+    require(std::isfinite(value), [&] { return "importance[" + std::to_string(i) + "] is " + non_finite_name(value) + "; importance must be finite"; });
+    require(std::abs(value) <= 1e100, [&] {
+      return "importance[" + std::to_string(i) + "] is " + number_text(value) + ", beyond the range of 1e100 the solver works in; rescale it";
+    });
+    require(options.x0 == nullptr || std::isfinite(options.x0[i]), [&] { return "x0[" + std::to_string(i) + "] is not finite"; });
   }
 }
 
