@@ -133,9 +133,12 @@ Array from_dlpack(const py::object& obj, const std::string& name) {
 
 }  // namespace
 
-bool Array::rows_contiguous() const { return aligned && (shape.empty() || shape.back() <= 1 || strides.back() == 1); }
+bool Array::empty() const { return std::find(shape.begin(), shape.end(), 0) != shape.end(); }
+
+bool Array::rows_contiguous() const { return empty() || (aligned && (shape.empty() || shape.back() == 1 || strides.back() == 1)); }
 
 bool Array::contiguous() const {
+  if (empty()) return true;
   std::int64_t packed = 1;
   for (std::size_t axis = shape.size(); axis-- > 0; packed *= shape[axis])
     if (shape[axis] > 1 && strides[axis] != packed) return false;

@@ -27,6 +27,7 @@ struct Array {
   py::object owner;  // keeps data alive: a memoryview or a DLPack capsule
 
   std::int64_t size(std::size_t axis) const { return shape.at(axis); }
+  bool empty() const;
   bool contiguous() const;       // in C order
   bool rows_contiguous() const;  // elements of the last axis adjacent; the distance of rows is free
 };

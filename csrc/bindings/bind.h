@@ -5,15 +5,17 @@
 
 #include "bindings/array.h"
 #include "bindings/control.h"
+#include "core/floating_point.h"
 #include "core/thread_pool.h"
 
 namespace coremax::bindings {
 
-// The scope of a call into the engines: a pool with a Control, and the GIL released.
+// The scope of a call into the engines: a pool with a Control, the GIL released, the floating-point environment the default.
 template <class F>
 void call_engine(int threads, const py::object& progress, F&& f) {
   PythonControl control(progress);
   const py::gil_scoped_release no_gil;
+  const DefaultFloatingPoint environment;
   ThreadPool pool(threads, &control);
   f(pool);
 }

@@ -10,11 +10,7 @@ using sampling::AliasTable;
 
 constexpr auto kWeightTypes = {DType::float32, DType::float64};
 
-std::int64_t checked_size(std::int64_t size) {
-  require(size >= 0, "size must not be negative, got " + std::to_string(size));
-  checked_multiply(size, 8);
-  return size;
-}
+void check_size(std::int64_t size) { require(size >= 0, "size must not be negative, got " + std::to_string(size)); }
 
 std::unique_ptr<AliasTable> build(const Array& weights, int threads) {
   expect(weights, "weights", 1, kWeightTypes);
@@ -25,7 +21,9 @@ std::unique_ptr<AliasTable> build(const Array& weights, int threads) {
 }
 
 py::array_t<std::int64_t> draw(const AliasTable& table, std::int64_t size, std::uint64_t seed, std::uint64_t offset, int threads) {
-  py::array_t<std::int64_t> out(checked_size(size));
+  check_size(size);
+  checked_multiply(size, 8);
+  py::array_t<std::int64_t> out(size);
   std::int64_t* data = out.mutable_data();
   call_engine(threads, py::none(), [&](ThreadPool& pool) { table.sample(size, seed, offset, data, pool); });
   return out;
@@ -33,15 +31,16 @@ py::array_t<std::int64_t> draw(const AliasTable& table, std::int64_t size, std::
 
 py::array_t<std::int64_t> draw_without_replacement(const Array& weights, std::int64_t size, bool log_weights, std::uint64_t seed, int threads) {
   expect(weights, "weights", 1, kWeightTypes);
-  py::array_t<std::int64_t> out(checked_size(size));
-  std::int64_t* data = out.mutable_data();
+  check_size(size);
+  std::vector<std::int64_t> drawn;
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
-    sampling::sample_without_replacement(weights.data, weights.dtype, weights.size(0), size, log_weights, seed, data, pool);
+    drawn = sampling::sample_without_replacement(weights.data, weights.dtype, weights.size(0), size, log_weights, seed, pool);
   });
-  return out;
+  return adopt(std::move(drawn));
 }
 
-std::unique_ptr<AliasTable> restore(const py::array_t<std::uint64_t, py::array::c_style>& thresholds, const py::array_t<std::int64_t, py::array::c_style>& aliases) {
+std::unique_ptr<AliasTable> restore(const py::array_t<std::uint64_t, py::array::c_style>& thresholds,
+                                    const py::array_t<std::int64_t, py::array::c_style>& aliases) {
   if (thresholds.ndim() != 1 || aliases.ndim() != 1) throw py::value_error("a saved alias table has one-dimensional parts");
   return std::make_unique<AliasTable>(std::vector<std::uint64_t>(thresholds.data(), thresholds.data() + thresholds.size()),
                                       std::vector<std::int64_t>(aliases.data(), aliases.data() + aliases.size()));

@@ -2,30 +2,18 @@
 #include "core/thread_pool.h"
 
 #include <algorithm>
-#include <cfenv>
 #include <chrono>
 #include <cstdlib>
 #include <string>
 
 #include "core/errors.h"
+#include "core/floating_point.h"
 
 namespace coremax {
 namespace {
 
 // While waiting for the other workers the caller looks at Control this often: well within the promised second.
 constexpr auto kPollInterval = std::chrono::milliseconds(20);
-
-class DefaultFloatingPoint {
- public:
-  DefaultFloatingPoint() {
-    std::fegetenv(&saved_);
-    std::fesetenv(FE_DFL_ENV);
-  }
-  ~DefaultFloatingPoint() { std::fesetenv(&saved_); }
-
- private:
-  std::fenv_t saved_;
-};
 
 }  // namespace
 

@@ -72,16 +72,15 @@ Csr symmetric(const NeighborLists& lists, ThreadPool& pool) {
   const Lists source(lists);
   const std::int64_t n = lists.n;
   const auto at = [](auto& vector, std::int64_t i) -> auto& { return vector[static_cast<std::size_t>(i)]; };
-  std::vector<std::int64_t> ends(static_cast<std::size_t>(n) + 1, 0);  // ends[i + 1]: count of row i, then its running end
+  std::vector<std::int64_t> starts(static_cast<std::size_t>(n) + 1, 0);  // counts first, at i + 1, then their running sum
   for (std::int64_t i = 0; i < n; ++i) {
     if (i % kReductionBlock == 0) pool.check();
     source.for_each(i, [&](std::int32_t j, float) {
-      ++at(ends, i + 1);
-      ++at(ends, j + 1);
+      ++at(starts, i + 1);
+      ++at(starts, j + 1);
     });
   }
-  std::vector<std::int64_t> starts(static_cast<std::size_t>(n) + 1, 0);
-  for (std::int64_t i = 0; i < n; ++i) at(starts, i + 1) = at(starts, i) + at(ends, i + 1);
+  for (std::int64_t i = 0; i < n; ++i) at(starts, i + 1) += at(starts, i);
   std::vector<Entry> entries(static_cast<std::size_t>(at(starts, n)));
   std::vector<std::int64_t> fill(starts.begin(), starts.end() - 1);
   for (std::int64_t i = 0; i < n; ++i) {

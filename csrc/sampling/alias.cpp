@@ -11,22 +11,37 @@
 namespace coremax::sampling {
 namespace {
 
+// A sum of non-negative terms that carries its own rounding error along (Neumaier 1974): as good as exact for weights, where
+// a plain sum of many small ones beside a large one is not.
+struct CarefulSum {
+  double value = 0;
+  double lost = 0;
+  CarefulSum() = default;
+  explicit CarefulSum(double term) : value(term) {}
+  CarefulSum& operator+=(const CarefulSum& other) {
+    const double sum = value + other.value;
+    lost += (value >= other.value ? (value - sum) + other.value : (other.value - sum) + value) + other.lost;
+    value = sum;
+    return *this;
+  }
+};
+
 int unit_bits(std::int64_t n) { return 63 - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1))); }
 
 // Whole units for every weight, at least as many as leave the sum at or below the target.
 std::vector<std::uint64_t> round_to_units(const void* weights, DType dtype, std::int64_t n, std::uint64_t target, ThreadPool& pool) {
-  const double largest = check_weights(weights, dtype, n, false, pool);
-  const UnitScale scale(largest);
+  const UnitScale scale(check_weights(weights, dtype, n, false, pool).largest);
   return with_float_pointer(weights, dtype, [&](const auto* w) {
     const auto scaled = [&](std::int64_t i) { return scale(static_cast<double>(w[i])); };
-    double factor = static_cast<double>(target) / blocked_sum(pool, n, scaled);
+    const CarefulSum total = blocked_sum(pool, n, [&](std::int64_t i) { return CarefulSum(scaled(i)); });
+    double factor = static_cast<double>(target) / (total.value + total.lost);
     std::vector<std::uint64_t> units(static_cast<std::size_t>(n));
     while (true) {
       const std::uint64_t sum = blocked_sum(pool, n, [&](std::int64_t i) {
         return units[static_cast<std::size_t>(i)] = static_cast<std::uint64_t>(scaled(i) * factor);
       });
       if (sum <= target) return units;
-      // Rounding of the sum of weights made the factor a hair too large.
+      // Rounding made the factor a hair too large.
       factor *= 1 - 2 * (static_cast<double>(sum - target) / static_cast<double>(target)) - 0x1p-52;
     }
   });

@@ -42,10 +42,10 @@ class AliasTable {
 
 // size elements without replacement, each next one with probability proportional to its weight among those left (Efraimidis
 // and Spirakis 2006), in the order drawn. Mapping, version 1: element i runs for E_i / w_i, E_i = -log u_i, u_i from the bits
-// of (seed, i) of Philox stream race; the smallest times win, ties to the lower number.
-// With log_weights the weights are given as logarithms (-inf for zero) and log E_i - log w_i is compared.
-void sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights, std::uint64_t seed,
-                                std::int64_t* out, ThreadPool& pool);
+// of (seed, i) of Philox stream race; the smallest times win, ties to the lower number. Where weights span more than 2^900,
+// and where they are given as logarithms (log_weights, -inf for zero), log E_i - log w_i is compared.
+std::vector<std::int64_t> sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights,
+                                                     std::uint64_t seed, ThreadPool& pool);
 
 // Multiplies weights by the power of two that brings the largest into [1, 2), so that sums and quotients of them neither
 // overflow nor vanish. In two factors, since the power itself may lie beyond a double.
@@ -59,7 +59,12 @@ class UnitScale {
   double second_;
 };
 
-// The largest weight; checks them all (see the contract above).
-double check_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, ThreadPool& pool);
+struct WeightRange {
+  double smallest;  // of the positive weights
+  double largest;
+};
+
+// Checks all weights (see the contract above).
+WeightRange check_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, ThreadPool& pool);
 
 }  // namespace coremax::sampling

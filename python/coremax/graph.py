@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import time
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core
+from . import _arrays, _core, _files
 from ._progress import Progress, reporting
 
 __all__ = ["Graph", "GraphStats", "topk_graph"]
 
 METRICS = ("cosine", "dot", "euclidean")
 _FILE_VERSION = 1
+_SymmetricParts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
 @dataclass(frozen=True)
@@ -64,6 +64,7 @@ class Graph:
     _indptr: Any
     metric: str | None
     stats: GraphStats | None
+    _cache: dict[str, _SymmetricParts] = field(default_factory=dict, init=False)
 
     @classmethod
     def from_neighbors(cls, indices: Any, values: Any, *, metric: str | None = None) -> Graph:
@@ -155,15 +156,19 @@ class Graph:
             raise ValueError("this graph was given in compressed rows; its lists have no common length: use to_csr()")
         return array
 
-    @cached_property
-    def _symmetric(self) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """K as the solver takes it: indptr int64, indices int32, values float32."""
+    def _symmetric(self, threads: int | None = None) -> _SymmetricParts:
+        """K as the solver takes it: indptr int64, indices int32, values float32; built once."""
+        if not self._cache:
+            self._cache["symmetric"] = self._build_symmetric(_arrays.as_threads(threads))
+        return self._cache["symmetric"]
+
+    def _build_symmetric(self, threads: int) -> _SymmetricParts:
         pointers, ndim = None, 2
         if self._indptr is not None:
             pointers, ndim = _arrays.as_view(self._indptr, "indptr", ndim=1, dtypes=["int64"], convert_to="int64"), 1
         indices = _arrays.as_view(self._indices, "indices", ndim=ndim, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
         values = _arrays.as_view(self._values, "values", ndim=ndim, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
-        return _core.symmetric(pointers, indices, values, _arrays.as_threads(None))
+        return _core.symmetric(pointers, indices, values, threads)
 
     def to_csr(self) -> tuple[Any, Any, Any]:
         """Return the symmetric K of the objective in compressed rows.
@@ -175,14 +180,14 @@ class Graph:
         values : array [nnz] of float32
             K = (A + A^T) / 2 with a zero diagonal; arrays are copies in the library the graph's lists came from.
         """
-        indptr, indices, values = self._symmetric
+        indptr, indices, values = self._symmetric()
         return tuple(_arrays.like(a, self._indices) for a in (indptr.copy(), indices.astype(np.int64), values.copy()))
 
     def to_scipy(self) -> Any:
         """Return K as a SciPy CSR array [n, n] of float32 (needs SciPy)."""
         from scipy.sparse import csr_array
 
-        indptr, indices, values = self._symmetric
+        indptr, indices, values = self._symmetric()
         return csr_array((values.copy(), indices.copy(), indptr.copy()), shape=(self.n, self.n))
 
     def save(self, path: str | os.PathLike[str]) -> None:
@@ -191,19 +196,16 @@ class Graph:
         if self._indptr is not None:
             arrays["indptr"] = self._indptr
         plain = {name: _arrays.as_numpy(array) for name, array in arrays.items()}
-        with open(path, "wb") as file:
-            np.savez(file, format=np.array(_FILE_VERSION), metric=np.array(self.metric or ""), **plain)  # type: ignore[arg-type]
+        _files.save_archive(path, _FILE_VERSION, {"metric": np.array(self.metric or ""), **plain})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Graph:
         """Read a graph that `save` wrote; raises ValueError where the file holds none."""
-        with np.load(path, allow_pickle=False) as file:
-            if not {"format", "metric", "indices", "values"} <= set(file.files) or int(file["format"]) != _FILE_VERSION:
-                raise ValueError(f"{os.fspath(path)} holds no coremax graph of format {_FILE_VERSION}")
-            metric = str(file["metric"]) or None
-            if "indptr" in file.files:
-                return cls.from_csr(file["indptr"], file["indices"], file["values"], metric=metric)
-            return cls.from_neighbors(file["indices"], file["values"], metric=metric)
+        arrays = _files.load_archive(path, "graph", _FILE_VERSION, {"metric", "indices", "values"})
+        metric = str(arrays["metric"]) or None
+        if "indptr" in arrays:
+            return cls.from_csr(arrays["indptr"], arrays["indices"], arrays["values"], metric=metric)
+        return cls.from_neighbors(arrays["indices"], arrays["values"], metric=metric)
 
     def __repr__(self) -> str:
         shape = f"n={self.n}, " + (f"k={self.k}" if self._indptr is None else f"nnz={self._indices.shape[0]}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core
+from . import _arrays, _core, _files
 
 __all__ = ["AliasTable", "sample"]
 
@@ -86,19 +86,18 @@ class AliasTable:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to an .npz file under exactly this name."""
-        with open(path, "wb") as file:
-            np.savez(file, format=np.array(_FILE_VERSION), thresholds=self._table.thresholds(), aliases=self._table.aliases())
+        _files.save_archive(path, _FILE_VERSION, {"thresholds": self._table.thresholds(), "aliases": self._table.aliases()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AliasTable:
         """Read a table that `save` wrote; raises ValueError where the file holds none."""
-        with np.load(path, allow_pickle=False) as file:
-            if not {"format", "thresholds", "aliases"} <= set(file.files) or int(file["format"]) != _FILE_VERSION:
-                raise ValueError(f"{os.fspath(path)} holds no coremax alias table of format {_FILE_VERSION}")
-            return cls._restore(file["thresholds"], file["aliases"])
+        arrays = _files.load_archive(path, "alias table", _FILE_VERSION, {"thresholds", "aliases"})
+        return cls._restore(arrays["thresholds"], arrays["aliases"])
 
     @classmethod
     def _restore(cls, thresholds: np.ndarray[Any, Any], aliases: np.ndarray[Any, Any]) -> AliasTable:
+        if thresholds.dtype != np.uint64 or aliases.dtype != np.int64:
+            raise ValueError(f"a saved alias table holds uint64 and int64, got {thresholds.dtype} and {aliases.dtype}")
         table = cls.__new__(cls)
         table._table = _core.restore_alias_table(thresholds, aliases)
         table._like = aliases[:0]
@@ -178,4 +177,7 @@ def _exponential(log_weights: Any) -> np.ndarray[Any, Any]:
     bad = np.flatnonzero(np.isnan(logs) | (logs == np.inf))
     if bad.size:
         raise ValueError(f"weights[{bad[0]}] is {logs[bad[0]]}; logarithms of weights must be finite or -inf")
-    return np.exp(logs - logs.max(initial=-np.inf)) if np.isfinite(logs).any() else np.zeros_like(logs)
+    if not np.isfinite(logs).any():
+        return np.zeros_like(logs)
+    with np.errstate(over="ignore", under="ignore"):  # a difference beyond float64 is a weight of zero beside the largest
+        return np.asarray(np.exp(logs - logs.max()))

@@ -198,11 +198,10 @@ def infomax(
     fraction = _arrays.as_real(fraction, "drop_hardest", 0.0, 1.0)
     candidates = _without_hardest(scores, min(int(fraction * n), n - count))
     parts = _random_parts(candidates, n_parts, rng_seed)
-    graph = _graph_of_parts(view, candidates, parts, k, metric, memory_limit, threads, isa, progress)
-    if negative_similarities == "clip":
-        np.maximum(graph._values, 0, out=graph._values)
+    lowest = 0.0 if negative_similarities == "clip" else -np.inf
+    graph = _graph_of_parts(view, candidates, parts, k, metric, lowest, memory_limit, threads, isa, progress)
     graph_done = clock()
-    graph._symmetric  # noqa: B018  built here so that its time is told apart from the solver's
+    graph._symmetric(threads)  # here, so that its time is told apart from the solver's
     symmetric_done = clock()
     solution = solve(
         _normalized(scores[candidates], normalize),
@@ -321,6 +320,7 @@ def _graph_of_parts(
     parts: list[np.ndarray[Any, Any]],
     k: int,
     metric: str,
+    lowest: float,
     memory_limit: int | str | None,
     threads: int | None,
     isa: str | None,
@@ -339,7 +339,7 @@ def _graph_of_parts(
         rows = None if everything else candidates[part]
         found, found_similarities, stats = search(view, rows, part_k, metric, memory_limit, threads, isa, progress)
         neighbors[part, :part_k] = part[found]
-        similarities[part, :part_k] = found_similarities
+        similarities[part, :part_k] = np.maximum(found_similarities, lowest)
     return Graph(neighbors, similarities, None, metric, stats)
 
 

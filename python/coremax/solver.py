@@ -195,7 +195,8 @@ def solve(
         raise ValueError(f"bound must be 'fast' or None, got {bound!r}")
     importance = _arrays.as_array(importance, "importance")
     view = _arrays.as_view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    matrix = _matrix_views(graph, view.shape[0])
+    n_threads = _arrays.as_threads(threads)
+    matrix = _matrix_views(graph, view.shape[0], n_threads)
     if x0 is not None:
         x0 = _arrays.as_view(getattr(x0, "x", x0), "x0", ndim=1, dtypes=["float64"], convert_to="float64")
         _arrays.require_length(x0.shape[0], "x0", view.shape[0], "importance")
@@ -213,7 +214,7 @@ def solve(
             seed=_arrays.as_seed(seed),
             x0=x0,
             callback=None if callback is None else lambda i, value, seconds: callback(Iteration(i, value, None, seconds)),
-            threads=_arrays.as_threads(threads),
+            threads=n_threads,
             progress=report,
         )
     upper = raw["upper_bound"] if bound is not None else float("inf")
@@ -259,20 +260,19 @@ def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> 
     """
     view = _arrays.as_view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     subset = _arrays.as_view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
-    matrix = _matrix_views(graph, view.shape[0])
-    return _core.objective(
-        view, *matrix, subset=subset, alpha=_arrays.as_real(alpha, "alpha", 0.0), threads=_arrays.as_threads(None)
-    )
+    threads = _arrays.as_threads(None)
+    matrix = _matrix_views(graph, view.shape[0], threads)
+    return _core.objective(view, *matrix, subset=subset, alpha=_arrays.as_real(alpha, "alpha", 0.0), threads=threads)
 
 
-def _matrix_views(graph: Any, n: int) -> tuple[_core.Array, _core.Array, _core.Array]:
+def _matrix_views(graph: Any, n: int, threads: int) -> tuple[_core.Array, _core.Array, _core.Array]:
     if not isinstance(graph, Graph):
         if not all(hasattr(graph, part) for part in ("indptr", "indices", "data")):
             raise TypeError(f"graph must be a coremax.Graph or a SciPy CSR array, got {type(graph).__name__}")
         graph = Graph.from_csr(graph.indptr, graph.indices, graph.data)
     if graph.n != n:
         raise ValueError(f"importance has {n} elements, but graph has {graph.n} rows")
-    indptr, indices, values = graph._symmetric
+    indptr, indices, values = graph._symmetric(threads)
     return (
         _core.import_array(indptr, "indptr"),
         _core.import_array(indices, "indices"),

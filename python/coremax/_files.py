@@ -1,0 +1,57 @@
+"""Writing files whole or not at all, and archives of our own: .npz with a format number, never pickles."""
+
+from __future__ import annotations
+
+import os
+import uuid
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import IO, Any
+
+import numpy as np
+
+Arrays = Mapping[str, np.ndarray[Any, Any]]
+
+
+@contextmanager
+def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    """Open a temporary file that takes the place of `path` when the block ends well and vanishes when it does not."""
+    target = os.path.realpath(path)
+    if os.path.exists(target) and not os.path.isfile(target):
+        raise OSError(f"{os.fspath(path)!r} is there already and is no file")
+    # In the same folder, because a rename is atomic within a file system only.
+    temporary = f"{target}.{uuid.uuid4().hex}.tmp"
+    with open(temporary, "xb") as file:
+        try:
+            yield file
+            file.close()
+            os.replace(temporary, target)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+
+
+def save_archive(path: str | os.PathLike[str], version: int, arrays: Arrays) -> None:
+    """Write arrays and the format's number under exactly this name."""
+    with replacing(path) as file:
+        np.savez(file, format=np.array(version), **arrays)  # type: ignore[arg-type]
+
+
+def load_archive(path: str | os.PathLike[str], what: str, version: int, needed: set[str]) -> Arrays:
+    """Read the arrays of an archive that `save_archive` wrote; raises ValueError where the file is none."""
+    refusal = ValueError(f"{os.fspath(path)!r} holds no coremax {what} of format {version}")
+    with open(path, "rb") as file:
+        try:
+            archive = np.load(file, allow_pickle=False)
+            arrays = {name: archive[name] for name in archive.files}
+        except (ValueError, OSError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error):
+            raise refusal from None
+    number = arrays.pop("format", None)
+    # A member of a zip file that is no array is read as bytes.
+    if not all(isinstance(array, np.ndarray) for array in (number, *arrays.values())) or not needed <= set(arrays):
+        raise refusal
+    if number.shape != () or number.dtype.kind not in "iu" or number != version:
+        raise refusal
+    return arrays

@@ -1,0 +1,99 @@
+"""Sampling in plain Python: Philox, mapping version 1 of `csrc/sampling/sampling.h`, and exact probabilities."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from fractions import Fraction
+from itertools import permutations
+
+import numpy as np
+from numpy.typing import NDArray
+
+ALIAS_DRAW = 0
+RACE = 1
+_LOW = 0xFFFFFFFF
+
+
+def philox(counter: Sequence[int], key: Sequence[int]) -> list[int]:
+    """One block of Philox 4x32-10 (Salmon et al., SC 2011, figure 2)."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        product0 = 0xD2511F53 * c0
+        product1 = 0xCD9E8D57 * c2
+        c0, c1, c2, c3 = (product1 >> 32) ^ c1 ^ k0, product1 & _LOW, (product0 >> 32) ^ c3 ^ k1, product0 & _LOW
+        k0 = (k0 + 0x9E3779B9) & _LOW
+        k1 = (k1 + 0xBB67AE85) & _LOW
+    return [c0, c1, c2, c3]
+
+
+def random_bits(seed: int, stream: int, position: int) -> int:
+    """The 64 bits of a position: the lower half of a block for an even one, the upper half for an odd one."""
+    block = position // 2
+    words = philox([block & _LOW, block >> 32, stream, 0], [seed & _LOW, seed >> 32])
+    low, high = words[2:] if position % 2 else words[:2]
+    return low + (high << 32)
+
+
+def unit_bits(n: int) -> int:
+    """A cell of a table of n has 2^unit_bits units."""
+    return 63 - math.ceil(math.log2(n))
+
+
+def alias_draws(thresholds: Sequence[int], aliases: Sequence[int], size: int, seed: int, offset: int = 0) -> list[int]:
+    """Draws from a table of integers, by the documented mapping."""
+    n = len(thresholds)
+    draws = []
+    for position in range(offset, offset + size):
+        cell, rest = divmod(random_bits(seed, ALIAS_DRAW, position) * n, 2**64)
+        coin = rest >> (64 - unit_bits(n))
+        draws.append(cell if coin < thresholds[cell] else aliases[cell])
+    return draws
+
+
+def table_probabilities(thresholds: Sequence[int], aliases: Sequence[int]) -> list[Fraction]:
+    """What a table gives each element, exactly."""
+    n = len(thresholds)
+    units = [0] * n
+    for cell in range(n):
+        units[cell] += thresholds[cell]
+        units[aliases[cell]] += 2 ** unit_bits(n) - thresholds[cell]
+    return [Fraction(unit, n * 2 ** unit_bits(n)) for unit in units]
+
+
+def probabilities(weights: Sequence[float]) -> list[Fraction]:
+    """Weight by sum, exactly."""
+    exact = [Fraction(float(weight)) for weight in weights]
+    total = sum(exact)
+    return [weight / total for weight in exact]
+
+
+def race_order(weights: Sequence[float], seed: int, log_weights: bool = False) -> list[int]:
+    """All elements of positive weight in the order in which they are drawn."""
+    times = []
+    for i, weight in enumerate(weights):
+        if weight == (-math.inf if log_weights else 0):
+            continue
+        uniform = ((random_bits(seed, RACE, i) >> 12) + 0.5) * 2.0**-52
+        waiting = -math.log(uniform)
+        times.append((math.log(waiting) - weight if log_weights else waiting / weight, i))
+    return [i for _, i in sorted(times)]
+
+
+def order_probability(weights: Sequence[float], order: Sequence[int]) -> float:
+    """The probability that the first draws without replacement are `order`."""
+    left = float(np.sum(weights))
+    probability = 1.0
+    for i in order:
+        probability *= weights[i] / left
+        left -= weights[i]
+    return probability
+
+
+def inclusion_probabilities(weights: Sequence[float], size: int) -> NDArray[np.float64]:
+    """The probability of each element to be among `size` draws without replacement, by enumeration of all orders."""
+    result = np.zeros(len(weights))
+    for order in permutations(range(len(weights)), size):
+        result[list(order)] += order_probability(weights, order)
+    return result

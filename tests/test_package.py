@@ -1,0 +1,159 @@
+"""The package as a whole: its face, what it imports, its structure, its documentation."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import inspect
+import pkgutil
+import re
+import subprocess
+import sys
+from importlib.metadata import metadata, requires, version
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+import coremax
+from coremax import _config
+
+ROOT = Path(__file__).resolve().parent.parent
+WORDS = ("graph", "solver", "sampling", "scores", "selection")
+MODULES = [importlib.import_module(f"coremax.{word}") for word in WORDS]
+
+
+def test_one_version() -> None:
+    assert coremax.__version__ == version("coremax")
+
+
+def test_numpy_is_the_only_dependency() -> None:
+    needed = [line for line in requires("coremax") or [] if "extra ==" not in line]
+    assert [re.split(r"[<>=]", line)[0] for line in needed] == ["numpy"]
+    assert metadata("coremax")["License-Expression"] == "Apache-2.0"
+
+
+def test_import_brings_in_nothing_but_numpy() -> None:
+    code = """
+import sys, numpy.random
+before = set(sys.modules)
+import coremax
+print(sorted({name.partition('.')[0] for name in set(sys.modules) - before} - set(sys.stdlib_module_names)))
+"""
+    out = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    assert out.strip() == "['coremax']"
+
+
+def test_works_without_any_extra() -> None:
+    code = f"""
+import sys
+for name in {sorted(_config.EXTRAS)!r}:
+    sys.modules[name] = None
+import numpy as np, coremax
+x = np.random.default_rng(0).normal(size=(50, 4)).astype(np.float32)
+assert len(coremax.infomax(x, x[:, 0], 5)) == 5
+coremax.sample([1.0, 2.0], 1)
+coremax.show_config()
+try:
+    coremax.topk_graph(x, 3, progress=True)
+except ImportError as error:
+    assert "coremax[cli]" in str(error)
+from coremax.cli import main
+try:
+    main()
+except SystemExit as stop:
+    assert "coremax[cli]" in str(stop), stop
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+
+def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
+    assert coremax.show_config() is None
+    printed = capsys.readouterr().out
+    config = coremax.show_config("dicts")
+    assert config["version"] in printed
+    assert config["isa"] in config["isas"]
+    assert config["isas"][0] == "scalar"
+    with pytest.raises(ValueError, match="mode must be one of"):
+        coremax.show_config("xml")  # type: ignore[call-overload]
+
+
+def test_every_public_name_is_documented_and_typed() -> None:
+    for module in MODULES:
+        for name in module.__all__:
+            thing = getattr(module, name)
+            documentation = inspect.getdoc(thing) or ""
+            assert documentation, f"{module.__name__}.{name}"
+            if inspect.isfunction(thing):
+                signature = inspect.signature(thing)
+                assert signature.return_annotation is not inspect.Signature.empty
+                for parameter in signature.parameters.values():
+                    assert parameter.annotation is not inspect.Parameter.empty
+                    assert re.search(rf"^\s*[\w, ]*\b{parameter.name}\b[\w, ]*( :|$)", documentation, re.MULTILINE), (
+                        f"{name}: {parameter.name}"
+                    )
+                assert "Returns\n" in documentation, name
+
+
+@pytest.mark.parametrize("module", MODULES, ids=WORDS)
+def test_examples_in_docstrings(module: ModuleType) -> None:
+    assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
+
+
+def test_readme_example_runs(tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    assert blocks
+    for block in blocks:
+        subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path, capture_output=True, text=True)
+
+
+def test_continuous_integration_runs_the_commands_of_the_readme() -> None:
+    readme, script = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
+    commands = re.findall(r"^python3 -m venv .*$", readme, re.MULTILINE)
+    assert len(commands) == 2
+    assert commands[1] in script
+
+
+def test_readme_points_at_files_that_exist() -> None:
+    for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / document).read_text()):
+            assert (ROOT / target).exists(), f"{document}: {target}"
+
+
+def test_changelog_knows_this_version() -> None:
+    assert f"## {coremax.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+# csrc: bindings -> words -> {isa, core}; core -> nothing; a word's private headers stay its own.
+ALLOWED = {
+    "core": {"core"},
+    "isa": {"isa", "core"},
+    "graph": {"graph", "isa", "core"},
+    "solver": {"solver", "graph", "core"},
+    "sampling": {"sampling", "core"},
+    "scores": {"scores", "core"},
+    "bindings": {"bindings", "graph", "solver", "sampling", "scores", "isa", "core"},
+}
+
+
+def test_structure_of_the_engines() -> None:
+    sources = [path for path in (ROOT / "csrc").rglob("*") if path.suffix in (".h", ".cpp")]
+    assert len(sources) > 20
+    for path in sources:
+        folder = path.relative_to(ROOT / "csrc").parts[0]
+        text = path.read_text()
+        if folder != "bindings":
+            assert "pybind11" not in text, path
+        for target in re.findall(r'#include "([^"]+)"', text):
+            word = target.split("/")[0]
+            assert word in ALLOWED[folder], f"{path} includes {target}"
+            if word != folder and word in WORDS:
+                assert target == f"{word}/{word}.h", f"{path} includes a private file: {target}"
+    # An ISA file shares no code that the linker could take from it for the baseline: intrinsics and its kernel table only.
+    for path in (ROOT / "csrc" / "graph" / "cpu").glob("avx*.cpp"):
+        assert set(re.findall(r"#include (\S+)", path.read_text())) == {"<immintrin.h>", '"graph/cpu/kernels.h"'}
+
+
+def test_every_module_is_importable() -> None:
+    for info in pkgutil.walk_packages(coremax.__path__, "coremax."):
+        importlib.import_module(info.name)
