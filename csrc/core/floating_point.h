@@ -1,5 +1,5 @@
 // The floating-point environment of the engines: the default one, whatever the caller's thread has set (PyTorch can flush
-// denormals to zero, for one). Held for the length of a call and by every worker.
+// denormals to zero, for one). Held by the bindings for the length of a call and by every worker of a thread pool.
 #pragma once
 
 #include <cfenv>

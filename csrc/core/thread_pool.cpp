@@ -46,8 +46,8 @@ void ThreadPool::run(std::int64_t n_chunks, const Body& body) {
   body_ = &body;
   n_chunks_ = n_chunks;
   next_chunk_ = 0;
-  stop_ = false;
   failure_ = nullptr;
+  failed_chunk_ = kNoFailure;
   if (share && !threads_.empty()) {
     {
       std::lock_guard lock(mutex_);
@@ -60,12 +60,12 @@ void ThreadPool::run(std::int64_t n_chunks, const Body& body) {
   std::unique_lock lock(mutex_);
   while (n_busy_ > 0) {
     finished_.wait_for(lock, kPollInterval, [this] { return n_busy_ == 0; });
-    if (n_busy_ == 0 || stop_) continue;
+    if (n_busy_ == 0 || failed_chunk_ == kFailureOfControl) continue;
     lock.unlock();
     try {
       check();
     } catch (...) {
-      record_failure(-1, std::current_exception());
+      record_failure(kFailureOfControl, std::current_exception());
     }
     lock.lock();
   }
@@ -89,31 +89,35 @@ void ThreadPool::thread_main(int id) {
 void ThreadPool::work(int id) {
   const DefaultFloatingPoint environment;
   Worker worker(*this, id);
-  std::int64_t chunk = 0;
   try {
-    for (chunk = next_chunk_++; chunk < n_chunks_ && !stop_; chunk = next_chunk_++) {
-      (*body_)(chunk, worker);
+    while ((worker.chunk_ = next_chunk_++) < n_chunks_) {
       worker.poll();
+      (*body_)(worker.chunk_, worker);
     }
   } catch (const Stopped&) {
-    // Another worker failed and has recorded why.
+    // A lower chunk failed, or Control did: recorded where it happened.
   } catch (...) {
-    record_failure(chunk, std::current_exception());
+    record_failure(worker.chunk_, std::current_exception());
   }
 }
 
 void ThreadPool::record_failure(std::int64_t chunk, std::exception_ptr failure) {
   std::lock_guard lock(mutex_);
-  if (!failure_ || chunk < failed_chunk_) {
+  if (chunk < failed_chunk_) {
     failure_ = failure;
     failed_chunk_ = chunk;
   }
-  stop_ = true;
 }
 
 void ThreadPool::Worker::poll() const {
-  if (pool_.stop_) throw Stopped{};
-  if (id_ == 0) pool_.check();
+  if (pool_.failed_chunk_ < chunk_) throw Stopped{};
+  if (id_ != 0) return;
+  try {
+    pool_.check();
+  } catch (...) {
+    pool_.record_failure(kFailureOfControl, std::current_exception());
+    throw Stopped{};
+  }
 }
 
 int default_threads() {

@@ -3,8 +3,8 @@
 //
 // A region runs body(chunk, worker) for every chunk number; chunks are handed out in order by a counter, so results must not
 // depend on which worker gets which chunk. The calling thread is worker 0 and the only one that talks to Control. An exception
-// stops the region and is rethrown to the caller; of several, that of the lowest chunk, so that the first bad element of an
-// array is the one that is named. Every region runs in the default floating-point environment: a
+// stops the region and is rethrown to the caller: that of the lowest chunk that throws, since lower chunks run on to their end,
+// so that the first bad element of an array is the one that is named. Every region runs in the default floating-point environment: a
 // caller who flushes denormals to zero gets the same bits as one who does not.
 #pragma once
 
@@ -54,10 +54,13 @@ class ThreadPool {
     Worker(ThreadPool& pool, int id) : pool_(pool), id_(id) {}
     ThreadPool& pool_;
     int id_;
+    std::int64_t chunk_ = 0;
   };
 
  private:
   struct Stopped {};
+  static constexpr std::int64_t kNoFailure = INT64_MAX;
+  static constexpr std::int64_t kFailureOfControl = -1;  // below every chunk: stops them all
 
   void start_threads();
   void thread_main(int id);
@@ -76,9 +79,8 @@ class ThreadPool {
   const Body* body_ = nullptr;
   std::int64_t n_chunks_ = 0;
   std::atomic<std::int64_t> next_chunk_{0};
-  std::atomic<bool> stop_{false};
   std::exception_ptr failure_;
-  std::int64_t failed_chunk_ = 0;
+  std::atomic<std::int64_t> failed_chunk_{kNoFailure};
 };
 
 // The number of threads to use when the caller names none: COREMAX_NUM_THREADS, else the CPUs this process may run on.

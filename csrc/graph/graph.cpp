@@ -76,15 +76,15 @@ class CandidateBlock {
     std::fill(thresholds_.begin(), thresholds_.end(), -std::numeric_limits<float>::infinity());
   }
 
-  // A score at or below this can not enter row r's list. Scores are clipped to the ceiling (1 for a cosine), so a list whose
-  // k-th best has reached it is closed.
+  // A score at or below this can not enter row r's list. Scores are clipped to the ceiling (1 for a cosine) and its negative,
+  // so a list whose k-th best has reached the ceiling is closed.
   float threshold(std::int64_t r) const {
     const float value = thresholds_[static_cast<std::size_t>(r)];
     return value >= ceiling_ ? std::numeric_limits<float>::infinity() : value;
   }
 
   void offer(std::int64_t r, float score, std::int64_t index) {
-    score = std::min(score, ceiling_);
+    score = std::clamp(score, -ceiling_, ceiling_);
     std::int64_t& count = counts_[static_cast<std::size_t>(r)];
     if (!(score > thresholds_[static_cast<std::size_t>(r)])) return;
     entries_.data()[r * capacity_ + count++] = {score, index};

@@ -54,6 +54,9 @@ const T* row_pointer(const MatrixView& x, std::int64_t row) {
   return static_cast<const T*>(x.data) + row * x.row_stride;
 }
 
+// Below this, squares have lost digits to underflow; only float64 rows can be that small.
+constexpr double kSmallestNorm = 0x1p-450;
+
 // The Euclidean norm in float64, in a fixed order; four partial sums let the compiler keep the units busy.
 template <class T>
 double norm(const T* row, std::int64_t d) {
@@ -102,6 +105,15 @@ template <class T>
   throw Error(ErrorKind::value, "row " + std::to_string(number) + " of x is too large to take a norm of; rescale the embeddings");
 }
 
+// Called for a row too short to have a direction.
+template <class T>
+[[noreturn]] void refuse_direction(const T* row, std::int64_t number, std::int64_t d) {
+  const bool zero = std::all_of(row, row + d, [](T value) { return to_double(value) == 0; });
+  throw Error(ErrorKind::value, "row " + std::to_string(number) + " of x is " +
+                                    (zero ? "all zeros: its cosine similarity is undefined; drop the row or use metric='euclidean'"
+                                          : "too small to take a norm of; rescale the embeddings"));
+}
+
 }  // namespace
 
 ScaledRows::ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64_t n, Metric metric, ThreadPool& pool)
@@ -120,9 +132,7 @@ ScaledRows::ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64
         if (!(length <= 0x1p200)) refuse_row(row, number, x.n_cols);
         largest[static_cast<std::size_t>(chunk)] = std::max(largest[static_cast<std::size_t>(chunk)], length);
         if (metric == Metric::cosine) {
-          require(length > 0, [&] {
-            return "row " + std::to_string(number) + " of x is all zeros: its cosine similarity is undefined; drop the row or use metric='euclidean'";
-          });
+          if (length < kSmallestNorm) refuse_direction(row, number, x.n_cols);
           row_scale_[static_cast<std::size_t>(i)] = 1 / length;
         }
       }

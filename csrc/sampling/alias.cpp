@@ -26,7 +26,10 @@ struct CarefulSum {
   }
 };
 
-int unit_bits(std::int64_t n) { return 63 - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1))); }
+int unit_bits(std::int64_t n) {
+  require(n >= 1, "weights is empty");
+  return 63 - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1)));
+}
 
 // Whole units for every weight, at least as many as leave the sum at or below the target.
 std::vector<std::uint64_t> round_to_units(const void* weights, DType dtype, std::int64_t n, std::uint64_t target, ThreadPool& pool) {

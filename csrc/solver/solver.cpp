@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 #include <string>
 
 #include "core/errors.h"
@@ -71,7 +72,8 @@ Result solve(const Problem& problem, const Options& options, ThreadPool& pool) {
   };
 
   const Spectrum ends = problem.alpha > 0 ? spectrum(problem.k, options.seed, pool) : Spectrum{};
-  const bool redundant = ends.highest > 0 || ends.lowest < 0;
+  // A redundancy too small for a normal number is none: its reciprocal, the step, would be infinite.
+  const bool redundant = problem.alpha * std::max(ends.highest, -ends.lowest) >= std::numeric_limits<double>::min();
   result.timings.spectrum = watch.lap();
 
   Ascent ascent = redundant ? projected_gradient(problem, options, ends, stop, pool) : without_redundancy(problem, pool);
