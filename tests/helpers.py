@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import subprocess
+import sys
+import time
 from typing import Any
 
 import numpy as np
@@ -39,3 +43,14 @@ def random_graph(n: int, k: int, seed: int, negative: bool = False) -> coremax.G
     graph = coremax.topk_graph(rng.normal(size=(n, 3)).astype(np.float32), k)
     values = graph.similarities if negative else np.maximum(graph.similarities, 0)
     return coremax.Graph.from_neighbors(graph.neighbors, values)
+
+
+def output_when_interrupted(code: str) -> str:
+    """Run a program that prints a line before a call of minutes, send Ctrl-C half a second later, return all it prints."""
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    first = process.stdout.readline()
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    # It should end within a second; ten leave room for a busy machine.
+    return first + process.communicate(timeout=10)[0]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -16,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 import coremax
-from helpers import EDGE_SIZES, ISAS, SIMILARITY_TOLERANCE, THREADS, clustered, same_bits
+from helpers import EDGE_SIZES, ISAS, SIMILARITY_TOLERANCE, THREADS, clustered, output_when_interrupted, same_bits
 from oracles import graph as oracle
 
 METRICS = ("cosine", "dot", "euclidean")
@@ -339,13 +338,7 @@ try:
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
-    threading.Event().wait(0.5)
-    process.send_signal(signal.SIGINT)
-    # The whole call would take minutes; ten seconds leave room for a busy machine.
-    assert process.communicate(timeout=10)[0] == "interrupted\n"
+    assert output_when_interrupted(code) == "started\ninterrupted\n"
 
 
 def test_csr_is_the_symmetric_k() -> None:

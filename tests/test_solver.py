@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import subprocess
-import sys
 import threading
 from typing import Any
 
@@ -14,7 +11,7 @@ import torch
 
 import coremax
 from coremax import Status
-from helpers import OBJECTIVE_TOLERANCE, THREADS, clustered, random_graph
+from helpers import OBJECTIVE_TOLERANCE, THREADS, clustered, output_when_interrupted, random_graph
 from oracles import solver as oracle
 
 PAIR = coremax.Graph.from_neighbors([[1], [0]], [[0.5], [0.5]])
@@ -352,9 +349,4 @@ try:
 except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    assert process.stdout.readline() == "started\n"
-    threading.Event().wait(0.5)
-    process.send_signal(signal.SIGINT)
-    assert process.communicate(timeout=10)[0] == "interrupted\n"
+    assert output_when_interrupted(code) == "started\ninterrupted\n"
