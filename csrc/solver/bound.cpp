@@ -66,6 +66,7 @@ Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const S
   Vector x = as_vector(start);
   Vector y = x;  // the extrapolated point of the accelerated method; sums to p but may leave the caps a little
   double momentum = 1;
+  double threshold = kUnknownThreshold;
   for (std::int64_t iteration = 0; iteration < kMaxSteps; ++iteration) {
     pool.check();
     const Vector ky = multiply(problem.k, y, pool);
@@ -79,7 +80,7 @@ Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const S
       if (expired() || !(ten_steps_ago - best > kEnough * std::abs(best))) break;
       ten_steps_ago = best;
     }
-    Vector next = project(y, slope, step, problem.budget, pool);
+    Vector next = project(y, slope, step, problem.budget, threshold, pool);
     const double next_momentum = (1 + std::sqrt(1 + 4 * momentum * momentum)) / 2;
     const double carry = (momentum - 1) / next_momentum;
     parallel_for(pool, n, [&](std::int64_t i) { y[at(i)] = next[at(i)] + carry * (next[at(i)] - x[at(i)]); });

@@ -18,7 +18,9 @@ Ascent projected_gradient(const Problem& problem, const Options& options, const 
   const std::int64_t n = problem.n();
   Ascent ascent;
   ascent.x.assign(at(n), static_cast<double>(problem.budget) / static_cast<double>(n));
-  if (options.x0 != nullptr) ascent.x = project(Vector(options.x0, options.x0 + n), Vector(at(n), 0.0), 1.0, problem.budget, pool);
+  double threshold = kUnknownThreshold;
+  if (options.x0 != nullptr) ascent.x = project(Vector(options.x0, options.x0 + n), Vector(at(n), 0.0), 1.0, problem.budget, threshold, pool);
+  threshold = kUnknownThreshold;
   ascent.kx = multiply(problem.k, ascent.x, pool);
   ascent.history.push_back(relaxed_objective(problem, ascent.x, ascent.kx, pool));
 
@@ -27,7 +29,7 @@ Ascent projected_gradient(const Problem& problem, const Options& options, const 
   const double step = 1 / (2 * problem.alpha * norm);
   for (std::int64_t iteration = 1; iteration <= options.max_iterations; ++iteration) {
     pool.check();
-    Vector next = project(ascent.x, gains(problem, ascent.kx, pool), step, problem.budget, pool);
+    Vector next = project(ascent.x, gains(problem, ascent.kx, pool), step, problem.budget, threshold, pool);
     const double change = largest_change(next, ascent.x, pool);
     ascent.x = std::move(next);
     ascent.kx = multiply(problem.k, ascent.x, pool);

@@ -32,7 +32,7 @@ struct Range {
 
 }  // namespace
 
-Vector project(const Vector& x, const Vector& g, double step, std::int64_t budget, ThreadPool& pool) {
+Vector project(const Vector& x, const Vector& g, double step, std::int64_t budget, double& threshold, ThreadPool& pool) {
   const auto n = static_cast<std::int64_t>(x.size());
   const auto p = static_cast<double>(budget);
   const auto value = [&](std::int64_t i, double lambda) { return std::clamp(x[at(i)] + step * (g[at(i)] - lambda), 0.0, 1.0); };
@@ -50,7 +50,7 @@ Vector project(const Vector& x, const Vector& g, double step, std::int64_t budge
   double high = range.high;
   double sum_low = static_cast<double>(n);
   double sum_high = 0;
-  double lambda = low + (high - low) * (1 - p / static_cast<double>(n));
+  double lambda = std::isfinite(threshold) ? threshold : low + (high - low) * (1 - p / static_cast<double>(n));
   while (sum_low - p > 1e-12 * p && p - sum_high > 1e-12 * p) {
     if (!(lambda > low && lambda < high)) lambda = low + (high - low) / 2;
     if (!(lambda > low && lambda < high)) break;  // neighbouring doubles: no lambda lies between
@@ -68,6 +68,7 @@ Vector project(const Vector& x, const Vector& g, double step, std::int64_t budge
   // Both ends are projections for budgets next to p; between them the projection is linear, or, where the ends are
   // neighbouring doubles, jumps: sharing the difference keeps sum x = p in either case.
   const double share = sum_low - p <= 1e-12 * p ? 1.0 : p - sum_high <= 1e-12 * p ? 0.0 : (p - sum_high) / (sum_low - sum_high);
+  threshold = share >= 0.5 ? low : high;
   Vector projected(x.size());
   parallel_for(pool, n, [&](std::int64_t i) { projected[at(i)] = share * value(i, low) + (1 - share) * value(i, high); });
   return projected;

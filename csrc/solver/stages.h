@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <functional>
+#include <limits>
 #include <vector>
 
 #include "solver/solver.h"
@@ -33,8 +34,10 @@ double entry(const graph::CsrView& k, std::int64_t i, std::int64_t j);     // K_
 Subset largest(const Vector& values, std::int64_t count);                  // the count largest, ties to the lower number
 Vector as_vector(const Subset& subset);
 
-// projection.cpp: the point of {0 <= x <= 1, sum x = p} nearest to x + step g.
-Vector project(const Vector& x, const Vector& g, double step, std::int64_t budget, ThreadPool& pool);
+// projection.cpp: the point of {0 <= x <= 1, sum x = p} nearest to x + step g. threshold is the multiplier of the sum on the
+// scale of g: where the search begins, if finite, and what it found; it moves little from one iteration to the next.
+Vector project(const Vector& x, const Vector& g, double step, std::int64_t budget, double& threshold, ThreadPool& pool);
+constexpr double kUnknownThreshold = std::numeric_limits<double>::infinity();
 
 // lanczos.cpp: the ends of K's spectrum. lowest and highest are reached from inside; the true ends lie within margin of them.
 struct Spectrum {
