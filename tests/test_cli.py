@@ -119,7 +119,7 @@ def test_baselines() -> None:
         ({"--budget": "some"}, "'some' is no budget"),
         ({"--drop-hardest": "few"}, "'few' is no share"),
         ({"--drop-hardest": "-1"}, "a share must be from 0 to 1"),
-        ({"--alpha": "-1"}, "alpha must be finite and at least 0"),
+        ({"--alpha": "-1"}, "alpha must be finite and from 0"),
         ({"--metric": "l1"}, "'l1' is not one of"),
         ({"-k": "0"}, "k must be at least 1"),
         ({"--threads": "0"}, "0 is not in the range"),

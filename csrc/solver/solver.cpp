@@ -13,6 +13,9 @@
 namespace coremax::solver {
 namespace {
 
+// Sums and products of numbers up to here stay far within a double.
+constexpr double kLargest = 1e100;
+
 class Stopwatch {
  public:
   double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
@@ -32,11 +35,11 @@ class Stopwatch {
 void check(const Problem& problem, const Options& options) {
   require(problem.budget >= 1 && problem.budget <= problem.n(),
           "budget must be from 1 to n = " + std::to_string(problem.n()) + ", got " + std::to_string(problem.budget));
-  require(std::isfinite(problem.alpha) && problem.alpha >= 0, "alpha must be finite and not negative, got " + number_text(problem.alpha));
+  require(problem.alpha >= 0 && problem.alpha <= kLargest, "alpha must be from 0 to 1e100, got " + number_text(problem.alpha));
   for (std::int64_t i = 0; i < problem.n(); ++i) {
     const double value = problem.importance[i];
     require(std::isfinite(value), [&] { return "importance[" + std::to_string(i) + "] is " + non_finite_name(value) + "; importance must be finite"; });
-    require(std::abs(value) <= 1e100, [&] {
+    require(std::abs(value) <= kLargest, [&] {
       return "importance[" + std::to_string(i) + "] is " + number_text(value) + ", beyond the range of 1e100 the solver works in; rescale it";
     });
     require(options.x0 == nullptr || std::isfinite(options.x0[i]), [&] { return "x0[" + std::to_string(i) + "] is not finite"; });

@@ -75,6 +75,8 @@ def as_view(
 
 def as_array(obj: Any, name: str) -> Any:
     """Pass arrays through and make a NumPy array of lists, data frame columns and the like."""
+    if isinstance(obj, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: drop its masked elements or fill them (.filled())")
     return obj if _is_array(obj) else _from_sequence(obj, name)
 
 

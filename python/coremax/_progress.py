@@ -18,6 +18,8 @@ def reporting(progress: Progress, label: str) -> Iterator[Callable[[int, int], o
     if callable(progress):
         yield progress
         return
+    if progress is not True:
+        raise TypeError(f"progress must be True, False or a function(done, total), got {progress!r}")
     try:
         from tqdm import tqdm
     except ImportError:

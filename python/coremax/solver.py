@@ -131,7 +131,7 @@ def solve(
     budget : int or float
         An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1).
     alpha : float
-        Weight of the redundancy, >= 0. Every unordered pair counts twice.
+        Weight of the redundancy, 0 to 1e100. Every unordered pair counts twice.
     method : {"auto", "pgd"}
         Projected gradient on the capped simplex; "auto" is the same in this version.
     x0 : array [n] of float64 or Solution, optional
@@ -193,6 +193,8 @@ def solve(
     _arrays.as_choice(method, "method", METHODS)
     if bound not in BOUNDS:
         raise ValueError(f"bound must be 'fast' or None, got {bound!r}")
+    if callback is not None and not callable(callback):
+        raise TypeError(f"callback must be a function, got {callback!r}")
     importance = _arrays.as_array(importance, "importance")
     view = _arrays.as_view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     n_threads = _arrays.as_threads(threads)
@@ -205,7 +207,7 @@ def solve(
             view,
             *matrix,
             budget=_arrays.as_budget(budget, view.shape[0]),
-            alpha=_arrays.as_real(alpha, "alpha", 0.0),
+            alpha=_arrays.as_real(alpha, "alpha", 0.0, 1e100),
             max_iterations=_arrays.as_count(max_iterations, "max_iterations", 0),
             tolerance=_arrays.as_real(tolerance, "tolerance", 0.0),
             time_limit=0.0 if time_limit is None else max(_arrays.as_real(time_limit, "time_limit", 0.0), 1e-9),
@@ -262,7 +264,7 @@ def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> 
     subset = _arrays.as_view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
     threads = _arrays.as_threads(None)
     matrix = _matrix_views(graph, view.shape[0], threads)
-    return _core.objective(view, *matrix, subset=subset, alpha=_arrays.as_real(alpha, "alpha", 0.0), threads=threads)
+    return _core.objective(view, *matrix, subset=subset, alpha=_arrays.as_real(alpha, "alpha", 0.0, 1e100), threads=threads)
 
 
 def _matrix_views(graph: Any, n: int, threads: int) -> tuple[_core.Array, _core.Array, _core.Array]:
