@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import numpy as np
@@ -167,3 +169,43 @@ def test_private_functions_check_again() -> None:
         _core.topk(good, rows, 1, "cosine", "", 1, None)
     with pytest.raises(ValueError, match="metric must be"):
         _core.topk(good, None, 1, "manhattan", "", 1, None)
+
+
+@pytest.mark.parametrize("case", ["neighbors", "indptr", "weights", "rows"])
+def test_input_that_changes_during_the_call_is_garbage_but_no_crash(case: str) -> None:
+    # In a process of its own, so that a crash would be one line here.
+    code = f"""
+import threading, time, numpy as np, coremax
+rng, n, case = np.random.default_rng(0), 20_000, {case!r}
+if case == "neighbors":
+    good = rng.integers(0, n, (n, 8)); a = good.copy(); bad = [-1, 0]
+    call = lambda: coremax.Graph.from_neighbors(a, np.ones((n, 8), dtype=np.float32)).to_csr()
+elif case == "indptr":
+    good = np.arange(0, 8 * n + 1, 8); a = good.copy(); bad = [2**40, -1]
+    call = lambda: coremax.Graph.from_csr(a, rng.integers(0, n, 8 * n), np.ones(8 * n, dtype=np.float32)).to_csr()
+elif case == "weights":
+    good = rng.random(n); a = good.copy(); bad = [np.nan, -5, 1e300]
+    call = lambda: coremax.AliasTable(a).sample(10)
+else:
+    good = rng.normal(size=(500, 8)).astype(np.float32); a = good.copy(); bad = [np.nan, 3e38, 0]
+    def call():
+        found = coremax.topk_graph(a, 3).neighbors
+        assert found.min() >= 0 and found.max() < 500
+stop = False
+def change():
+    while not stop:
+        for value in bad:
+            a[:] = value
+            a[:] = good
+changer = threading.Thread(target=change)
+changer.start()
+end = time.perf_counter() + 1.5
+while time.perf_counter() < end:
+    try:
+        call()
+    except ValueError:
+        pass
+stop = True
+changer.join()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

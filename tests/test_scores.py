@@ -110,14 +110,14 @@ def test_several_models_are_averaged(score: Function, formula: Function) -> None
     assert not np.allclose(score(models, labels), score(np.mean(models, axis=0), labels))
 
 
-def test_models_must_have_equally_many_rows() -> None:
-    with pytest.raises(ValueError, match=r"^probabilities of a further model has 39 elements, but the first has 40$"):
+def test_models_must_have_one_shape() -> None:
+    with pytest.raises(ValueError, match=r"^probabilities of all models must have one shape, got "):
         entropy([softmax(40, 7, 0), softmax(39, 7, 1)])
     bad = softmax(40, 7, 1)
     bad[3, 2] = np.nan
     with pytest.raises(ValueError, match=r"^probabilities\[3, 2\] is nan"):
         entropy([softmax(40, 7, 0), bad])
-    with pytest.raises(ValueError, match=r"^labels\[0\] is 5, but probabilities has classes 0 to 2$"):
+    with pytest.raises(ValueError, match=r"must have one shape, got \(1, 7\) and \(1, 3\)$"):
         el2n([softmax(1, 7, 0), softmax(1, 3, 1)], [5])
 
 
@@ -228,7 +228,7 @@ def test_bad_probabilities(score: Function, formula: Function) -> None:
     for bad, got in (([0.5, 0.5], r"\(2,\)"), (1.0, r"\(\)"), (np.ones((1, 1, 1)), r"\(1, 1, 1\)"), ([], r"\(0,\)")):
         with pytest.raises(ValueError, match=f"^probabilities must be two-dimensional, got shape {got}"):
             score(bad, [0])
-    for other in ([["a"]], [[1j]], [[True]], np.array([[1.0]], dtype=object), torch.ones((1, 1), dtype=torch.bfloat16)):
+    for other in ([["a"]], [[1j]], [[True]], np.array([[1.0]], dtype=object)):
         with pytest.raises(TypeError, match=r"^probabilities must be float32 or float64, got "):
             score(other, [0])
     none: Any

@@ -211,7 +211,7 @@ def test_random_baseline() -> None:
         counts[random(1000, 100, seed=seed).indices] += 1
     assert np.abs(counts - 200).max() <= 5.5 * np.sqrt(2000 * 0.1 * 0.9)
     for n in (0, -1):
-        with pytest.raises(ValueError, match="n must be at least 1"):
+        with pytest.raises(ValueError, match="n must be from 1"):
             random(n, 1)
 
 

@@ -302,7 +302,7 @@ def test_objective_of_any_subset() -> None:
         ([1.0, 2.0], PAIR, 1, {"bound": "tight"}, ValueError, "bound must be 'fast' or None"),
         ([1.0, 2.0], PAIR, 1, {"x0": [1.0]}, ValueError, "x0 has 1 elements, but importance has 2"),
         ([1.0, 2.0], PAIR, 1, {"x0": [1.0, np.nan]}, ValueError, r"x0\[1\] is not finite"),
-        ([1.0, 2.0], PAIR, 1, {"max_iterations": -1}, ValueError, "max_iterations must be at least 0"),
+        ([1.0, 2.0], PAIR, 1, {"max_iterations": -1}, ValueError, "max_iterations must be from 0"),
         ([1.0, 2.0], PAIR, 1, {"tolerance": -1.0}, ValueError, "tolerance must be finite and at least 0"),
         ([1.0, 2.0], PAIR, 1, {"time_limit": -1.0}, ValueError, "time_limit must be finite and at least 0"),
         ([1.0, 2.0], PAIR, 1, {"seed": -1}, ValueError, "seed must be from 0"),
@@ -353,3 +353,34 @@ except KeyboardInterrupt:
     print("interrupted", flush=True)
 """
     assert output_when_interrupted(code) == "started\ninterrupted\n"
+
+
+def test_polish_ends_where_redundancy_drowns_importance() -> None:
+    importance = np.random.default_rng(0).random(10) * 1000
+    graph = coremax.Graph.from_csr([0, 0, 0, 0, 0, 2, 2, 3, 3, 3, 3], [0, 6, 2], [1.9e20, -9.7e18, 5.3e18])
+    assert len(coremax.solve(importance, graph, 1, alpha=1.0).indices) == 1
+
+
+@pytest.mark.parametrize("alpha", [1e-14, 1e-16, 1e-17, 1e-30, 1e-200])
+def test_relaxed_point_is_feasible_where_redundancy_is_nearly_nothing(alpha: float) -> None:
+    cycle = coremax.Graph.from_neighbors([[1], [2], [0]], [[1.0], [1.0], [1.0]])
+    solution = coremax.solve([1.0, 1.0, 0.0], cycle, 1, alpha=alpha)
+    assert solution.x.sum() == pytest.approx(1, abs=1e-9)
+    importance, graph = clustered_problem(500)
+    tied = np.round(importance * 2)
+    assert coremax.solve(tied, graph, 50, alpha=alpha).x.sum() == pytest.approx(50, abs=1e-7)
+
+
+def test_bfloat16_importance_is_widened() -> None:
+    importance, graph = clustered_problem(300)
+    narrow = torch.from_numpy(importance).to(torch.bfloat16)
+    expected = coremax.solve(narrow.to(torch.float64), graph, 30)
+    assert torch.equal(coremax.solve(narrow, graph, 30).indices, expected.indices)
+
+
+def test_objective_checks_its_numbers() -> None:
+    with pytest.raises(ValueError, match=r"importance\[0\] is nan"):
+        coremax.objective([np.nan, 1.0], PAIR, [1])
+    with pytest.raises(ValueError, match="alpha must be finite and from 0"):
+        coremax.objective([1.0, 1.0], PAIR, [1], 1e300)
+    assert coremax.objective([1.0, 1.0], PAIR, []) == 0

@@ -45,12 +45,16 @@ py::tuple topk(const Array& x, const std::optional<Array>& rows, std::int64_t k,
 py::tuple symmetric(const std::optional<Array>& indptr, const Array& indices, const Array& values, int threads) {
   const std::size_t ndim = indptr ? 1 : 2;
   graph::NeighborLists lists;
+  std::vector<std::int64_t> pointers;
   expect(indices, "indices", ndim, kIndexTypes);
   expect(values, "values", ndim, kFloatTypes);
   require(indices.shape == values.shape, "indices and values must have the same shape");
   require(indices.contiguous() && values.contiguous(), "indices and values must be contiguous");
   if (indptr) {
-    lists.indptr = static_cast<const std::int64_t*>(expect(*indptr, "indptr", 1, {DType::int64}).data);
+    // A copy of its own: it is checked once and then trusted, whatever the caller does to the original meanwhile.
+    const auto* given = static_cast<const std::int64_t*>(expect(*indptr, "indptr", 1, {DType::int64}).data);
+    pointers.assign(given, given + indptr->size(0));
+    lists.indptr = pointers.data();
     lists.n = indptr->size(0) - 1;
     require(lists.n >= 0 && lists.indptr[0] == 0 && lists.indptr[lists.n] == indices.size(0),
             "indptr must start at 0 and end at the number of indices, " + std::to_string(indices.size(0)));

@@ -34,6 +34,11 @@ void require(bool condition, const MakeMessage& make_message) {
     throw Error(ErrorKind::value, make_message());
 }
 
+// Memory of the caller is read more than once; where what was checked is no longer there, this is the error.
+[[noreturn]] inline void refuse_changed(const char* name) {
+  throw Error(ErrorKind::value, std::string(name) + " was changed while it was being read; do not write to it during the call");
+}
+
 // "nan", "inf" or "-inf": how a value that is not finite is named in messages.
 inline const char* non_finite_name(double value) {
   if (std::isnan(value)) return "nan";

@@ -93,6 +93,8 @@ class CandidateBlock {
 
   // The k best of row r in final order.
   const Candidate* finish(std::int64_t r) {
+    // Finite scores against n - 1 >= k other rows fill every list.
+    if (counts_[static_cast<std::size_t>(r)] < k_) refuse_changed("x");
     compress(r);
     Candidate* row = entries_.data() + r * capacity_;
     std::sort(row, row + k_, better);

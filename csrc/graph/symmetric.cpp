@@ -86,7 +86,9 @@ Csr symmetric(const NeighborLists& lists, ThreadPool& pool) {
   for (std::int64_t i = 0; i < n; ++i) {
     if (i % kReductionBlock == 0) pool.check();
     source.for_each(i, [&](std::int32_t j, float value) {
+      if (at(fill, i) == at(starts, i + 1)) refuse_changed("indices");
       at(entries, at(fill, i)++) = {j, value};
+      if (at(fill, j) == at(starts, j + 1)) refuse_changed("indices");
       at(entries, at(fill, j)++) = {static_cast<std::int32_t>(i), value};
     });
   }

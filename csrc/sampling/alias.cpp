@@ -11,6 +11,8 @@
 namespace coremax::sampling {
 namespace {
 
+constexpr int kMaxAttempts = 64;  // one or two suffice
+
 // A sum of non-negative terms that carries its own rounding error along (Neumaier 1974): as good as exact for weights, where
 // a plain sum of many small ones beside a large one is not.
 struct CarefulSum {
@@ -39,7 +41,7 @@ std::vector<std::uint64_t> round_to_units(const void* weights, DType dtype, std:
     const CarefulSum total = blocked_sum(pool, n, [&](std::int64_t i) { return CarefulSum(scaled(i)); });
     double factor = static_cast<double>(target) / (total.value + total.lost);
     std::vector<std::uint64_t> units(static_cast<std::size_t>(n));
-    while (true) {
+    for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
       const std::uint64_t sum = blocked_sum(pool, n, [&](std::int64_t i) {
         return units[static_cast<std::size_t>(i)] = static_cast<std::uint64_t>(scaled(i) * factor);
       });
@@ -47,6 +49,7 @@ std::vector<std::uint64_t> round_to_units(const void* weights, DType dtype, std:
       // Rounding made the factor a hair too large.
       factor *= 1 - 2 * (static_cast<double>(sum - target) / static_cast<double>(target)) - 0x1p-52;
     }
+    refuse_changed("weights");
   });
 }
 
@@ -58,6 +61,7 @@ void fill_up(std::vector<std::uint64_t>& units, std::uint64_t target) {
     sum += u;
     n_positive += u > 0;
   }
+  if (n_positive == 0) refuse_changed("weights");
   const std::uint64_t share = (target - sum) / n_positive;
   std::uint64_t rest = (target - sum) % n_positive;
   for (std::uint64_t& u : units) {
@@ -110,6 +114,7 @@ void AliasTable::build_cells() {
   std::uint64_t left = units(heavy);
   while (true) {
     while (left > unit) {
+      if (light == count) refuse_changed("weights");
       left -= unit - units(light);
       aliases_[static_cast<std::size_t>(light)] = heavy;
       light = next_light(light + 1);

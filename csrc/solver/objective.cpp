@@ -50,10 +50,4 @@ Subset largest(const Vector& values, std::int64_t count) {
   return subset;
 }
 
-double objective(const Problem& problem, const std::vector<std::int64_t>& indices, ThreadPool& pool) {
-  Subset subset(at(problem.n()), 0);
-  for (const std::int64_t i : indices) subset[at(i)] = 1;
-  return subset_objective(problem, subset, pool);
-}
-
 }  // namespace coremax::solver

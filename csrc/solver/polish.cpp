@@ -113,9 +113,18 @@ class Polish {
  private:
   // Improvements below the rounding error of the gains are none: they could go round in circles.
   bool improves(std::int64_t i, std::int64_t j, double k_ij) const {
-    const double pull = 2 * problem_.alpha * k_ij;
-    const double size = std::abs(gain_[at(i)]) + std::abs(gain_[at(j)]) + std::abs(problem_.importance[i]) + std::abs(problem_.importance[j]) + std::abs(pull);
-    return gain_[at(i)] - gain_[at(j)] + pull > 1e-12 * size;
+    return gain_[at(i)] - gain_[at(j)] + 2 * problem_.alpha * k_ij > 1e-12 * (size_[at(i)] + size_[at(j)]);
+  }
+
+  // The largest sum of absolute terms that a gain can have been added up from, now or before an update took some away.
+  Vector sizes_of_gains() const {
+    Vector size(gain_.size());
+    for (std::int64_t i = 0; i < problem_.n(); ++i) {
+      double sum = 0;
+      for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e) sum += std::abs(static_cast<double>(problem_.k.values[e]));
+      size[at(i)] = std::abs(problem_.importance[i]) + 2 * problem_.alpha * sum;
+    }
+    return size;
   }
 
   Swap best_apart() const {
@@ -193,6 +202,7 @@ class Polish {
   const Problem& problem_;
   Subset& subset_;
   Vector gain_;
+  const Vector size_ = sizes_of_gains();
   std::vector<std::int64_t> places_;
   Heap outside_;
   Heap inside_;
@@ -204,12 +214,14 @@ class Polish {
 
 std::int64_t polish_swaps(const Problem& problem, Subset& subset, const std::function<bool()>& expired, ThreadPool& pool) {
   constexpr std::int64_t kSwapsBetweenLooks = 1024;
+  const std::int64_t swaps_between_refreshes = std::max<std::int64_t>(kSwapsBetweenLooks, problem.n());
   std::int64_t swaps = 0;
-  // Updated gains drift by rounding; a search that ends is begun again from fresh ones until it finds nothing more.
+  // Updated gains drift by rounding; a search that ends, or has made many swaps, is begun again from fresh ones until it finds
+  // nothing more.
   for (std::int64_t found = 1; found > 0;) {
     found = 0;
     Polish polish(problem, subset, gains(problem, multiply(problem.k, as_vector(subset), pool), pool));
-    while (polish.step()) {
+    while (found < swaps_between_refreshes && polish.step()) {
       ++found;
       if (++swaps % kSwapsBetweenLooks == 0) {
         pool.check();

@@ -50,6 +50,12 @@ Vector project(const Vector& x, const Vector& g, double step, std::int64_t budge
   double high = range.high;
   double sum_low = static_cast<double>(n);
   double sum_high = 0;
+  // Where an x of 1 is but a few roundings of g, the ends have been rounded too: move them out until they hold.
+  const double size = std::max(std::abs(low), std::abs(high));
+  if (1 / step < 1e-10 * size) {
+    for (double margin = 0x1p-52 * size; (sum_low = level(low).sum) < p; margin *= 2) low -= margin;
+    for (double margin = 0x1p-52 * size; (sum_high = level(high).sum) > p; margin *= 2) high += margin;
+  }
   double lambda = std::isfinite(threshold) ? threshold : low + (high - low) * (1 - p / static_cast<double>(n));
   while (sum_low - p > 1e-12 * p && p - sum_high > 1e-12 * p) {
     if (!(lambda > low && lambda < high)) lambda = low + (high - low) / 2;

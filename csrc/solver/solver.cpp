@@ -32,9 +32,7 @@ class Stopwatch {
   double last_ = 0;
 };
 
-void check(const Problem& problem, const Options& options) {
-  require(problem.budget >= 1 && problem.budget <= problem.n(),
-          "budget must be from 1 to n = " + std::to_string(problem.n()) + ", got " + std::to_string(problem.budget));
+void check_numbers(const Problem& problem) {
   require(problem.alpha >= 0 && problem.alpha <= kLargest, "alpha must be from 0 to 1e100, got " + number_text(problem.alpha));
   for (std::int64_t i = 0; i < problem.n(); ++i) {
     const double value = problem.importance[i];
@@ -42,8 +40,15 @@ void check(const Problem& problem, const Options& options) {
     require(std::abs(value) <= kLargest, [&] {
       return "importance[" + std::to_string(i) + "] is " + number_text(value) + ", beyond the range of 1e100 the solver works in; rescale it";
     });
-    require(options.x0 == nullptr || std::isfinite(options.x0[i]), [&] { return "x0[" + std::to_string(i) + "] is not finite"; });
   }
+}
+
+void check(const Problem& problem, const Options& options) {
+  require(problem.budget >= 1 && problem.budget <= problem.n(),
+          "budget must be from 1 to n = " + std::to_string(problem.n()) + ", got " + std::to_string(problem.budget));
+  check_numbers(problem);
+  for (std::int64_t i = 0; options.x0 != nullptr && i < problem.n(); ++i)
+    require(std::isfinite(options.x0[i]), [&] { return "x0[" + std::to_string(i) + "] is not finite"; });
 }
 
 // Without redundancy f is a sum of importances: the p largest are optimal.
@@ -110,6 +115,13 @@ Result solve(const Problem& problem, const Options& options, ThreadPool& pool) {
   for (std::int64_t i = 0; i < problem.n(); ++i)
     if (subset[at(i)]) result.indices.push_back(i);
   return result;
+}
+
+double objective(const Problem& problem, const std::vector<std::int64_t>& indices, ThreadPool& pool) {
+  check_numbers(problem);
+  Subset subset(at(problem.n()), 0);
+  for (const std::int64_t i : indices) subset[at(i)] = 1;
+  return subset_objective(problem, subset, pool);
 }
 
 }  // namespace coremax::solver

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -81,7 +81,7 @@ def as_array(obj: Any, name: str) -> Any:
 
 
 def _is_array(obj: Any) -> bool:
-    return isinstance(obj, np.ndarray) or hasattr(obj, "__dlpack__")
+    return isinstance(obj, np.ndarray) or (hasattr(obj, "__dlpack__") and not isinstance(obj, type))
 
 
 def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
@@ -101,9 +101,11 @@ def _converted(array: Any, name: str, dtype: str, dtypes: Sequence[str], convert
     if convert_to is None:
         raise refusal
     try:
-        plain = np.asarray(array)
+        plain = np.asarray(widened(array))
     except (TypeError, ValueError, RuntimeError):
         raise refusal from None
+    if plain.size == 0:
+        return plain.astype(convert_to)  # NumPy takes an empty list for floats
     integer_wanted = np.dtype(convert_to).kind == "i"
     if plain.dtype.kind not in ("iu" if integer_wanted else "fiu"):
         raise refusal
@@ -123,13 +125,26 @@ def _contiguous(array: Any) -> Any:
 
 def like(result: np.ndarray[Any, Any], reference: Any) -> Any:
     """Hand a fresh NumPy result over to the library that `reference` comes from, without a copy."""
+    return importer(reference)(result)
+
+
+def importer(reference: Any) -> Callable[[np.ndarray[Any, Any]], Any]:
+    """Return the function that brings NumPy results into the library of `reference`; it holds nothing of the array."""
     if isinstance(reference, np.ndarray) or not hasattr(reference, "__dlpack__"):
-        return result
+        return _unchanged
     library: Any = sys.modules.get(type(reference).__module__.partition(".")[0])
     if hasattr(reference, "__array_namespace__"):
         library = reference.__array_namespace__()
-    from_dlpack = getattr(library, "from_dlpack", None)
-    return result if from_dlpack is None else from_dlpack(result)
+    return getattr(library, "from_dlpack", _unchanged)
+
+
+def _unchanged(result: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return result
+
+
+def widened(obj: Any) -> Any:
+    """Bring a bfloat16 tensor to float32: NumPy, which converts everything else, can not read it."""
+    return obj.float() if str(getattr(obj, "dtype", "")).endswith("bfloat16") and hasattr(obj, "float") else obj
 
 
 def as_numpy(obj: Any) -> np.ndarray[Any, Any]:
@@ -157,7 +172,10 @@ def as_real(value: Any, name: str, minimum: float, maximum: float = float("inf")
     """Check a finite real number within closed limits."""
     if isinstance(value, (bool, np.bool_)) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = float("inf")
     if not (minimum <= number <= maximum) or not np.isfinite(number):
         limits = f"at least {minimum:g}" if maximum == float("inf") else f"from {minimum:g} to {maximum:g}"
         raise ValueError(f"{name} must be finite and {limits}, got {value}")
@@ -220,9 +238,12 @@ def as_bytes(limit: int | str | None, name: str) -> int | None:
     for unit in sorted(_UNITS, key=len, reverse=True):
         if text.endswith(unit):
             try:
-                return int(float(text[: -len(unit)]) * _UNITS[unit])
+                number = float(text[: -len(unit)]) * _UNITS[unit]
             except ValueError:
                 break
+            if 1 <= number < 2**63:
+                return int(number)
+            break
     raise ValueError(f"{name} must be a number of bytes or text such as '2GB', got {limit!r}")
 
 

@@ -49,7 +49,8 @@ class Graph:
     """A directed neighbour graph with similarities as weights.
 
     Built by `topk_graph`, or from anybody's neighbour lists by `from_neighbors` and `from_csr`. The solver reads it as the
-    symmetric matrix K = (A + A^T) / 2 with a zero diagonal, where A_ij is the similarity of j in the list of i.
+    symmetric matrix K = (A + A^T) / 2 with a zero diagonal, where A_ij is the similarity of j in the list of i. K is built
+    and kept when it is first needed: what is written to the arrays afterwards is not seen.
 
     Attributes
     ----------
@@ -206,6 +207,9 @@ class Graph:
         if "indptr" in arrays:
             return cls.from_csr(arrays["indptr"], arrays["indices"], arrays["values"], metric=metric)
         return cls.from_neighbors(arrays["indices"], arrays["values"], metric=metric)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Graph, (self._indices, self._values, self._indptr, self.metric, self.stats)  # without K, which can be rebuilt
 
     def __repr__(self) -> str:
         shape = f"n={self.n}, " + (f"k={self.k}" if self._indptr is None else f"nnz={self._indices.shape[0]}")

@@ -49,8 +49,7 @@ class AliasTable:
         weights = _arrays.as_array(weights, "weights")
         view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
         self._table = _core.build_alias_table(view, _arrays.as_threads(threads))
-        # Keeps the library of the weights for the results, but not their memory.
-        self._like = weights[:0]
+        self._import = _arrays.importer(weights)
 
     @property
     def n(self) -> int:
@@ -78,11 +77,11 @@ class AliasTable:
         """
         size = _arrays.as_count(size, "size", 0, 2**60)
         offset = _arrays.as_count(offset, "offset", 0, 2**63 - 1)
-        return _arrays.like(self._table.sample(size, _arrays.as_seed(seed), offset, _arrays.as_threads(threads)), self._like)
+        return self._import(self._table.sample(size, _arrays.as_seed(seed), offset, _arrays.as_threads(threads)))
 
     def probabilities(self) -> Any:
         """Return the probabilities [n] float64 that the table really has."""
-        return _arrays.like(self._table.probabilities(), self._like)
+        return self._import(self._table.probabilities())
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to an .npz file under exactly this name."""
@@ -100,7 +99,7 @@ class AliasTable:
             raise ValueError(f"a saved alias table holds uint64 and int64, got {thresholds.dtype} and {aliases.dtype}")
         table = cls.__new__(cls)
         table._table = _core.restore_alias_table(thresholds, aliases)
-        table._like = aliases[:0]
+        table._import = _arrays.importer(aliases)
         return table
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -173,7 +172,7 @@ def sample(
 
 def _exponential(log_weights: Any) -> np.ndarray[Any, Any]:
     """Weights from their logarithms, the largest being 1."""
-    logs = np.asarray(log_weights, dtype=np.float64)
+    logs = np.asarray(_arrays.widened(log_weights), dtype=np.float64)
     bad = np.flatnonzero(np.isnan(logs) | (logs == np.inf))
     if bad.size:
         raise ValueError(f"weights[{bad[0]}] is {logs[bad[0]]}; logarithms of weights must be finite or -inf")

@@ -111,12 +111,14 @@ def _mean_score(name: str, probabilities: Any, labels: Any, threads: int | None)
     if labels is not None:
         label_view = _arrays.as_view(labels, "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
     total: np.ndarray[Any, Any] | None = None
+    shape: tuple[int, ...] = ()
     for model in models:
         view = _arrays.as_view(
             model, "probabilities", ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float64", strided_rows=True
         )
-        if total is not None:
-            _arrays.require_length(view.shape[0], "probabilities of a further model", total.shape[0], "the first")
+        shape = shape or view.shape
+        if view.shape != shape:
+            raise ValueError(f"probabilities of all models must have one shape, got {shape} and {view.shape}")
         score = _core.score_probabilities(name, view, label_view, n_threads)
         total = score if total is None else total + score
     assert total is not None

@@ -13,7 +13,7 @@ from . import _arrays
 from ._progress import Progress
 from .graph import METRICS, Graph, GraphStats, search
 from .sampling import Seed, sample
-from .solver import Solution, solve
+from .solver import Solution, check_options, solve
 
 __all__ = ["Selection", "auto_drop_hardest", "infomax", "random", "top"]
 
@@ -180,6 +180,7 @@ def infomax(
     """
     rng_seed = np.random.SeedSequence(_arrays.as_seed(seed))
     _arrays.as_choice(metric, "metric", METRICS)
+    check_options(alpha, method, bound, max_iterations)  # before the graph, which takes nearly all of the time
     normalize = _arrays.as_choice(normalize or "none", "normalize", NORMALIZATIONS)
     _arrays.as_choice(negative_similarities, "negative_similarities", ("clip", "keep"))
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
@@ -253,7 +254,10 @@ def random(n: Any, budget: int | float, *, seed: Seed = 0) -> Selection:
     Selection
         With weights n / budget.
     """
-    size = _arrays.as_count(len(n) if hasattr(n, "__len__") else n, "n", 1)
+    try:
+        size = _arrays.as_count(len(n) if hasattr(n, "__len__") else n, "n", 1, 2**40)
+    except TypeError:
+        raise TypeError(f"n must be an int or have a length, got {n!r}") from None
     count = _arrays.as_budget(budget, size)
     indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=seed))
     return Selection(indices=indices, n=size, method="random", parameters={}, weights=np.full(count, size / count))
@@ -290,7 +294,7 @@ def _importance(importance: Any, name: str = "importance") -> np.ndarray[Any, np
     """Check scores and bring them to float64."""
     importance = _arrays.as_array(importance, name)
     _arrays.as_view(importance, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    scores = np.asarray(importance, dtype=np.float64)
+    scores = np.asarray(_arrays.widened(importance), dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(scores))
     if bad.size:
         raise ValueError(f"{name}[{bad[0]}] is {scores[bad[0]]}; scores must be finite")

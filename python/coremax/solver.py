@@ -190,9 +190,7 @@ def solve(
     >>> coremax.solve(np.array([1.0, 0.8, 0.5]), graph, 2, alpha=1.0).indices
     array([0, 2])
     """
-    _arrays.as_choice(method, "method", METHODS)
-    if bound not in BOUNDS:
-        raise ValueError(f"bound must be 'fast' or None, got {bound!r}")
+    check_options(alpha, method, bound, max_iterations)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function, got {callback!r}")
     importance = _arrays.as_array(importance, "importance")
@@ -207,8 +205,8 @@ def solve(
             view,
             *matrix,
             budget=_arrays.as_budget(budget, view.shape[0]),
-            alpha=_arrays.as_real(alpha, "alpha", 0.0, 1e100),
-            max_iterations=_arrays.as_count(max_iterations, "max_iterations", 0),
+            alpha=float(alpha),
+            max_iterations=int(max_iterations),
             tolerance=_arrays.as_real(tolerance, "tolerance", 0.0),
             time_limit=0.0 if time_limit is None else max(_arrays.as_real(time_limit, "time_limit", 0.0), 1e-9),
             polish=bool(polish),
@@ -236,6 +234,15 @@ def solve(
         history=_arrays.like(raw["history"], importance),
         timings=raw["timings"],
     )
+
+
+def check_options(alpha: Any, method: Any, bound: Any, max_iterations: Any) -> None:
+    """Check what can be checked before a graph is there; for this module and `selection`."""
+    _arrays.as_real(alpha, "alpha", 0.0, 1e100)
+    _arrays.as_choice(method, "method", METHODS)
+    if not (bound is None or (isinstance(bound, str) and bound in BOUNDS)):
+        raise ValueError(f"bound must be 'fast' or None, got {bound!r}")
+    _arrays.as_count(max_iterations, "max_iterations", 0, 2**62)
 
 
 def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> float:

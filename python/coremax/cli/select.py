@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -50,6 +51,9 @@ def run_select(
     if importance is None and method != "random":
         raise ValueError(f"--method {method} needs --importance")
     write = writer(output)
+    for source in (embeddings, importance):
+        if source is not None and os.path.realpath(source.partition(".npz:")[0]) == os.path.realpath(output):
+            raise ValueError(f"{output} is an input as well: name another file for the result")
     start = time.perf_counter()
     x = read_array(embeddings)
     if x.ndim != 2:
