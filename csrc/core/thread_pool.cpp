@@ -39,9 +39,9 @@ void ThreadPool::start_threads() {
   }
 }
 
-void ThreadPool::run(std::int64_t n_chunks, const Body& body) {
+void ThreadPool::run(std::int64_t n_chunks, const Body& body, std::int64_t share_from) {
   if (n_chunks <= 0) return;
-  const bool share = n_threads_ > 1 && n_chunks > 1;
+  const bool share = n_threads_ > 1 && n_chunks >= share_from;
   if (share && threads_.empty()) start_threads();
   body_ = &body;
   n_chunks_ = n_chunks;
