@@ -6,7 +6,8 @@ set(COREMAX_ISA_SOURCES "")
 if(NOT COREMAX_SCALAR_ONLY AND NOT MSVC AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(APPEND COREMAX_ISA_SOURCES
     "avx2|csrc/graph/cpu/avx2.cpp|-mavx2 -mfma"
-    "avx512|csrc/graph/cpu/avx512.cpp|-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -Wno-maybe-uninitialized")
+    "avx512|csrc/graph/cpu/avx512.cpp|-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -Wno-maybe-uninitialized"
+    "avx512vnni|csrc/graph/cpu/avx512vnni.cpp|-mavx512f -mavx512bw -mavx512dq -mavx512vl -mavx512vnni -mfma -mprefer-vector-width=512 -Wno-maybe-uninitialized")
 endif()
 
 function(coremax_add_isa_sources target)

@@ -19,8 +19,15 @@ graph::Metric parse_metric(const std::string& name) {
   throw Error(ErrorKind::value, "metric must be 'cosine', 'dot' or 'euclidean', got '" + name + "'");
 }
 
+graph::Search parse_search(const std::string& name) {
+  if (name == "direct") return graph::Search::direct;
+  if (name == "coarse") return graph::Search::coarse;
+  if (name == "fine") return graph::Search::fine;
+  return graph::Search::automatic;
+}
+
 py::tuple topk(const Array& x, const std::optional<Array>& rows, std::int64_t k, const std::string& metric_name, const std::string& isa_name, int threads,
-               const py::object& progress) {
+               const py::object& progress, const std::string& search) {
   const MatrixView view = matrix_view(x, "x", kEmbeddingTypes);
   const graph::Metric metric = parse_metric(metric_name);
   const Isa isa = resolve_isa(isa_name);
@@ -38,7 +45,7 @@ py::tuple topk(const Array& x, const std::optional<Array>& rows, std::int64_t k,
   py::array_t<float> similarities({n, k});
   std::int64_t* neighbors_out = neighbors.mutable_data();
   float* similarities_out = similarities.mutable_data();
-  call_engine(threads, progress, [&](ThreadPool& pool) { graph::topk(view, row_numbers, n, k, metric, isa, pool, neighbors_out, similarities_out); });
+  call_engine(threads, progress, [&](ThreadPool& pool) { graph::topk(view, row_numbers, n, k, metric, isa, parse_search(search), pool, neighbors_out, similarities_out); });
   return py::make_tuple(neighbors, similarities);
 }
 
@@ -75,8 +82,14 @@ py::tuple symmetric(const std::optional<Array>& indptr, const Array& indices, co
 }  // namespace
 
 void bind_graph(py::module_& module) {
-  module.def("topk", &topk, py::arg("x"), py::arg("rows"), py::arg("k"), py::arg("metric"), py::arg("isa"), py::arg("threads"), py::arg("progress"));
-  module.def("topk_extra_bytes", &graph::extra_bytes, py::arg("n"), py::arg("d"), py::arg("k"), py::arg("threads"));
+  module.def("topk", &topk, py::arg("x"), py::arg("rows"), py::arg("k"), py::arg("metric"), py::arg("isa"), py::arg("threads"),
+             py::arg("progress"), py::arg("search") = "automatic");
+  module.def(
+      "topk_extra_bytes",
+      [](std::int64_t n, std::int64_t d, std::int64_t k, const std::string& isa, int threads) {
+        return graph::extra_bytes(n, d, k, resolve_isa(isa), threads);
+      },
+      py::arg("n"), py::arg("d"), py::arg("k"), py::arg("isa"), py::arg("threads"));
   module.def("symmetric", &symmetric, py::arg("indptr"), py::arg("indices"), py::arg("values"), py::arg("threads"));
 }
 

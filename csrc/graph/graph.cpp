@@ -1,134 +1,23 @@
-// The exact top-k driver: a block of rows against all tiles of rows, scores never kept beyond one tile.
-// Schedule (this file), reduction (CandidateBlock) and distance (cpu/) are separate pieces.
+// The entry of the graph: which kernels, which search; and the outputs' last step.
 #include "graph/graph.h"
 
-#include <algorithm>
-#include <atomic>
 #include <cmath>
 #include <limits>
-#include <string>
 
-#include "core/aligned_buffer.h"
 #include "core/errors.h"
-#include "graph/cpu/kernels.h"
-#include "graph/rows.h"
+#include "graph/search.h"
 
 namespace coremax::graph {
 namespace {
 
-const Kernels& kernels_of(Isa isa) {
-  switch (isa) {
-#if defined(COREMAX_HAVE_AVX2)
-    case Isa::avx2: return kAvx2Kernels;
-#endif
-#if defined(COREMAX_HAVE_AVX512)
-    case Isa::avx512: return kAvx512Kernels;
-#endif
-    default: return kScalarKernels;
-  }
+// Below this many rows, or where a list holds more than this share of all rows, the filter spares too little to be worth it.
+constexpr std::int64_t kFilterFromRows = 1024;
+constexpr std::int64_t kFilterLargestShare = 16;  // k <= n / 16
+constexpr std::int64_t kFilterMostRows = std::int64_t{1} << 31;
+
+bool filter_pays(std::int64_t n, std::int64_t k, Isa isa) {
+  return filters_of(isa).coarse != nullptr && n >= kFilterFromRows && k <= n / kFilterLargestShare && n < kFilterMostRows;
 }
-
-struct Candidate {
-  float score;
-  std::int64_t index;
-};
-
-bool better(const Candidate& a, const Candidate& b) { return a.score > b.score || (a.score == b.score && a.index < b.index); }
-
-// Sizes of the blocks one worker holds. The row block and the tile of the other side stay in a core's level-2 cache together;
-// the candidate buffers are bounded so that a large k shrinks the block instead of filling the memory.
-struct Tiling {
-  static constexpr std::int64_t kRowBlockBytes = 384 * 1024;
-  static constexpr std::int64_t kTileBytes = 128 * 1024;
-  static constexpr std::int64_t kMaxRows = 252;           // beyond this the share of loads no longer falls noticeably
-  static constexpr std::int64_t kCandidateBytes = 32 << 20;
-  static constexpr std::int64_t kMinSpareCandidates = 64;  // appended between two compressions of a row's list
-
-  std::int64_t block_rows;
-  std::int64_t tile_rows;
-  std::int64_t capacity;  // of one row's candidate list
-
-  Tiling(std::int64_t n, std::int64_t d, std::int64_t k, int threads) {
-    const std::int64_t row_bytes = round_up(std::max<std::int64_t>(d, 1), kLanes) * static_cast<std::int64_t>(sizeof(float));
-    capacity = k + std::max(k, kMinSpareCandidates);
-    const std::int64_t by_cache = kRowBlockBytes / row_bytes;
-    const std::int64_t by_candidates = kCandidateBytes / checked_multiply(capacity, sizeof(Candidate));
-    const std::int64_t by_threads = (n + threads - 1) / threads;  // small n: every thread gets a block
-    block_rows = round_up(std::clamp<std::int64_t>(std::min({by_cache, by_candidates, by_threads}), 1, kMaxRows), kRowMultipleA);
-    tile_rows = round_up(std::clamp<std::int64_t>(std::min(kTileBytes / row_bytes, n), 1, kMaxRows), kRowMultipleB);
-  }
-  std::int64_t bytes_per_worker(std::int64_t width) const {
-    return checked_multiply(checked_multiply(block_rows + tile_rows, width), sizeof(float)) + block_rows * tile_rows * 4 +
-           (tile_rows + kLanes) * 4 + checked_multiply(checked_multiply(block_rows, capacity), sizeof(Candidate)) + block_rows * 16;
-  }
-};
-
-// The candidate lists of one block of rows. Tiles arrive in ascending order of their rows' numbers, so among equal scores the
-// one already kept has the lower number: a candidate must beat the k-th best strictly.
-class CandidateBlock {
- public:
-  CandidateBlock(const Tiling& tiling, std::int64_t k, float ceiling)
-      : k_(k), capacity_(tiling.capacity), ceiling_(ceiling), entries_(checked_multiply(tiling.block_rows, tiling.capacity)),
-        counts_(static_cast<std::size_t>(tiling.block_rows)), thresholds_(static_cast<std::size_t>(tiling.block_rows)) {}
-
-  void clear() {
-    std::fill(counts_.begin(), counts_.end(), 0);
-    std::fill(thresholds_.begin(), thresholds_.end(), -std::numeric_limits<float>::infinity());
-  }
-
-  // A score at or below this can not enter row r's list. Scores are clipped to the ceiling (1 for a cosine) and its negative,
-  // so a list whose k-th best has reached the ceiling is closed.
-  float threshold(std::int64_t r) const {
-    const float value = thresholds_[static_cast<std::size_t>(r)];
-    return value >= ceiling_ ? std::numeric_limits<float>::infinity() : value;
-  }
-
-  void offer(std::int64_t r, float score, std::int64_t index) {
-    score = std::clamp(score, -ceiling_, ceiling_);
-    std::int64_t& count = counts_[static_cast<std::size_t>(r)];
-    if (!(score > thresholds_[static_cast<std::size_t>(r)])) return;
-    entries_.data()[r * capacity_ + count++] = {score, index};
-    if (count == capacity_) compress(r);
-  }
-
-  // The k best of row r in final order.
-  const Candidate* finish(std::int64_t r) {
-    // Finite scores against n - 1 >= k other rows fill every list.
-    if (counts_[static_cast<std::size_t>(r)] < k_) refuse_changed("x");
-    compress(r);
-    Candidate* row = entries_.data() + r * capacity_;
-    std::sort(row, row + k_, better);
-    return row;
-  }
-
- private:
-  void compress(std::int64_t r) {
-    std::int64_t& count = counts_[static_cast<std::size_t>(r)];
-    Candidate* row = entries_.data() + r * capacity_;
-    if (count > k_) std::nth_element(row, row + k_ - 1, row + count, better);
-    count = k_;
-    thresholds_[static_cast<std::size_t>(r)] = row[k_ - 1].score;
-  }
-
-  const std::int64_t k_;
-  const std::int64_t capacity_;
-  const float ceiling_;
-  AlignedBuffer<Candidate> entries_;
-  std::vector<std::int64_t> counts_;
-  std::vector<float> thresholds_;
-};
-
-// What one worker needs, allocated once per call.
-struct Workspace {
-  Workspace(const Tiling& tiling, std::int64_t width, std::int64_t k, float ceiling)
-      : block(tiling.block_rows * width), tile(tiling.tile_rows * width), scores(tiling.block_rows * tiling.tile_rows),
-        hits(tiling.tile_rows + kLanes), candidates(tiling, k, ceiling) {}
-  AlignedBuffer<float> block;
-  AlignedBuffer<float> tile;
-  AlignedBuffer<float> scores;
-  AlignedBuffer<std::int32_t> hits;
-  CandidateBlock candidates;
-};
 
 float similarity_of(float score, Metric metric, double scale) {
   switch (metric) {
@@ -141,62 +30,67 @@ float similarity_of(float score, Metric metric, double scale) {
 
 }  // namespace
 
-void topk(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::int64_t k, Metric metric, Isa isa, ThreadPool& pool,
-          std::int64_t* neighbors, float* similarities) {
-  require(n >= 2 && k >= 1 && k < n, "k must be from 1 to n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
-  const Kernels& kernels = kernels_of(isa);
-  const TileKernel kernel = metric == Metric::euclidean ? kernels.negated_distance : kernels.dot;
-  const ScaledRows source(x, rows, n, metric, pool);
-  const Tiling tiling(n, x.n_cols, k, pool.size());
-  const std::int64_t width = source.padded_columns();
-  const float ceiling = metric == Metric::cosine ? 1.0f : std::numeric_limits<float>::infinity();
-  std::vector<std::unique_ptr<Workspace>> workspaces(static_cast<std::size_t>(pool.size()));
-  for (auto& workspace : workspaces) workspace = std::make_unique<Workspace>(tiling, width, k, ceiling);
-  std::atomic<std::int64_t> rows_done{0};
+const Scores& scores_of(Isa isa) {
+  switch (isa) {
+#if defined(COREMAX_HAVE_AVX2)
+    case Isa::avx2: return kAvx2Scores;
+#endif
+#if defined(COREMAX_HAVE_AVX512)
+    case Isa::avx512: return kAvx512Scores;
+#endif
+    default: return kScalarScores;
+  }
+}
 
-  const std::int64_t n_blocks = (n + tiling.block_rows - 1) / tiling.block_rows;
-  pool.run(n_blocks, [&](std::int64_t block_number, ThreadPool::Worker& worker) {
-    Workspace& work = *workspaces[static_cast<std::size_t>(worker.id())];
-    const std::int64_t first = block_number * tiling.block_rows;
-    const std::int64_t count = std::min(tiling.block_rows, n - first);
-    source.stage(first, count, round_up(count, kRowMultipleA), work.block.data());
-    work.candidates.clear();
-    for (std::int64_t begin = 0; begin < n; begin += tiling.tile_rows) {
-      const std::int64_t tile_count = std::min(tiling.tile_rows, n - begin);
-      source.stage(begin, tile_count, round_up(tile_count, kRowMultipleB), work.tile.data());
-      kernel(work.block.data(), round_up(count, kRowMultipleA), work.tile.data(), round_up(tile_count, kRowMultipleB), width,
-             work.scores.data(), tiling.tile_rows);
-      for (std::int64_t r = 0; r < count; ++r) {
-        const float* scores = work.scores.data() + r * tiling.tile_rows;
-        const std::int64_t n_hits = kernels.above(scores, tile_count, work.candidates.threshold(r), work.hits.data());
-        for (std::int64_t h = 0; h < n_hits; ++h) {
-          const std::int32_t c = work.hits.data()[h];
-          if (begin + c != first + r) work.candidates.offer(r, scores[c], begin + c);  // a row is excluded by its number
-        }
-      }
-      worker.poll();
-    }
-    for (std::int64_t r = 0; r < count; ++r) {
-      const Candidate* best = work.candidates.finish(r);
-      for (std::int64_t j = 0; j < k; ++j) {
-        const float similarity = similarity_of(best[j].score, metric, source.common_scale());
-        require(std::isfinite(similarity), [&] {
-          return "the dot product of rows " + std::to_string(first + r) + " and " + std::to_string(best[j].index) +
-                 " overflows float32; rescale the embeddings or use metric='cosine'";
-        });
-        neighbors[(first + r) * k + j] = best[j].index;
-        similarities[(first + r) * k + j] = similarity;
-      }
-    }
-    rows_done += count;
-    if (worker.id() == 0) pool.progress(rows_done, n);
-  });
+const Filters& filters_of(Isa isa) {
+  static constexpr Filters kNone;
+  switch (isa) {
+#if defined(COREMAX_HAVE_AVX2)
+    case Isa::avx2: return kAvx2Filters;
+#endif
+#if defined(COREMAX_HAVE_AVX512)
+    case Isa::avx512:
+#if defined(COREMAX_HAVE_AVX512VNNI)
+      if (has_vnni()) return kAvx512VnniFilters;
+#endif
+      return kAvx512Filters;
+#endif
+    default: return kNone;
+  }
+}
+
+float ceiling_of(Metric metric) { return metric == Metric::cosine ? 1.0f : std::numeric_limits<float>::infinity(); }
+
+void write_row(const Output& output, std::int64_t i, const Found* best, Metric metric, double common_scale) {
+  for (std::int64_t j = 0; j < output.k; ++j) {
+    const float similarity = similarity_of(best[j].score, metric, common_scale);
+    require(std::isfinite(similarity), [&] {
+      return "the dot product of rows " + std::to_string(i) + " and " + std::to_string(best[j].row) +
+             " overflows float32; rescale the embeddings or use metric='cosine'";
+    });
+    output.neighbors[i * output.k + j] = best[j].row;
+    output.similarities[i * output.k + j] = similarity;
+  }
+}
+
+void topk(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::int64_t k, Metric metric, Isa isa, Search search,
+          ThreadPool& pool, std::int64_t* neighbors, float* similarities) {
+  require(n >= 2 && k >= 1 && k < n, "k must be from 1 to n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
+  const ScaledRows source(x, rows, n, metric, pool);
+  const Output output{k, neighbors, similarities};
+  const Filters& filters = filters_of(isa);
+  const bool filtered = search == Search::automatic ? filter_pays(n, k, isa) : search != Search::direct && filters.coarse != nullptr;
+  if (filtered) {
+    const bool fine = search == Search::fine && filters.fine != nullptr;
+    filtered_topk(source, metric, scores_of(isa), fine ? *filters.fine : *filters.coarse, pool, output);
+  } else {
+    direct_topk(source, metric, scores_of(isa), pool, output);
+  }
   pool.progress(n, n);
 }
 
-std::int64_t extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, int threads) {
-  const Tiling tiling(n, d, k, threads);
-  return checked_multiply(n, sizeof(double)) + checked_multiply(threads, tiling.bytes_per_worker(round_up(d, kLanes)));
+std::int64_t extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Isa isa, int threads) {
+  return checked_multiply(n, sizeof(double)) + (filter_pays(n, k, isa) ? filtered_bytes(n, d, k, threads) : direct_bytes(n, d, k, threads));
 }
 
 }  // namespace coremax::graph

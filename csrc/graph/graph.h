@@ -18,13 +18,16 @@ namespace coremax::graph {
 
 enum class Metric { cosine, dot, euclidean };
 
+// How to search: automatic takes what is fastest. The others are for tests and benchmarks; results are the same bits.
+enum class Search { automatic, direct, coarse, fine };
+
 // similarity: cosine in [-1, 1]; dot; euclidean as 1 / (1 + distance).
 // rows: nullptr, or n_rows numbers of rows of x to which the graph is restricted; neighbours are positions in that list.
-void topk(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::int64_t k, Metric metric, Isa isa, ThreadPool& pool,
-          std::int64_t* neighbors, float* similarities);
+void topk(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::int64_t k, Metric metric, Isa isa, Search search,
+          ThreadPool& pool, std::int64_t* neighbors, float* similarities);
 
 // What topk allocates beyond its outputs, in bytes.
-std::int64_t extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, int threads);
+std::int64_t extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Isa isa, int threads);
 
 // A sparse square matrix in compressed rows; columns ascend within a row.
 struct CsrView {

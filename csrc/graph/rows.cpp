@@ -146,18 +146,31 @@ ScaledRows::ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64
   }
 }
 
-void ScaledRows::stage(std::int64_t first, std::int64_t count, std::int64_t count_padded, float* out) const {
-  const std::int64_t d = x_.n_cols;
-  const std::int64_t width = padded_columns();
+void ScaledRows::stage_row(std::int64_t i, float* out) const {
   with_element_type(x_.dtype, [&]<class T>(T) {
-    for (std::int64_t r = 0; r < count; ++r) {
-      const std::int64_t number = rows_ == nullptr ? first + r : rows_[first + r];
-      const double scale = row_scale_.empty() ? common_scale_ : row_scale_[static_cast<std::size_t>(first + r)];
-      scale_row(row_pointer<T>(x_, number), d, scale, out + r * width);
-      std::fill(out + r * width + d, out + (r + 1) * width, 0.0f);
-    }
+    const double scale = row_scale_.empty() ? common_scale_ : row_scale_[static_cast<std::size_t>(i)];
+    scale_row(row_pointer<T>(x_, number_of(i)), x_.n_cols, scale, out);
   });
+  std::fill(out + x_.n_cols, out + padded_columns(), 0.0f);
+}
+
+void ScaledRows::stage(std::int64_t first, std::int64_t count, std::int64_t count_padded, float* out) const {
+  const std::int64_t width = padded_columns();
+  for (std::int64_t r = 0; r < count; ++r) stage_row(first + r, out + r * width);
   std::memset(out + count * width, 0, static_cast<std::size_t>((count_padded - count) * width) * sizeof(float));
+}
+
+void ScaledRows::prefetch(std::int64_t i) const {
+#if defined(__GNUC__) || defined(__clang__)
+  constexpr std::int64_t kLine = 64;
+  constexpr std::int64_t kMostLines = 16;  // the hardware's own prefetcher has caught on by then
+  const std::int64_t size = item_size(x_.dtype);
+  const char* begin = static_cast<const char*>(x_.data) + number_of(i) * x_.row_stride * size;
+  const std::int64_t bytes = std::min(x_.n_cols * size, kMostLines * kLine);
+  for (std::int64_t byte = 0; byte < bytes; byte += kLine) __builtin_prefetch(begin + byte);
+#else
+  static_cast<void>(i);
+#endif
 }
 
 }  // namespace coremax::graph

@@ -24,10 +24,17 @@ class ScaledRows {
   std::int64_t padded_columns() const { return round_up(x_.n_cols, kLanes); }
   // Rows first to first + count into out [count_padded, padded_columns()]; columns and rows beyond the data are zero.
   void stage(std::int64_t first, std::int64_t count, std::int64_t count_padded, float* out) const;
+  // Row i alone.
+  void stage_row(std::int64_t i, float* out) const;
+  // Asks for the beginning of row i to be brought near, since it will be staged soon.
+  void prefetch(std::int64_t i) const;
+  std::int64_t columns() const { return x_.n_cols; }
   // The power of two that every row was multiplied by under dot and euclidean, so that nothing overflows or vanishes.
   double common_scale() const { return common_scale_; }
 
  private:
+  std::int64_t number_of(std::int64_t i) const { return rows_ == nullptr ? i : rows_[i]; }
+
   const MatrixView x_;
   const std::int64_t* const rows_;
   const std::int64_t n_;

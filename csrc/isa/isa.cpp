@@ -29,6 +29,14 @@ std::vector<Isa> available_isas() {
   return levels;
 }
 
+bool has_vnni() {
+#if defined(COREMAX_HAVE_AVX512VNNI)
+  return __builtin_cpu_supports("avx512vnni") != 0;
+#else
+  return false;
+#endif
+}
+
 Isa resolve_isa(const std::string& request) {
   const auto levels = available_isas();
   std::string name = request;

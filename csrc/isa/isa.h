@@ -15,4 +15,7 @@ std::vector<Isa> available_isas();
 // The level for a request: "" means COREMAX_ISA if set, else the best available. An unknown or unsupported one is an error.
 Isa resolve_isa(const std::string& request);
 
+// Whether the CPU has the integer dot products that the avx512 level uses where they are present.
+bool has_vnni();
+
 }  // namespace coremax

@@ -306,7 +306,7 @@ def search(
     k = _arrays.as_count(k, "k", 1, n - 1)
     n_threads = _arrays.as_threads(threads)
     level = _arrays.resolve_isa(isa)
-    extra = _core.topk_extra_bytes(n, d, k, n_threads)
+    extra = _core.topk_extra_bytes(n, d, k, level, n_threads)
     limit = _arrays.as_bytes(memory_limit, "memory_limit")
     if limit is not None and extra + 12 * n * k > limit:
         raise MemoryError(

@@ -61,7 +61,7 @@ Neighbors topk(const MatrixView& x, std::int64_t k, Metric metric, Isa isa, int 
     result.similarities.assign(static_cast<std::size_t>(n * k), -7);
   }
   ThreadPool pool(threads);
-  graph::topk(x, rows != nullptr ? rows->data() : nullptr, n, k, metric, isa, pool, result.indices.data(), result.similarities.data());
+  graph::topk(x, rows != nullptr ? rows->data() : nullptr, n, k, metric, isa, graph::Search::automatic, pool, result.indices.data(), result.similarities.data());
   return result;
 }
 

@@ -28,6 +28,11 @@ void tile(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, st
     for (std::int64_t c = 0; c < n_b; ++c) scores[r * ld + c] = score<kDistance>(a + r * width, b + c * width, width);
 }
 
+template <bool kDistance>
+void row_scores(const float* a, const float* b, std::int64_t n_b, std::int64_t width, float* scores) {
+  tile<kDistance>(a, 1, b, n_b, width, scores, n_b);
+}
+
 std::int64_t above(const float* scores, std::int64_t n, float threshold, std::int32_t* out) {
   std::int64_t count = 0;
   for (std::int64_t c = 0; c < n; ++c)
@@ -37,6 +42,6 @@ std::int64_t above(const float* scores, std::int64_t n, float threshold, std::in
 
 }  // namespace
 
-const Kernels kScalarKernels{tile<false>, tile<true>, above};
+const Scores kScalarScores{{tile<false>, row_scores<false>}, {tile<true>, row_scores<true>}, above};
 
 }  // namespace coremax::graph

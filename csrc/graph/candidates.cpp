@@ -1,0 +1,133 @@
+// See candidates.h.
+#include "graph/candidates.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace coremax::graph {
+namespace {
+
+// A float that is surely not above the exact value of a float expression with a few roundings of numbers this large.
+float below(float value) { return value - std::fabs(value) * 0x1p-21f - 0x1p-140f; }
+
+}  // namespace
+
+Rescorer::Rescorer(const ScaledRows& source, RowKernel kernel, float ceiling)
+    : source_(source), kernel_(kernel), ceiling_(ceiling), width_(source.padded_columns()), row_(width_), others_(kBatch * width_) {
+  std::fill_n(others_.data(), others_.size(), 0.0f);
+}
+
+void Rescorer::score_batch(std::int64_t size, float* scores) {
+  alignas(64) float batch[kBatch];
+  kernel_(row_.data(), others_.data(), kBatch, width_, batch);
+  for (std::int64_t h = 0; h < size; ++h) scores[h] = std::clamp(batch[h], -ceiling_, ceiling_);
+}
+
+CandidateLists::CandidateLists(const PackedRows& packed, const Layout& layout, std::int64_t k, std::int64_t capacity)
+    : packed_(packed), layout_(layout), k_(k), capacity_(capacity), entries_(checked_multiply(layout.n_positions(), capacity)),
+      states_(layout.n_positions()) {
+  State state;
+  state.limit = static_cast<std::uint32_t>(std::min(capacity, smallest_capacity(k))) & 0x7FFFFFFF;
+  std::fill_n(states_.data(), layout.n_positions(), state);
+}
+
+void CandidateLists::raise(std::int64_t position, float value, float ceiling) {
+  // Scores are clipped at the ceiling: a bound beyond it is no bound.
+  const float clipped = std::isinf(ceiling) ? value : std::min(value, below(ceiling - packed_.shift(position)));
+  float& threshold = states_.data()[position].threshold;
+  threshold = std::max(threshold, clipped);
+}
+
+// Removes the entries from `first` on that can not be among the k best; returns the new count.
+std::int64_t CandidateLists::drop(std::int64_t position, std::int64_t first, std::int64_t count) {
+  Entry* entries = list(position);
+  const float limit = below(threshold(position) - states_.data()[position].error);
+  return std::remove_if(entries + first, entries + count, [&](const Entry& entry) { return entry.value < limit; }) - entries;
+}
+
+void CandidateLists::compress(std::int64_t position, Rescorer& rescorer, Scratch& scratch) {
+  State& state = states_.data()[position];
+  if (state.exact) return make_exact(position, rescorer, scratch);
+  Entry* entries = list(position);
+  std::nth_element(entries, entries + k_ - 1, entries + state.count, [](const Entry& a, const Entry& b) { return a.value > b.value; });
+  raise(position, below(entries[k_ - 1].value - state.error), rescorer.ceiling());
+  std::int64_t count = drop(position, 0, state.count);
+  const std::int64_t limit = state.limit;
+  if (count > limit / 2) {
+    rescorer.choose(layout_.row_at[static_cast<std::size_t>(position)]);
+    score(position, 0, k_, rescorer, scratch);
+    const float worst = *std::min_element(scratch.scores.begin(), scratch.scores.begin() + k_);
+    raise(position, below(worst - packed_.shift(position)), rescorer.ceiling());
+    count = drop(position, 0, count);
+  }
+  state.count = static_cast<std::uint32_t>(count);
+  if (count <= limit / 2) return;
+  if (limit < capacity_) {
+    state.limit = static_cast<std::uint32_t>(std::min(capacity_, 2 * limit)) & 0x7FFFFFFF;
+  } else if (count > capacity_ * 3 / 4) {
+    make_exact(position, rescorer, scratch);
+  }
+}
+
+// scratch.scores = canonical scores of the entries from begin to end with the chosen row.
+void CandidateLists::score(std::int64_t position, std::int64_t begin, std::int64_t end, Rescorer& rescorer, Scratch& scratch) {
+  const Entry* entries = list(position) + begin;
+  if (static_cast<std::int64_t>(scratch.scores.size()) < end - begin) scratch.scores.resize(static_cast<std::size_t>(end - begin));
+  rescorer.score(end - begin, [&](std::int64_t h) { return entries[h].row; }, scratch.scores.data());
+}
+
+// The list becomes, or stays, the k best of what it holds, scored.
+void CandidateLists::make_exact(std::int64_t position, Rescorer& rescorer, Scratch& scratch) {
+  State& state = states_.data()[position];
+  const std::int64_t scored = state.exact ? k_ : 0;
+  Entry* entries = list(position);
+  const std::int64_t count = drop(position, scored, state.count);
+  if (count > scored) {
+    rescorer.choose(layout_.row_at[static_cast<std::size_t>(position)]);
+    score(position, scored, count, rescorer, scratch);
+    for (std::int64_t h = scored; h < count; ++h) entries[h].value = scratch.scores[static_cast<std::size_t>(h - scored)];
+    std::nth_element(entries, entries + k_ - 1, entries + count, [](const Entry& a, const Entry& b) {
+      return a.value > b.value || (a.value == b.value && a.row < b.row);
+    });
+    raise(position, below(entries[k_ - 1].value - packed_.shift(position)), rescorer.ceiling());
+  }
+  state.count = static_cast<std::uint32_t>(k_);
+  state.limit = static_cast<std::uint32_t>(capacity_) & 0x7FFFFFFF;
+  state.error = 0;
+  state.exact = 1;
+}
+
+void CandidateLists::finish(std::int64_t position, Rescorer& rescorer, Scratch& scratch) {
+  scratch.found.clear();
+  Entry* entries = list(position);
+  const auto take = [&](std::int64_t begin, std::int64_t end) {
+    score(position, begin, end, rescorer, scratch);
+    for (std::int64_t h = begin; h < end; ++h)
+      scratch.found.push_back({scratch.scores[static_cast<std::size_t>(h - begin)], entries[h].row});
+  };
+  std::int64_t count = states_.data()[position].count;
+  if (states_.data()[position].exact) {
+    make_exact(position, rescorer, scratch);
+    for (std::int64_t h = 0; h < k_; ++h) scratch.found.push_back({entries[h].value, entries[h].row});
+  } else if (count > 0) {
+    // Best values first: their scores raise the threshold that the others must still pass.
+    std::sort(entries, entries + count, [](const Entry& a, const Entry& b) { return a.value > b.value; });
+    rescorer.choose(layout_.row_at[static_cast<std::size_t>(position)]);
+    std::int64_t done = std::min(count, round_up(k_, Rescorer::kBatch));
+    take(0, done);
+    while (done < count) {
+      std::nth_element(scratch.found.begin(), scratch.found.begin() + (k_ - 1), scratch.found.end(), better);
+      raise(position, below(scratch.found[static_cast<std::size_t>(k_ - 1)].score - packed_.shift(position)), rescorer.ceiling());
+      count = drop(position, done, count);
+      const std::int64_t end = std::min(count, done + Rescorer::kBatch);
+      take(done, end);
+      done = end;
+    }
+  }
+  const std::size_t kept = std::min(scratch.found.size(), static_cast<std::size_t>(k_));
+  std::partial_sort(scratch.found.begin(), scratch.found.begin() + static_cast<std::ptrdiff_t>(kept), scratch.found.end(), better);
+  scratch.found.resize(kept);
+}
+
+}  // namespace coremax::graph

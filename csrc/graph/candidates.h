@@ -1,0 +1,111 @@
+// Candidate lists of the filtered search, one for each position of a layout, and the canonical scores that decide among them.
+//
+// A list collects pairs that the filter let through, with their low-precision values, and has a threshold: a number that the
+// k-th best canonical score can not be below. A pair whose value plus error bound is below the threshold can never be among
+// the k best. When a list is full it is compressed: the threshold rises and what fell below it goes. Mostly the bounds of the
+// values alone do it. Where too many can not be told apart, the k best are scored canonically to raise the threshold; where
+// that is not enough (near-duplicates), the list turns exact: it keeps the k best scored ones and nothing else.
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "graph/packed.h"
+#include "graph/search.h"
+
+namespace coremax::graph {
+
+// Scores rows against one row canonically, 16 at a time. One for each worker.
+class Rescorer {
+ public:
+  static constexpr std::int64_t kBatch = kRescoreMultiple;
+
+  Rescorer(const ScaledRows& source, RowKernel kernel, float ceiling);
+  float ceiling() const { return ceiling_; }
+  // The row that the following ones are scored against.
+  void choose(std::int64_t row) { source_.stage_row(row, row_.data()); }
+  // scores[h] = canonical score of the chosen row with row_of(h), for h < count.
+  template <class RowOf>
+  void score(std::int64_t count, RowOf&& row_of, float* scores) {
+    for (std::int64_t h = 0; h < std::min(count, kBatch); ++h) source_.prefetch(row_of(h));
+    for (std::int64_t begin = 0; begin < count; begin += kBatch) {
+      const std::int64_t size = std::min(kBatch, count - begin);
+      for (std::int64_t h = begin + kBatch; h < std::min(count, begin + 2 * kBatch); ++h) source_.prefetch(row_of(h));
+      for (std::int64_t h = 0; h < size; ++h) source_.stage_row(row_of(begin + h), others_.data() + h * width_);
+      score_batch(size, scores + begin);
+    }
+  }
+  static std::int64_t bytes(std::int64_t width) { return (kBatch + 1) * width * static_cast<std::int64_t>(sizeof(float)); }
+
+ private:
+  void score_batch(std::int64_t size, float* scores);
+
+  const ScaledRows& source_;
+  const RowKernel kernel_;
+  const float ceiling_;
+  const std::int64_t width_;
+  AlignedBuffer<float> row_;
+  AlignedBuffer<float> others_;
+};
+
+class CandidateLists {
+ public:
+  // Scratch of one worker: found scores, and a list's worth of floats.
+  struct Scratch {
+    std::vector<Found> found;
+    std::vector<float> scores;
+  };
+
+  CandidateLists(const PackedRows& packed, const Layout& layout, std::int64_t k, std::int64_t capacity);
+
+  // In units of value = score - shift of the position.
+  float threshold(std::int64_t position) const { return states_.data()[position].threshold; }
+  // The caller has compared value + error with the threshold. True where the threshold has risen.
+  bool append(std::int64_t position, float value, std::uint32_t row, float error, Rescorer& rescorer, Scratch& scratch) {
+    State& state = states_.data()[position];
+    list(position)[state.count++] = {value, row};
+    state.error = std::max(state.error, error);
+    if (state.count < state.limit) return false;
+    compress(position, rescorer, scratch);
+    return true;
+  }
+  // Raises the threshold to a value that the k-th best is known, or hoped, not to be below; hopes are the caller's to check.
+  void raise(std::int64_t position, float value, float ceiling);
+  // The k best in final order, in scratch.found; fewer where fewer were offered.
+  void finish(std::int64_t position, Rescorer& rescorer, Scratch& scratch);
+
+  static std::int64_t bytes_per_position(std::int64_t capacity) { return capacity * static_cast<std::int64_t>(sizeof(Entry)) + static_cast<std::int64_t>(sizeof(State)); }
+  static std::int64_t smallest_capacity(std::int64_t k) { return 2 * k + 24; }
+
+ private:
+  struct Entry {
+    float value;  // of an exact list's first k: the canonical score
+    std::uint32_t row;
+  };
+  // Of one list; together, since appending touches them all.
+  struct State {
+    float threshold = -std::numeric_limits<float>::infinity();
+    float error = 0;          // the largest bound of the values in the list
+    std::uint32_t count = 0;
+    std::uint32_t limit : 31 = 0;  // compress when this many are in the list
+    std::uint32_t exact : 1 = 0;
+  };
+
+  Entry* list(std::int64_t position) { return entries_.data() + position * capacity_; }
+  void compress(std::int64_t position, Rescorer& rescorer, Scratch& scratch);
+  std::int64_t drop(std::int64_t position, std::int64_t first, std::int64_t count);
+  void make_exact(std::int64_t position, Rescorer& rescorer, Scratch& scratch);
+  void score(std::int64_t position, std::int64_t begin, std::int64_t end, Rescorer& rescorer, Scratch& scratch);
+
+  const PackedRows& packed_;
+  const Layout& layout_;
+  const std::int64_t k_;
+  const std::int64_t capacity_;
+  AlignedBuffer<Entry> entries_;
+  AlignedBuffer<State> states_;
+};
+
+}  // namespace coremax::graph

@@ -1,0 +1,45 @@
+// Private to the graph: the two ways to find exact neighbours, and what they share. `direct` scores every pair in both
+// directions canonically; `filtered` scores every pair once in low precision and decides canonically. Same results, same bits.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "core/thread_pool.h"
+#include "graph/cpu/kernels.h"
+#include "graph/graph.h"
+#include "graph/rows.h"
+
+namespace coremax::graph {
+
+const Scores& scores_of(Isa isa);
+const Filters& filters_of(Isa isa);
+
+// What a search fills: [n, k] each.
+struct Output {
+  std::int64_t k = 0;
+  std::int64_t* neighbors = nullptr;
+  float* similarities = nullptr;
+};
+
+// A row found, by its number in the graph, with its canonical score.
+struct Found {
+  float score;
+  std::int64_t row;
+};
+
+inline bool better(const Found& a, const Found& b) { return a.score > b.score || (a.score == b.score && a.row < b.row); }
+
+// The largest score of a metric: canonical scores are clipped to it, and to its negative.
+float ceiling_of(Metric metric);
+// Writes row i of the output: the k best, in final order.
+void write_row(const Output& output, std::int64_t i, const Found* best, Metric metric, double common_scale);
+
+void direct_topk(const ScaledRows& source, Metric metric, const Scores& scores, ThreadPool& pool, const Output& output);
+std::int64_t direct_bytes(std::int64_t n, std::int64_t d, std::int64_t k, int threads);
+
+void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& filter, ThreadPool& pool,
+                   const Output& output);
+std::int64_t filtered_bytes(std::int64_t n, std::int64_t d, std::int64_t k, int threads);
+
+}  // namespace coremax::graph
