@@ -8,8 +8,14 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import numpy as np
 
 import coremax
+
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -27,22 +33,60 @@ class Timing:
         return f"{self.median:.3f} ({min(self.seconds):.3f}-{max(self.seconds):.3f})"
 
 
-def interleave(contestants: Mapping[str, Callable[[], object]], rounds: int) -> dict[str, Timing]:
-    """Time all contestants in turn, every other round in reverse order, after one round that does not count."""
+def interleave(
+    contestants: Mapping[str, Callable[[], object]], rounds: int | Mapping[str, int], *, warm_up: bool = True
+) -> dict[str, Timing]:
+    """Time all contestants in turn, every other round in reverse order, after one round that does not count.
+
+    A contestant with fewer rounds than others takes part in the first of them; without `warm_up` the caller has run each once.
+    """
     names = list(contestants)
+    limits = {name: rounds if isinstance(rounds, int) else rounds[name] for name in names}
     seconds: dict[str, list[float]] = {name: [] for name in names}
-    for number in range(rounds + 1):
+    for number in range(0 if warm_up else 1, max(limits.values()) + 1):
         for name in names if number % 2 else reversed(names):
-            start = time.perf_counter()
-            contestants[name]()
+            if number > limits[name]:
+                continue
+            elapsed, _ = timed(contestants[name])
             if number > 0:
-                seconds[name].append(time.perf_counter() - start)
+                seconds[name].append(elapsed)
     return {name: Timing(tuple(values)) for name, values in seconds.items()}
 
 
+def timed(run: Callable[[], Result]) -> tuple[float, Result]:
+    """Run once; returns the seconds it took and its result."""
+    start = time.perf_counter()
+    result = run()
+    return time.perf_counter() - start, result
+
+
 def median_ratio(a: Timing, b: Timing) -> float:
-    """Median over the rounds of a / b: what a drifting machine leaves standing."""
-    return statistics.median(x / y for x, y in zip(a.seconds, b.seconds, strict=True))
+    """Median of a / b over the rounds that both took part in: what a drifting machine leaves standing."""
+    return statistics.median(x / y for x, y in zip(a.seconds, b.seconds, strict=False))
+
+
+def peaks(size: int = 4096, repeats: int = 5) -> dict[str, float]:
+    """GFLOP/s of NumPy's and torch's matrix products of size^3 by type, the best of some: what software here has reached.
+
+    A share of it may exceed 1: vector units may do more, and by symmetry half of 2 n^2 d operations do.
+    """
+    floats = np.random.default_rng(0).normal(size=(size, size)).astype(np.float32)
+    products: list[tuple[str, Callable[[], object]]] = [("float32", partial(np.matmul, floats, floats))]
+    try:
+        import torch
+    except ImportError:
+        print("skipped: peaks of torch's matrix products: not installed")
+    else:
+        tensor = torch.from_numpy(floats)
+        narrow, codes = tensor.bfloat16(), (32 * tensor).clamp(-127, 127).to(torch.int8)
+        products.append(("float32", partial(torch.mm, tensor, tensor)))
+        products.append(("bfloat16", partial(torch.mm, narrow, narrow)))
+        products.append(("int8", partial(torch._int_mm, codes, codes)))
+    found: dict[str, float] = {}
+    for name, multiply in products:
+        seconds = min(timed(multiply)[0] for _ in range(repeats + 1))
+        found[name] = max(found.get(name, 0), 2 * size**3 / seconds / 1e9)
+    return found
 
 
 def machine() -> str:
