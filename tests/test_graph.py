@@ -212,7 +212,10 @@ def test_float64_beyond_float32_is_refused() -> None:
         (np.ones(5, dtype=np.float32), 1, {}, ValueError, r"x must be two-dimensional, got shape \(5,\)"),
         (np.ones((5, 2, 2), dtype=np.float32), 1, {}, ValueError, "two-dimensional"),
         (np.ones((5, 2), dtype=np.float32), 1, {"metric": "l1"}, ValueError, "metric must be one of 'cosine'"),
-        (np.ones((5, 2), dtype=np.float32), 1, {"mode": "approximate"}, ValueError, "mode must be one of 'exact'"),
+        (np.ones((5, 2), dtype=np.float32), 1, {"mode": "fast"}, ValueError, "mode must be one of 'exact', 'approximate'"),
+        (np.ones((5, 2), dtype=np.float32), 1, {"recall": 0}, ValueError, "recall must be above 0"),
+        (np.ones((5, 2), dtype=np.float32), 1, {"recall": 1.5}, ValueError, "recall must be"),
+        (np.ones((5, 2), dtype=np.float32), 1, {"seed": -1}, ValueError, "seed must be"),
         (
             np.ones((5, 2), dtype=np.float32),
             1,

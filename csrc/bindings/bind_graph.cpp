@@ -27,7 +27,7 @@ graph::Search parse_search(const std::string& name) {
 }
 
 py::tuple topk(const Array& x, const std::optional<Array>& rows, std::int64_t k, const std::string& metric_name, const std::string& isa_name, int threads,
-               const py::object& progress, const std::string& search) {
+               const py::object& progress, const std::string& search, std::optional<double> recall, std::uint64_t seed) {
   const MatrixView view = matrix_view(x, "x", kEmbeddingTypes);
   const graph::Metric metric = parse_metric(metric_name);
   const Isa isa = resolve_isa(isa_name);
@@ -45,8 +45,14 @@ py::tuple topk(const Array& x, const std::optional<Array>& rows, std::int64_t k,
   py::array_t<float> similarities({n, k});
   std::int64_t* neighbors_out = neighbors.mutable_data();
   float* similarities_out = similarities.mutable_data();
-  call_engine(threads, progress, [&](ThreadPool& pool) { graph::topk(view, row_numbers, n, k, metric, isa, parse_search(search), pool, neighbors_out, similarities_out); });
-  return py::make_tuple(neighbors, similarities);
+  graph::RecallEstimate found;
+  call_engine(threads, progress, [&](ThreadPool& pool) {
+    if (recall)
+      found = graph::approximate(view, row_numbers, n, k, metric, isa, *recall, seed, pool, neighbors_out, similarities_out);
+    else
+      graph::topk(view, row_numbers, n, k, metric, isa, parse_search(search), pool, neighbors_out, similarities_out);
+  });
+  return py::make_tuple(neighbors, similarities, py::make_tuple(found.recall, found.low, found.high, found.n_sampled));
 }
 
 py::tuple symmetric(const std::optional<Array>& indptr, const Array& indices, const Array& values, int threads) {
@@ -83,13 +89,14 @@ py::tuple symmetric(const std::optional<Array>& indptr, const Array& indices, co
 
 void bind_graph(py::module_& module) {
   module.def("topk", &topk, py::arg("x"), py::arg("rows"), py::arg("k"), py::arg("metric"), py::arg("isa"), py::arg("threads"),
-             py::arg("progress"), py::arg("search") = "automatic");
+             py::arg("progress"), py::arg("search") = "automatic", py::arg("recall") = py::none(), py::arg("seed") = 0);
   module.def(
       "topk_extra_bytes",
-      [](std::int64_t n, std::int64_t d, std::int64_t k, const std::string& isa, int threads) {
-        return graph::extra_bytes(n, d, k, resolve_isa(isa), threads);
+      [](std::int64_t n, std::int64_t d, std::int64_t k, const std::string& isa, const std::string& search, int threads) {
+        if (search == "approximate") return graph::approximate_bytes(n, d, k, resolve_isa(isa), threads);
+        return graph::extra_bytes(n, d, k, resolve_isa(isa), parse_search(search), threads);
       },
-      py::arg("n"), py::arg("d"), py::arg("k"), py::arg("isa"), py::arg("threads"));
+      py::arg("n"), py::arg("d"), py::arg("k"), py::arg("isa"), py::arg("search"), py::arg("threads"));
   module.def("symmetric", &symmetric, py::arg("indptr"), py::arg("indices"), py::arg("values"), py::arg("threads"));
 }
 

@@ -10,7 +10,7 @@
 
 namespace coremax {
 
-enum class Stream : std::uint32_t { alias_draw = 0, race = 1, lanczos_start = 2 };
+enum class Stream : std::uint32_t { alias_draw = 0, race = 1, lanczos_start = 2, partition = 3, recall_sample = 4 };
 
 using PhiloxBlock = std::array<std::uint32_t, 4>;
 

@@ -4,10 +4,11 @@
 // k-th best canonical score can not be below. A pair whose value plus error bound is below the threshold can never be among
 // the k best. When a list is full it is compressed: the threshold rises and what fell below it goes. Mostly the bounds of the
 // values alone do it. Where too many can not be told apart, the k best are scored canonically to raise the threshold; where
-// that is not enough (near-duplicates), the list turns exact: it keeps the k best scored ones and nothing else.
+// that is not enough (near-duplicates), the list turns exact: from then on it keeps the k best scored ones and nothing else.
 #pragma once
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <limits>
 #include <vector>
@@ -25,6 +26,7 @@ class Rescorer {
 
   Rescorer(const ScaledRows& source, RowKernel kernel, float ceiling);
   float ceiling() const { return ceiling_; }
+  void prefetch(std::int64_t row) const { source_.prefetch(row); }
   // The row that the following ones are scored against.
   void choose(std::int64_t row) { source_.stage_row(row, row_.data()); }
   // scores[h] = canonical score of the chosen row with row_of(h), for h < count.
@@ -74,24 +76,54 @@ class CandidateLists {
   }
   // Raises the threshold to a value that the k-th best is known, or hoped, not to be below; hopes are the caller's to check.
   void raise(std::int64_t position, float value, float ceiling);
+  // Takes a canonical score: as a value with the rounding error `slack`, until the list has turned out hard to tell apart; then
+  // it turns exact. True where the list has taken it.
+  bool append_score(std::int64_t position, float score, std::uint32_t row, float slack, Rescorer& rescorer, Scratch& scratch) {
+    const State& state = states_.data()[position];
+    if (!state.exact) {
+      const float value = score - packed_.shift(position);
+      if (!(value + slack >= state.threshold)) return false;
+      if (state.limit <= first_limit(k_)) {
+        append(position, value, row, slack, rescorer, scratch);
+        return true;
+      }
+      make_exact(position, rescorer, scratch);
+    }
+    if (state.complete) {
+      const Entry& last = list(position)[k_ - 1];
+      if (score < last.value || (score == last.value && row > last.number())) return false;
+    }
+    append(position, score, row | kScored, 0, rescorer, scratch);
+    return true;
+  }
+  // To be called some time before finish(position): brings the best values to the front and asks for their rows.
+  void prepare(std::int64_t position, const Rescorer& rescorer);
   // The k best in final order, in scratch.found; fewer where fewer were offered.
   void finish(std::int64_t position, Rescorer& rescorer, Scratch& scratch);
 
-  static std::int64_t bytes_per_position(std::int64_t capacity) { return capacity * static_cast<std::int64_t>(sizeof(Entry)) + static_cast<std::int64_t>(sizeof(State)); }
-  static std::int64_t smallest_capacity(std::int64_t k) { return 2 * k + 24; }
+  static std::int64_t bytes_per_entry() { return sizeof(Entry); }
+  static std::int64_t bytes_per_position(std::int64_t capacity) { return capacity * bytes_per_entry() + static_cast<std::int64_t>(sizeof(State)); }
+  // What a list must hold, and what it holds before it is compressed for the first time where there is room.
+  static std::int64_t smallest_capacity(std::int64_t k) { return 2 * k + 1; }
+  static std::int64_t first_limit(std::int64_t k) { return 2 * k + 24; }
 
  private:
   struct Entry {
-    float value;  // of an exact list's first k: the canonical score
-    std::uint32_t row;
+    float value;        // where the row is marked: the canonical score
+    std::uint32_t row;  // marked only in exact lists
+    std::uint32_t number() const { return row & ~kScored; }
+    bool scored() const { return (row & kScored) != 0; }
   };
+  static constexpr std::uint32_t kScored = std::uint32_t{1} << 31;
+  static constexpr std::uint32_t kLimitMask = (std::uint32_t{1} << 30) - 1;
   // Of one list; together, since appending touches them all.
   struct State {
     float threshold = -std::numeric_limits<float>::infinity();
     float error = 0;          // the largest bound of the values in the list
     std::uint32_t count = 0;
-    std::uint32_t limit : 31 = 0;  // compress when this many are in the list
+    std::uint32_t limit : 30 = 0;  // compress when this many are in the list
     std::uint32_t exact : 1 = 0;
+    std::uint32_t complete : 1 = 0;  // exact, and its k-th entry is the k-th best so far
   };
 
   Entry* list(std::int64_t position) { return entries_.data() + position * capacity_; }

@@ -2,7 +2,7 @@
 // lists (CandidateLists) and canonical decision (Rescorer) are separate pieces.
 //
 // Most of what a list is offered in a single pass it is offered early, while its threshold is low. So thresholds start from a
-// hope: the lowest k-th best score among a sample of rows that are answered first. A row whose k-th best turns out below
+// hope, drawn from the k-th best scores of a sample of rows that are answered first. A row whose k-th best turns out below
 // what was hoped is answered again, alone; the result is exact either way.
 #include "graph/filtered.h"
 
@@ -13,11 +13,21 @@
 #include <numeric>
 
 #include "core/errors.h"
+#include "graph/partition.h"
 
 namespace coremax::graph {
+namespace {
+
+// Centres that rows are ordered by, from so many rows on: few, since each costs as much as a row.
+constexpr std::int64_t kOrderFromRows = 8192;
+constexpr std::int64_t kRowsPerCentre = 512;
+constexpr std::int64_t kLeastCentres = 32;
+constexpr std::int64_t kMostOrderCentres = 512;
+
+}  // namespace
 
 FilteredSearch::FilteredSearch(const SearchSetup& setup, Layout layout, std::int64_t k)
-    : setup_(setup), k_(k), capacity_(capacity_of(k)), rows_(setup, std::move(layout), k, capacity_) {
+    : setup_(setup), k_(k), capacity_(capacity_of(setup.source.n(), setup.source.columns(), setup.packer.n_words(), k)), rows_(setup, std::move(layout), k, capacity_) {
   for (int t = 0; t < setup.pool.size(); ++t) joins_.push_back(std::make_unique<Join>(setup));
 }
 
@@ -25,6 +35,14 @@ std::int64_t FilteredSearch::block_rows(std::int64_t n, std::int64_t n_words, in
   const std::int64_t by_cache = std::min(kBlockBytes / (n_words * 4), kMostBlockRows);
   const std::int64_t by_threads = n / (kBlocksPerThread * threads);
   return std::max(kLeastBlockRows, std::min(by_cache, by_threads) / kGroupRows * kGroupRows);
+}
+
+std::int64_t FilteredSearch::capacity_of(std::int64_t n, std::int64_t d, std::int64_t n_words, std::int64_t k) {
+  constexpr std::int64_t kRowBytes = 24;  // what a row takes in the source's scales, the layout and the partition
+  const std::int64_t promised = 2 * d + 64 + 24 * k + kFixedBytes / 4 / n;
+  const std::int64_t taken = PackedRows::bytes_per_position(n_words) + CandidateLists::bytes_per_position(0) + kRowBytes;
+  const std::int64_t entries = (promised - taken) / CandidateLists::bytes_per_entry();
+  return std::clamp(entries, CandidateLists::smallest_capacity(k), 4 * k + 64);
 }
 
 void FilteredSearch::run(std::vector<PairSchedule::Pair> pairs) {
@@ -52,53 +70,73 @@ void FilteredSearch::answer(std::vector<std::uint32_t> numbers, const Answer& an
   setup_.pool.run(queries.n_blocks(), [&](std::int64_t q, ThreadPool::Worker& worker) {
     Join& join = *joins_[static_cast<std::size_t>(worker.id())];
     for (std::int64_t b = 0; b < rows_.n_blocks(); ++b) join.queries(queries, q, rows_, b, worker);
-    const Layout::Block& block = queries.layout.blocks[static_cast<std::size_t>(q)];
-    for (std::int64_t p = block.first; p < block.first + block.n_rows; ++p) answer(p, queries.row_at(p), join.finish(queries, p));
+    join.finish(queries, q, worker, [&](std::int64_t p, const std::vector<Found>& found) { answer(queries, p, found); });
   });
 }
 
+// What a row's k-th best score goes along with: the norm for inner products, else the shift (constant where there is none).
+float FilteredSearch::predictor(const PackedRows& packed, std::int64_t position) const {
+  return setup_.metric == Metric::dot ? packed.terms(position).norm : packed.shift(position);
+}
+
+// The least-squares line of the sample's k-th best scores over the predictor, lowered until no sampled row lies below it.
 void FilteredSearch::hope() {
   const std::int64_t n = setup_.source.n();
   if (n < kHopeFromRows) return;
   std::vector<std::uint32_t> sample(static_cast<std::size_t>(std::min(n / kRowsPerSample, kMostSample)));
   const auto count = static_cast<std::int64_t>(sample.size());
   for (std::int64_t s = 0; s < count; ++s) sample[static_cast<std::size_t>(s)] = static_cast<std::uint32_t>(s * n / count);
-  std::vector<float> kth(sample.size(), -std::numeric_limits<float>::infinity());
-  std::vector<float> norms(static_cast<std::size_t>(n));
-  answer(std::move(sample), [&](std::int64_t at, std::uint32_t, const std::vector<Found>& found) {
-    if (static_cast<std::int64_t>(found.size()) == k_) kth[static_cast<std::size_t>(at)] = found.back().score;
+  std::vector<double> x(sample.size());
+  std::vector<double> y(sample.size(), -std::numeric_limits<double>::infinity());
+  answer(std::move(sample), [&](const Collection& queries, std::int64_t position, const std::vector<Found>& found) {
+    x[static_cast<std::size_t>(position)] = static_cast<double>(predictor(queries.packed, position));
+    if (static_cast<std::int64_t>(found.size()) == k_) y[static_cast<std::size_t>(position)] = static_cast<double>(found.back().score);
   });
-  hoped_ = *std::min_element(kth.begin(), kth.end());
-  if (setup_.metric == Metric::dot || !std::isfinite(hoped_)) {
-    hoped_ = -std::numeric_limits<float>::infinity();
-    return;
-  }
+  hope_ = Hope::fit(x, y);
+  if (!hope_.any) return;
   for (const Layout::Block& block : rows_.layout.blocks)
     for (std::int64_t p = block.first; p < block.first + block.n_rows; ++p)
-      rows_.lists.raise(p, hoped_ - rows_.packed.shift(p), ceiling_of(setup_.metric));
+      rows_.lists.raise(p, hope_.score(predictor(rows_.packed, p)) - rows_.packed.shift(p), ceiling_of(setup_.metric));
+}
+
+FilteredSearch::Hope FilteredSearch::Hope::fit(const std::vector<double>& x, const std::vector<double>& y) {
+  const auto count = static_cast<double>(x.size());
+  const double mean_x = std::accumulate(x.begin(), x.end(), 0.0) / count;
+  const double mean_y = std::accumulate(y.begin(), y.end(), 0.0) / count;
+  if (!std::isfinite(mean_x) || !std::isfinite(mean_y)) return {};
+  double xx = 0;
+  double xy = 0;
+  for (std::size_t s = 0; s < x.size(); ++s) {
+    xx += (x[s] - mean_x) * (x[s] - mean_x);
+    xy += (x[s] - mean_x) * (y[s] - mean_y);
+  }
+  Hope hope;
+  hope.any = true;
+  hope.slope = xx > 0 ? xy / xx : 0;
+  double lowest = 0;
+  for (std::size_t s = 0; s < x.size(); ++s) lowest = std::min(lowest, y[s] - mean_y - hope.slope * (x[s] - mean_x));
+  hope.offset = mean_y - hope.slope * mean_x + lowest;
+  return hope;
 }
 
 void FilteredSearch::finish(const Output& output) {
   std::vector<std::vector<std::uint32_t>> disappointed(static_cast<std::size_t>(setup_.pool.size()));
   setup_.pool.run(rows_.n_blocks(), [&](std::int64_t b, ThreadPool::Worker& worker) {
     const auto id = static_cast<std::size_t>(worker.id());
-    const Layout::Block& block = rows_.layout.blocks[static_cast<std::size_t>(b)];
-    for (std::int64_t p = block.first; p < block.first + block.n_rows; ++p) {
-      const auto& found = joins_[id]->finish(rows_, p);
-      if (static_cast<std::int64_t>(found.size()) < k_ || found.back().score < hoped_)
+    joins_[id]->finish(rows_, b, worker, [&](std::int64_t p, const std::vector<Found>& found) {
+      if (static_cast<std::int64_t>(found.size()) < k_ || (hope_.any && found.back().score < hope_.score(predictor(rows_.packed, p))))
         disappointed[id].push_back(rows_.row_at(p));
       else
         write_row(output, rows_.row_at(p), found.data(), setup_.metric, setup_.source.common_scale());
-      if (p % 64 == 0) worker.poll();
-    }
+    });
   });
   std::vector<std::uint32_t> again;
   for (const auto& part : disappointed) again.insert(again.end(), part.begin(), part.end());
   std::sort(again.begin(), again.end());
-  answer(std::move(again), [&](std::int64_t, std::uint32_t row, const std::vector<Found>& found) {
+  answer(std::move(again), [&](const Collection& queries, std::int64_t position, const std::vector<Found>& found) {
     // Finite scores with n - 1 >= k other rows fill every list.
     if (static_cast<std::int64_t>(found.size()) < k_) refuse_changed("x");
-    write_row(output, row, found.data(), setup_.metric, setup_.source.common_scale());
+    write_row(output, queries.row_at(position), found.data(), setup_.metric, setup_.source.common_scale());
   });
 }
 
@@ -111,24 +149,32 @@ std::vector<PairSchedule::Pair> FilteredSearch::all_pairs() const {
   return pairs;
 }
 
-void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& filter, ThreadPool& pool,
-                   const Output& output) {
+void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& coarse, const Filter& filter,
+                   ThreadPool& pool, const Output& output) {
   const Packer packer(source, metric, filter);
   const SearchSetup setup{source, metric, scores, filter, packer, pool};
-  std::vector<std::uint32_t> rows(static_cast<std::size_t>(source.n()));
-  std::iota(rows.begin(), rows.end(), 0u);
-  Layout layout = Layout::in_order(std::move(rows), FilteredSearch::block_rows(source.n(), packer.n_words(), pool.size()));
+  const std::int64_t n = source.n();
+  const std::int64_t block_rows = FilteredSearch::block_rows(n, packer.n_words(), pool.size());
+  Layout layout;
+  if (n >= kOrderFromRows) {
+    const std::int64_t n_centres = std::clamp(n / kRowsPerCentre, kLeastCentres, kMostOrderCentres);
+    layout = partition(source, metric, scores, coarse, pool, {.n_centres = n_centres}).in_blocks(block_rows);
+  } else {
+    std::vector<std::uint32_t> rows(static_cast<std::size_t>(n));
+    std::iota(rows.begin(), rows.end(), 0u);
+    layout = Layout::in_order(std::move(rows), block_rows);
+  }
   FilteredSearch search(setup, std::move(layout), output.k);
   search.hope();
   search.run(search.all_pairs());
   search.finish(output);
 }
 
-std::int64_t filtered_bytes(std::int64_t n, std::int64_t d, std::int64_t k, int threads) {
-  const std::int64_t capacity = FilteredSearch::capacity_of(k);
-  const std::int64_t n_words = (d + 1) / 2;
-  return n * (PackedRows::bytes_per_position(n_words) + CandidateLists::bytes_per_position(capacity)) +
-         threads * Join::bytes(round_up(d, kLanes), FilteredSearch::kMostBlockRows);
+std::int64_t filtered_bytes(std::int64_t n, std::int64_t d, std::int64_t k, const Filter& filter, int threads) {
+  const std::int64_t n_words = Packer::words_of(d, filter);
+  const std::int64_t capacity = FilteredSearch::capacity_of(n, d, n_words, k);
+  const std::int64_t row = PackedRows::bytes_per_position(n_words) + CandidateLists::bytes_per_position(capacity) + 24;
+  return checked_multiply(round_up(n, kGroupRows), row) + threads * Join::bytes(round_up(d, kLanes), FilteredSearch::kMostBlockRows);
 }
 
 }  // namespace coremax::graph

@@ -3,7 +3,6 @@
 
 #include <cstdint>
 #include <functional>
-#include <limits>
 #include <memory>
 #include <vector>
 
@@ -20,6 +19,7 @@ class FilteredSearch {
   static constexpr std::int64_t kMostBlockRows = 1008;
   static constexpr std::int64_t kLeastBlockRows = 96;
   static constexpr std::int64_t kBlocksPerThread = 6;  // so many that a free pair is always found, and the end is even
+  static constexpr std::int64_t kFixedBytes = std::int64_t{256} << 20;
   static constexpr std::int64_t kHopeFromRows = 8192;
   static constexpr std::int64_t kRowsPerSample = 128;
   static constexpr std::int64_t kMostSample = 384;
@@ -27,7 +27,8 @@ class FilteredSearch {
   FilteredSearch(const SearchSetup& setup, Layout layout, std::int64_t k);
 
   static std::int64_t block_rows(std::int64_t n, std::int64_t n_words, int threads);
-  static std::int64_t capacity_of(std::int64_t k) { return 8 * k + 96; }
+  // Entries of a candidate list: what the documented formula (graph.h) leaves, within reason.
+  static std::int64_t capacity_of(std::int64_t n, std::int64_t d, std::int64_t n_words, std::int64_t k);
 
   Collection& rows() { return rows_; }
   // Near blocks first, one diagonal of the triangle after the other: the pairs of a diagonal have few blocks in common.
@@ -38,17 +39,27 @@ class FilteredSearch {
   // Writes every row; rows that the pairs run have left with too little are answered alone, exactly.
   void finish(const Output& output);
 
-  // Exact answers for some rows: answer(place in numbers, row, its best), from any thread.
-  using Answer = std::function<void(std::int64_t at, std::uint32_t row, const std::vector<Found>& found)>;
+  // Exact answers for some rows: answer(the rows, packed, in their order; a position there; its best), from any thread.
+  using Answer = std::function<void(const Collection& queries, std::int64_t position, const std::vector<Found>& found)>;
   void answer(std::vector<std::uint32_t> numbers, const Answer& answer);
 
  private:
+  // score(predictor): a line that most rows' k-th best scores lie above.
+  struct Hope {
+    bool any = false;
+    double offset = 0;
+    double slope = 0;
+    float score(float x) const { return static_cast<float>(offset + slope * static_cast<double>(x)); }
+    static Hope fit(const std::vector<double>& x, const std::vector<double>& y);
+  };
+  float predictor(const PackedRows& packed, std::int64_t position) const;
+
   const SearchSetup& setup_;
   const std::int64_t k_;
   const std::int64_t capacity_;
   Collection rows_;
   std::vector<std::unique_ptr<Join>> joins_;
-  float hoped_ = -std::numeric_limits<float>::infinity();
+  Hope hope_;
 };
 
 }  // namespace coremax::graph

@@ -13,11 +13,15 @@ namespace {
 // Below this many rows, or where a list holds more than this share of all rows, the filter spares too little to be worth it.
 constexpr std::int64_t kFilterFromRows = 1024;
 constexpr std::int64_t kFilterLargestShare = 16;  // k <= n / 16
+// Below this the exact search takes less time than finding out what to leave out.
+constexpr std::int64_t kApproximateFromRows = 20000;
 constexpr std::int64_t kFilterMostRows = std::int64_t{1} << 31;
 
 bool filter_pays(std::int64_t n, std::int64_t k, Isa isa) {
   return filters_of(isa).coarse != nullptr && n >= kFilterFromRows && k <= n / kFilterLargestShare && n < kFilterMostRows;
 }
+
+bool approximates(std::int64_t n, std::int64_t k, Isa isa) { return filter_pays(n, k, isa) && n >= kApproximateFromRows; }
 
 float similarity_of(float score, Metric metric, double scale) {
   switch (metric) {
@@ -36,7 +40,8 @@ const Scores& scores_of(Isa isa) {
     case Isa::avx2: return kAvx2Scores;
 #endif
 #if defined(COREMAX_HAVE_AVX512)
-    case Isa::avx512: return kAvx512Scores;
+    case Isa::avx512:
+    case Isa::amx: return kAvx512Scores;
 #endif
     default: return kScalarScores;
   }
@@ -45,6 +50,9 @@ const Scores& scores_of(Isa isa) {
 const Filters& filters_of(Isa isa) {
   static constexpr Filters kNone;
   switch (isa) {
+#if defined(COREMAX_HAVE_AMX)
+    case Isa::amx: return kAmxFilters;
+#endif
 #if defined(COREMAX_HAVE_AVX2)
     case Isa::avx2: return kAvx2Filters;
 #endif
@@ -82,15 +90,37 @@ void topk(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::in
   const bool filtered = search == Search::automatic ? filter_pays(n, k, isa) : search != Search::direct && filters.coarse != nullptr;
   if (filtered) {
     const bool fine = search == Search::fine && filters.fine != nullptr;
-    filtered_topk(source, metric, scores_of(isa), fine ? *filters.fine : *filters.coarse, pool, output);
+    filtered_topk(source, metric, scores_of(isa), *filters.coarse, fine ? *filters.fine : *filters.coarse, pool, output);
   } else {
     direct_topk(source, metric, scores_of(isa), pool, output);
   }
   pool.progress(n, n);
 }
 
-std::int64_t extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Isa isa, int threads) {
-  return checked_multiply(n, sizeof(double)) + (filter_pays(n, k, isa) ? filtered_bytes(n, d, k, threads) : direct_bytes(n, d, k, threads));
+RecallEstimate approximate(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::int64_t k, Metric metric, Isa isa,
+                           double recall, std::uint64_t seed, ThreadPool& pool, std::int64_t* neighbors, float* similarities) {
+  require(recall > 0 && recall <= 1, "recall must be above 0 and at most 1, got " + number_text(recall));
+  if (recall == 1 || !approximates(n, k, isa)) {
+    topk(x, rows, n, k, metric, isa, Search::automatic, pool, neighbors, similarities);
+    return {};
+  }
+  const ScaledRows source(x, rows, n, metric, pool);
+  const Output output{k, neighbors, similarities};
+  const Filters& filters = filters_of(isa);
+  const auto estimate = approximate_topk(source, metric, scores_of(isa), *filters.coarse, pool, recall, seed, output);
+  if (!estimate) filtered_topk(source, metric, scores_of(isa), *filters.coarse, *filters.coarse, pool, output);
+  pool.progress(n, n);
+  return estimate.value_or(RecallEstimate{});
+}
+
+std::int64_t extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Isa isa, Search search, int threads) {
+  const bool filtered = search != Search::direct && filter_pays(n, k, isa);
+  return checked_multiply(n, sizeof(double)) +
+         (filtered ? filtered_bytes(n, d, k, *filters_of(isa).coarse, threads) : direct_bytes(n, d, k, threads));
+}
+
+std::int64_t approximate_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Isa isa, int threads) {
+  return extra_bytes(n, d, k, isa, Search::automatic, threads) + (approximates(n, k, isa) ? approximate_extra_bytes(n) : 0);
 }
 
 }  // namespace coremax::graph

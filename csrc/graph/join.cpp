@@ -10,11 +10,9 @@ namespace {
 
 // A call of the filter: thresholds it has raised count from the next call on.
 constexpr std::int64_t kTileRows = kMostFilterRowGroups * kGroupRows;
-constexpr std::int64_t kTileColumns = 240;
+constexpr std::int64_t kTileColumns = 288;  // whole register tiles of every level: panels of 48 and blocks of 32
 // Where more than this share of a tile passes the filter, the tile is scored canonically as a whole.
-constexpr std::int64_t kDenseShare = 4;  // one in four
-// Rounding of the few float steps between a canonical score and a list's value, for scores up to 1.
-constexpr float kScoreError = 0x1p-20f;
+constexpr std::int64_t kDenseShare = 2;  // one in two
 
 }  // namespace
 
@@ -70,7 +68,10 @@ void Join::tiles(Side& rows, Side& columns, const ThreadPool::Worker& worker) {
       const std::int64_t n_hits = setup_.filter.filter(rows.rows->packed.side(rows.first + r, n_rows, rows.limits.data() + r),
                                                        columns.rows->packed.side(columns.first + c, n_columns, columns.limits.data() + c),
                                                        rows.rows->packed.n_words(), places_.data(), products_.data());
-      take(n_hits, rows, r, columns, c);
+      if (n_hits * kDenseShare > n_rows * n_columns)
+        take_dense(rows, r, n_rows, columns, c, n_columns);
+      else
+        take(n_hits, rows, r, columns, c);
       worker.poll();
     }
 }
@@ -90,14 +91,52 @@ void Join::take(std::int64_t n_hits, Side& rows, std::int64_t first_row, Side& c
   }
 }
 
+// Near-duplicates, and rows whose lists are still empty: canonical scores of the whole tile cost less than those of its pairs
+// one by one.
+void Join::take_dense(Side& rows, std::int64_t first_row, std::int64_t n_rows, Side& columns, std::int64_t first_column,
+                      std::int64_t n_columns) {
+  const std::int64_t width = setup_.source.padded_columns();
+  const std::int64_t staged_rows = round_up(n_rows, kRowMultipleA);
+  if (staged_.size() == 0) {
+    staged_ = AlignedBuffer<float>((round_up(kTileRows, kRowMultipleA) + kTileColumns) * width);
+    tile_scores_ = AlignedBuffer<float>(round_up(kTileRows, kRowMultipleA) * kTileColumns);
+  }
+  const auto stage = [&](const Side& side, std::int64_t first, std::int64_t count, std::int64_t padded, float* out) {
+    for (std::int64_t r = 0; r < padded; ++r) {
+      const std::uint32_t row = r < count ? side.rows->row_at(side.first + first + r) : Layout::kNoRow;
+      if (row == Layout::kNoRow)
+        std::fill_n(out + r * width, width, 0.0f);
+      else
+        setup_.source.stage_row(row, out + r * width);
+    }
+  };
+  float* column_floats = staged_.data() + staged_rows * width;
+  stage(rows, first_row, n_rows, staged_rows, staged_.data());
+  stage(columns, first_column, n_columns, n_columns, column_floats);
+  setup_.score_kernels().tile(staged_.data(), staged_rows, column_floats, n_columns, width, tile_scores_.data(), kTileColumns);
+  const bool same = &rows == &columns;
+  const float ceiling = rescorer_.ceiling();
+  for (std::int64_t r = 0; r < n_rows; ++r) {
+    if (rows.rows->row_at(rows.first + first_row + r) == Layout::kNoRow) break;
+    for (std::int64_t c = same ? std::max<std::int64_t>(0, first_row + r + 1 - first_column) : 0; c < n_columns; ++c) {
+      const float score = std::clamp(tile_scores_.data()[r * kTileColumns + c], -ceiling, ceiling);
+      offer_score(rows, first_row + r, columns, first_column + c, score);
+      if (!columns.closed && columns.rows->row_at(columns.first + first_column + c) != Layout::kNoRow)
+        offer_score(columns, first_column + c, rows, first_row + r, score);
+    }
+  }
+}
+
+void Join::offer_score(Side& side, std::int64_t r, const Side& other, std::int64_t c, float score) {
+  const std::int64_t position = side.first + r;
+  const std::uint32_t row = other.rows->row_at(other.first + c);
+  if (row == Layout::kNoRow || row == side.rows->row_at(position)) return;
+  if (side.rows->lists.append_score(position, score, row, side.rows->packed.terms(position).slack, rescorer_, scratch_)) side.set_limit(r);
+}
+
 void Join::offer(Side& side, std::int64_t r, const Side& other, std::int64_t c, float value, float error) {
   if (!(value >= side.limits.data()[r])) return;
   if (side.rows->lists.append(side.first + r, value, other.rows->row_at(other.first + c), error, rescorer_, scratch_)) side.set_limit(r);
-}
-
-const std::vector<Found>& Join::finish(Collection& rows, std::int64_t position) {
-  rows.lists.finish(position, rescorer_, scratch_);
-  return scratch_.found;
 }
 
 }  // namespace coremax::graph

@@ -47,8 +47,18 @@ class Join {
   void blocks(Collection& rows, std::int64_t a, std::int64_t b, const ThreadPool::Worker& worker);
   // Every pair of a block of queries with a block of another collection, for the lists of the queries alone.
   void queries(Collection& queries, std::int64_t a, Collection& rows, std::int64_t b, const ThreadPool::Worker& worker);
-  // The best of a position's list, in final order; valid until the next call.
-  const std::vector<Found>& finish(Collection& rows, std::int64_t position);
+  // Calls body(position, its best in final order) for every row of a block.
+  template <class Body>
+  void finish(Collection& rows, std::int64_t block, const ThreadPool::Worker& worker, Body&& body) {
+    const Layout::Block& range = rows.layout.blocks[static_cast<std::size_t>(block)];
+    rows.lists.prepare(range.first, rescorer_);
+    for (std::int64_t p = range.first; p < range.first + range.n_rows; ++p) {
+      if (p + 1 < range.first + range.n_rows) rows.lists.prepare(p + 1, rescorer_);
+      rows.lists.finish(p, rescorer_, scratch_);
+      body(p, scratch_.found);
+      if (p % 64 == 0) worker.poll();
+    }
+  }
 
   static std::int64_t bytes(std::int64_t width, std::int64_t block_rows);
 
@@ -69,6 +79,7 @@ class Join {
   void tiles(Side& rows, Side& columns, const ThreadPool::Worker& worker);
   void take(std::int64_t n_hits, Side& rows, std::int64_t first_row, Side& columns, std::int64_t first_column);
   void take_dense(Side& rows, std::int64_t first_row, std::int64_t n_rows, Side& columns, std::int64_t first_column, std::int64_t n_columns);
+  void offer_score(Side& side, std::int64_t r, const Side& other, std::int64_t c, float score);
   void offer(Side& side, std::int64_t r, const Side& other, std::int64_t c, float value, float error);
 
   const SearchSetup& setup_;

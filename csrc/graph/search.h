@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <string>
+#include <optional>
 
 #include "core/thread_pool.h"
 #include "graph/cpu/kernels.h"
@@ -38,8 +38,17 @@ void write_row(const Output& output, std::int64_t i, const Found* best, Metric m
 void direct_topk(const ScaledRows& source, Metric metric, const Scores& scores, ThreadPool& pool, const Output& output);
 std::int64_t direct_bytes(std::int64_t n, std::int64_t d, std::int64_t k, int threads);
 
-void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& filter, ThreadPool& pool,
-                   const Output& output);
-std::int64_t filtered_bytes(std::int64_t n, std::int64_t d, std::int64_t k, int threads);
+// coarse: the level's filter of whole numbers, by which rows are ordered; filter: the one that is to spare pairs.
+void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& coarse, const Filter& filter,
+                   ThreadPool& pool, const Output& output);
+std::int64_t filtered_bytes(std::int64_t n, std::int64_t d, std::int64_t k, const Filter& filter, int threads);
+
+// The same with a share of the neighbours only, at a fraction of the time; see graph.h. Nothing, and no output, where that
+// would take as long as the exact search.
+std::optional<RecallEstimate> approximate_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& filter,
+                                               ThreadPool& pool, double recall, std::uint64_t seed, const Output& output);
+
+// What it takes beyond the exact search's memory.
+std::int64_t approximate_extra_bytes(std::int64_t n);
 
 }  // namespace coremax::graph

@@ -1,17 +1,67 @@
-// Detection asks the compiler's CPU runtime, which checks that the operating system saves the wide registers too.
+// Detection asks the compiler's CPU runtime, which checks that the operating system saves the wide registers too. Compilers in
+// use do not know of tiles, so for AMX the CPU and Linux are asked directly.
 #include "isa/isa.h"
 
 #include <cstdlib>
 
 #include "core/errors.h"
 
+#if defined(COREMAX_HAVE_AMX)
+#include <cpuid.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace coremax {
+namespace {
+
+#if defined(COREMAX_HAVE_AVX512)
+bool has_avx512() {
+  return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
+         __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma");
+}
+#endif
+
+#if defined(COREMAX_HAVE_AMX)
+bool cpu_has_amx() {
+  constexpr unsigned kBfloat16 = 1U << 22;
+  constexpr unsigned kTile = 1U << 24;
+  constexpr unsigned kInt8 = 1U << 25;
+  constexpr unsigned kWanted = kBfloat16 | kTile | kInt8;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (d & kWanted) == kWanted;
+}
+
+// Whether the operating system saves the tiles and their configuration. Only for a CPU that has AVX-512 in use, for then the
+// instruction is there.
+bool system_saves_tiles() {
+  constexpr unsigned kTileState = 1U << 17 | 1U << 18;
+  unsigned low = 0, high = 0;
+  asm volatile("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
+  return (low & kTileState) == kTileState;
+}
+
+// Linux gives a process the 8 KiB of tiles on request only (arch/x86/include/uapi/asm/prctl.h); threads have them with it.
+bool ask_for_tiles() {
+  constexpr long kRequestState = 0x1023;  // ARCH_REQ_XCOMP_PERM
+  constexpr long kTileData = 18;
+  return syscall(SYS_arch_prctl, kRequestState, kTileData) == 0;
+}
+
+bool has_amx() {
+  static const bool answer = has_avx512() && cpu_has_amx() && system_saves_tiles() && ask_for_tiles();
+  return answer;
+}
+#endif
+
+}  // namespace
 
 const char* isa_name(Isa isa) {
   switch (isa) {
     case Isa::scalar: return "scalar";
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
+    case Isa::amx: return "amx";
   }
   return "unknown";
 }
@@ -22,9 +72,10 @@ std::vector<Isa> available_isas() {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) levels.push_back(Isa::avx2);
 #endif
 #if defined(COREMAX_HAVE_AVX512)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma"))
-    levels.push_back(Isa::avx512);
+  if (has_avx512()) levels.push_back(Isa::avx512);
+#endif
+#if defined(COREMAX_HAVE_AMX)
+  if (has_amx()) levels.push_back(Isa::amx);
 #endif
   return levels;
 }

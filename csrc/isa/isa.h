@@ -1,5 +1,5 @@
 // Which instruction-set levels this build holds and this CPU can run. A level is chosen once per call, outside every loop.
-// Order means preference: a higher level is taken when present. New levels (AMX, NEON) are new values here.
+// Order means preference: a higher level is taken when present. New levels (NEON, say) are new values here.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace coremax {
 
-enum class Isa { scalar = 0, avx2 = 1, avx512 = 2 };
+enum class Isa { scalar = 0, avx2 = 1, avx512 = 2, amx = 3 };
 
 const char* isa_name(Isa isa);
 // The levels both compiled in and supported by this CPU and its operating system, lowest first; never empty.

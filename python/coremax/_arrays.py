@@ -19,6 +19,8 @@ EMBEDDING_TYPES = ("float32", "float16", "bfloat16", "int8", "float64")
 FLOAT_TYPES = ("float32", "float64")
 INDEX_TYPES = ("int64", "int32")
 
+Seed = int | np.random.SeedSequence | np.random.Generator
+
 
 def as_view(
     obj: Any,
@@ -195,7 +197,7 @@ def as_threads(threads: int | None) -> int:
     return _core.default_threads() if threads is None else as_count(threads, "threads", 1, 4096)
 
 
-def as_seed(seed: Any) -> int:
+def as_seed(seed: Seed) -> int:
     """Resolve a seed to 64 bits; a `Generator` is advanced by one draw, a `SeedSequence` is not changed."""
     if isinstance(seed, np.random.Generator):
         return int(seed.integers(0, 2**64, dtype=np.uint64))

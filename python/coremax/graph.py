@@ -15,6 +15,7 @@ from ._progress import Progress, reporting
 __all__ = ["Graph", "GraphStats", "topk_graph"]
 
 METRICS = ("cosine", "dot", "euclidean")
+MODES = ("exact", "approximate")
 _FILE_VERSION = 1
 _SymmetricParts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
@@ -34,7 +35,11 @@ class GraphStats:
     extra_bytes : int
         Memory allocated beyond the input and the output.
     recall : float
-        1.0: the search was exact.
+        Share of the true neighbours found: 1.0 of an exact search, else estimated from rows that were answered exactly.
+    recall_interval : tuple of float
+        95 % confidence interval of the recall over rows (normal approximation); (1.0, 1.0) of an exact search.
+    n_sampled : int
+        Rows the recall was measured on; 0 of an exact search.
     """
 
     seconds: float
@@ -42,6 +47,8 @@ class GraphStats:
     threads: int
     extra_bytes: int
     recall: float = 1.0
+    recall_interval: tuple[float, float] = (1.0, 1.0)
+    n_sampled: int = 0
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -222,27 +229,35 @@ def topk_graph(
     *,
     metric: str = "cosine",
     mode: str = "exact",
+    recall: float = 0.95,
+    seed: _arrays.Seed = 0,
     memory_limit: int | str | None = None,
     threads: int | None = None,
     isa: str | None = None,
     copy: bool | None = None,
     progress: Progress = False,
 ) -> Graph:
-    """Find the k most similar other rows of every row, exactly.
+    """Find the k most similar other rows of every row.
 
     Parameters
     ----------
     x : array [n, d] of float32, float16, bfloat16, int8 or float64
-        Embeddings, n >= 2. Rows are converted to float32 tile by tile, never as a whole. Rows may lie apart in memory;
-        where the elements of a row do, x is copied once.
+        Embeddings, n >= 2; may be memory-mapped and larger than memory. Rows are converted to float32 tile by tile, never as a
+        whole. Rows may lie apart in memory; where the elements of a row do, x is copied once.
     k : int
         Neighbours per row, 1 to n - 1.
     metric : {"cosine", "dot", "euclidean"}
         Similarity: the cosine (clipped to at most 1), the inner product, or 1 / (1 + Euclidean distance).
-    mode : {"exact"}
-        Exact in float32.
+    mode : {"exact", "approximate"}
+        Exact in float32; or only a share of the true neighbours, which pays from some 100,000 rows on. Similarities are exact
+        either way. Where leaving pairs out would not save time (few rows, or no structure to go by) the answer is exact.
+    recall : float
+        Approximate: the share of true neighbours aimed at, in (0, 1]. `stats.recall` tells what share was found.
+    seed : int, SeedSequence or Generator
+        Approximate: of the partition and the sample. The same seed gives the same graph on any thread count.
     memory_limit : int or str, optional
-        Bytes (or "2GB") that output and working memory may take together.
+        Bytes (or "2GB") that output and working memory may take together. The exact search falls back to a slower way that
+        needs little. Default: that way where working memory would not fit into the machine's free memory.
     threads : int, optional
         Default: COREMAX_NUM_THREADS, else every CPU this process may use.
     isa : str, optional
@@ -270,9 +285,15 @@ def topk_graph(
 
     Notes
     -----
-    The same bits for any thread count, tile size and ISA level: scores are summed in one canonical order (16 lanes, fused
-    multiply-add). Ties are decided on the float32 score; for "euclidean" that is the squared distance.
-    Time O(n^2 d); memory beyond the output 8 n bytes (cosine) plus a few megabytes per thread.
+    The exact graph is the same bits for any thread count, tile size and ISA level: scores are summed in one canonical order (16
+    lanes, fused multiply-add). Ties are decided on the float32 score; for "euclidean" that is the squared distance. Each pair
+    of rows is compared once, in low precision (int8, int16 or bfloat16, as the CPU has it); only pairs that a proven error
+    bound can not rule out are scored in float32. The method is ours.
+
+    Time O(n^2 d), half of n^2 pairs. Memory beyond the output is at most 2 n d + 64 n + 24 n k bytes + 256 MB (for up to 16
+    threads; d rounded up to a multiple of 64), or, the slower way, 8 n bytes and a few megabytes per thread. The approximate search adds 32 n bytes and up to
+    300 MB of tables over pairs of groups. It partitions rows by k-means into 4 sqrt(n) groups and compares only groups that
+    share neighbours, as a sample of rows that is answered exactly tells: O(n^1.5 d).
 
     Examples
     --------
@@ -283,10 +304,25 @@ def topk_graph(
     array([3, 0, 1, 0])
     """
     metric = _arrays.as_choice(metric, "metric", METRICS)
-    _arrays.as_choice(mode, "mode", ("exact",))
+    mode = _arrays.as_choice(mode, "mode", MODES)
+    target = _arrays.as_real(recall, "recall", 0, 1)
+    if target == 0:
+        raise ValueError("recall must be above 0 and at most 1, got 0")
+    number = _arrays.as_seed(seed)
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
-    neighbors, similarities, stats = search(view, None, k, metric, memory_limit, threads, isa, progress)
+    limits = Limits(memory_limit, threads, isa)
+    approximate = (target, number) if mode == "approximate" else None
+    neighbors, similarities, stats = search(view, None, k, metric, limits, progress, approximate)
     return Graph(_arrays.like(neighbors, x), _arrays.like(similarities, x), None, metric, stats)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What a search may use, as the caller said it."""
+
+    memory: int | str | None
+    threads: int | None
+    isa: str | None
 
 
 def search(
@@ -294,27 +330,55 @@ def search(
     rows: np.ndarray[Any, Any] | None,
     k: int,
     metric: str,
-    memory_limit: int | str | None,
-    threads: int | None,
-    isa: str | None,
+    limits: Limits,
     progress: Progress,
+    approximate: tuple[float, int] | None = None,
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], GraphStats]:
     """Run the engine over x, or over the rows of x named; for this module and `selection`."""
     n, d = (x.shape[0] if rows is None else len(rows)), x.shape[1]
     if n < 2 or d < 1:
         raise ValueError(f"x must have at least 2 rows and 1 column, got shape {x.shape}")
     k = _arrays.as_count(k, "k", 1, n - 1)
-    n_threads = _arrays.as_threads(threads)
-    level = _arrays.resolve_isa(isa)
-    extra = _core.topk_extra_bytes(n, d, k, level, n_threads)
-    limit = _arrays.as_bytes(memory_limit, "memory_limit")
-    if limit is not None and extra + 12 * n * k > limit:
-        raise MemoryError(
-            f"the graph needs {extra + 12 * n * k} bytes ({12 * n * k} for the result, {extra} of working memory for "
-            f"{n_threads} threads), memory_limit allows {limit}: lower k or threads"
-        )
+    n_threads = _arrays.as_threads(limits.threads)
+    level = _arrays.resolve_isa(limits.isa)
+    limit = _arrays.as_bytes(limits.memory, "memory_limit")
+    how, extra = _affordable(n, d, k, level, n_threads, limit, approximate is not None)
     row_view = None if rows is None else _core.import_array(rows, "rows")
+    recall, seed = approximate or (None, 0)
     start = time.perf_counter()
     with reporting(progress, "graph") as report:
-        neighbors, similarities = _core.topk(x, row_view, k, metric, level, n_threads, report)
-    return neighbors, similarities, GraphStats(time.perf_counter() - start, level, n_threads, extra)
+        neighbors, similarities, found = _core.topk(x, row_view, k, metric, level, n_threads, report, how, recall, seed)
+    seconds = time.perf_counter() - start
+    return neighbors, similarities, GraphStats(seconds, level, n_threads, extra, found[0], (found[1], found[2]), found[3])
+
+
+def _affordable(n: int, d: int, k: int, isa: str, threads: int, limit: int | None, approximate: bool) -> tuple[str, int]:
+    """Choose the search that fits into memory, and tell what it takes; raises MemoryError where none does."""
+    if approximate:
+        ways = {"approximate": _core.topk_extra_bytes(n, d, k, isa, "approximate", threads)}
+    else:
+        ways = {how: _core.topk_extra_bytes(n, d, k, isa, how, threads) for how in ("automatic", "direct")}
+    output = 12 * n * k
+    room = _free_memory() if limit is None else limit
+    for how, extra in ways.items():
+        if extra + output <= room:
+            return how, extra
+    least = min(ways, key=lambda how: ways[how])
+    if limit is None:
+        return least, ways[least]
+    raise MemoryError(
+        f"the graph needs {ways[least] + output} bytes ({output} for the result, {ways[least]} of working memory for "
+        f"{threads} threads), memory_limit allows {limit}: lower k or threads"
+        + (", or use mode='exact'" if approximate else "")
+    )
+
+
+def _free_memory() -> int:
+    """Bytes of physical memory that are free or can be freed; half of all where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            fields = dict(line.split(":", 1) for line in file)
+        return int(fields["MemAvailable"].split()[0]) * 1024
+    except (OSError, KeyError, ValueError):
+        pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 21
+        return pages * 4096 // 2

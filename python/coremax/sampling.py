@@ -11,7 +11,6 @@ from . import _arrays, _core, _files
 
 __all__ = ["AliasTable", "sample"]
 
-Seed = int | np.random.SeedSequence | np.random.Generator
 _FILE_VERSION = 1
 
 
@@ -56,7 +55,7 @@ class AliasTable:
         """Number of elements."""
         return self._table.n
 
-    def sample(self, size: int, *, seed: Seed = 0, offset: int = 0, threads: int | None = None) -> Any:
+    def sample(self, size: int, *, seed: _arrays.Seed = 0, offset: int = 0, threads: int | None = None) -> Any:
         """Draw with replacement.
 
         Parameters
@@ -115,7 +114,7 @@ def sample(
     *,
     replace: bool = False,
     log_weights: bool = False,
-    seed: Seed = 0,
+    seed: _arrays.Seed = 0,
     threads: int | None = None,
 ) -> Any:
     """Draw elements in proportion to weights.

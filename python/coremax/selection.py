@@ -11,8 +11,8 @@ import numpy as np
 
 from . import _arrays
 from ._progress import Progress
-from .graph import METRICS, Graph, GraphStats, search
-from .sampling import Seed, sample
+from .graph import METRICS, Graph, GraphStats, Limits, search
+from .sampling import sample
 from .solver import Solution, check_options, solve
 
 __all__ = ["Selection", "auto_drop_hardest", "infomax", "random", "top"]
@@ -109,7 +109,7 @@ def infomax(
     bound: str | None = "fast",
     max_iterations: int = 300,
     memory_limit: int | str | None = None,
-    seed: Seed = 0,
+    seed: _arrays.Seed = 0,
     threads: int | None = None,
     isa: str | None = None,
     copy: bool | None = None,
@@ -237,7 +237,7 @@ def infomax(
     )
 
 
-def random(n: Any, budget: int | float, *, seed: Seed = 0) -> Selection:
+def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     """Keep samples at random: the baseline that every method has to beat.
 
     Parameters
@@ -341,7 +341,7 @@ def _graph_of_parts(
         if part_k == 0:
             continue
         rows = None if everything else candidates[part]
-        found, found_similarities, stats = search(view, rows, part_k, metric, memory_limit, threads, isa, progress)
+        found, found_similarities, stats = search(view, rows, part_k, metric, Limits(memory_limit, threads, isa), progress)
         neighbors[part, :part_k] = part[found]
         similarities[part, :part_k] = np.maximum(found_similarities, lowest)
     return Graph(neighbors, similarities, None, metric, stats)

@@ -385,7 +385,7 @@ TEST(topk_passes_a_stop_on) {
   for (const int threads : {1, 2}) {
     Stop stop;
     ThreadPool pool(threads, &stop);
-    const auto run = [&] { graph::topk(x.view(), nullptr, 2000, 3, Metric::dot, Isa::scalar, pool, neighbors.data(), similarities.data()); };
+    const auto run = [&] { graph::topk(x.view(), nullptr, 2000, 3, Metric::dot, Isa::scalar, graph::Search::automatic, pool, neighbors.data(), similarities.data()); };
     // The caller may find no chunk left for itself and then has no occasion to look at Control, but not every time.
     CHECK_THROWS(std::runtime_error, "stop", for (int turn = 0; turn < 50; ++turn) run());
     stop.left = 1'000'000;
@@ -395,9 +395,17 @@ TEST(topk_passes_a_stop_on) {
   }
 }
 
-TEST(extra_bytes_are_tiles_not_matrices) {
-  CHECK(graph::extra_bytes(1'000'000, 128, 10, 4) < 64 << 20);
-  CHECK(graph::extra_bytes(1000, 128, 10, 2) > graph::extra_bytes(1000, 128, 10, 1));
+TEST(extra_bytes_stay_below_the_documented_formula) {
+  for (const std::int64_t n : {2'000, 100'000, 1'000'000, 30'000'000})
+    for (const std::int64_t d : {3, 128, 768, 4096})
+      for (const std::int64_t k : {1, 10, 50, 256})
+        for (const Isa isa : available_isas()) {
+          if (k > n / 16) continue;
+          const std::int64_t formula = 2 * n * ((d + 63) / 64 * 64) + 64 * n + 24 * n * k + (std::int64_t{256} << 20);
+          const std::int64_t bytes = graph::extra_bytes(n, d, k, isa, graph::Search::automatic, 16);
+          CHECK_AT(std::to_string(n) + " x " + std::to_string(d) + ", k = " + std::to_string(k), bytes <= formula);
+        }
+  CHECK(graph::extra_bytes(1'000'000, 128, 10, Isa::scalar, graph::Search::direct, 4) < 64 << 20);
 }
 
 // Neighbour lists with absent, repeated and diagonal entries; similarities are eighths, so halves and sums are exact.
