@@ -6,14 +6,17 @@ import signal
 import subprocess
 import sys
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 import coremax
+from coremax import _core
 
 ISAS: list[str] = coremax.show_config("dicts")["isas"]
+# The levels that have a low-precision filter.
+FILTERED_ISAS = [isa for isa in ISAS if isa != "scalar"]
 THREADS = (1, 2, 3)
 # Around the 16 lanes of the canonical sum, the register tiles and the tiles' edges.
 EDGE_SIZES = (1, 2, 15, 16, 17, 31, 32, 33, 65)
@@ -35,6 +38,40 @@ def clustered(n: int, d: int, n_clusters: int, seed: int, spread: float = 0.5) -
 def same_bits(a: Any, b: Any) -> bool:
     """Whether two float32 arrays are equal bit for bit."""
     return bool(np.array_equal(np.asarray(a).view(np.int32), np.asarray(b).view(np.int32)))
+
+
+class Neighbors(NamedTuple):
+    """What the engine answers: lists, their similarities, and how many of the true neighbours it believes to have found."""
+
+    rows: NDArray[np.int64]
+    similarities: NDArray[np.float32]
+    recall: float
+    low: float
+    high: float
+    n_sampled: int
+
+    def same(self, other: Neighbors) -> bool:
+        """Whether lists and similarities are equal bit for bit."""
+        return np.array_equal(self.rows, other.rows) and same_bits(self.similarities, other.similarities)
+
+
+def engine_topk(
+    x: Any,
+    k: int,
+    metric: str = "cosine",
+    *,
+    isa: str = ISAS[-1],
+    threads: int = 2,
+    search: str = "direct",
+    rows: NDArray[np.int64] | None = None,
+    recall: float | None = None,
+    seed: int = 0,
+) -> Neighbors:
+    """Call the engine past the Python layer; "direct" scores all pairs, "coarse" and "fine" filter however few there are."""
+    view = _core.import_array(x, "x")
+    row_view = None if rows is None else _core.import_array(rows, "rows")
+    neighbors, similarities, found = _core.topk(view, row_view, k, metric, isa, threads, None, search, recall, seed)
+    return Neighbors(neighbors, similarities, *found)
 
 
 def random_graph(n: int, k: int, seed: int, negative: bool = False) -> coremax.Graph:

@@ -54,7 +54,7 @@ void CandidateLists::compress(std::int64_t position, Rescorer& rescorer, Scratch
   raise(position, below(entries[k_ - 1].value - state.error), rescorer.ceiling());
   std::int64_t count = drop(position, 0, state.count);
   const std::int64_t limit = state.limit;
-  if (count > limit / 2) {
+  if (count > limit / 2 && limit == capacity_) {
     rescorer.choose(layout_.row_at[static_cast<std::size_t>(position)]);
     score(position, 0, k_, rescorer, scratch);
     const float worst = *std::min_element(scratch.scores.begin(), scratch.scores.begin() + k_);
@@ -62,12 +62,10 @@ void CandidateLists::compress(std::int64_t position, Rescorer& rescorer, Scratch
     count = drop(position, 0, count);
   }
   state.count = static_cast<std::uint32_t>(count);
-  if (count <= limit / 2) return;
-  if (limit < capacity_) {
+  if (count > limit / 2 && limit < capacity_)
     state.limit = static_cast<std::uint32_t>(std::min(capacity_, 2 * limit)) & kLimitMask;
-  } else if (count > capacity_ * 3 / 4) {
+  else if (count > capacity_ * 3 / 4)
     make_exact(position, rescorer, scratch);
-  }
 }
 
 // scratch.scores = canonical scores of the entries from begin to end with the chosen row.

@@ -32,14 +32,19 @@ class Rescorer {
   // scores[h] = canonical score of the chosen row with row_of(h), for h < count.
   template <class RowOf>
   void score(std::int64_t count, RowOf&& row_of, float* scores) {
+    n_scored_ += count;
     for (std::int64_t h = 0; h < std::min(count, kBatch); ++h) source_.prefetch(row_of(h));
     for (std::int64_t begin = 0; begin < count; begin += kBatch) {
       const std::int64_t size = std::min(kBatch, count - begin);
-      for (std::int64_t h = begin + kBatch; h < std::min(count, begin + 2 * kBatch); ++h) source_.prefetch(row_of(h));
-      for (std::int64_t h = 0; h < size; ++h) source_.stage_row(row_of(begin + h), others_.data() + h * width_);
+      for (std::int64_t h = 0; h < size; ++h) {
+        if (begin + kBatch + h < count) source_.prefetch(row_of(begin + kBatch + h));
+        source_.stage_row(row_of(begin + h), others_.data() + h * width_);
+      }
       score_batch(size, scores + begin);
     }
   }
+  // How many pairs were scored so far.
+  std::int64_t n_scored() const { return n_scored_; }
   static std::int64_t bytes(std::int64_t width) { return (kBatch + 1) * width * static_cast<std::int64_t>(sizeof(float)); }
 
  private:
@@ -51,6 +56,7 @@ class Rescorer {
   const std::int64_t width_;
   AlignedBuffer<float> row_;
   AlignedBuffer<float> others_;
+  std::int64_t n_scored_ = 0;
 };
 
 class CandidateLists {

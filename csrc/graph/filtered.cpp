@@ -62,16 +62,38 @@ void FilteredSearch::run(std::vector<PairSchedule::Pair> pairs) {
   });
 }
 
-void FilteredSearch::answer(std::vector<std::uint32_t> numbers, const Answer& answer) {
+void FilteredSearch::answer(std::vector<std::uint32_t> numbers, const Answer& answer, const std::vector<float>* known) {
   if (numbers.empty()) return;
   const auto count = static_cast<std::int64_t>(numbers.size());
   const std::int64_t share = count / (4 * setup_.pool.size()) / kGroupRows * kGroupRows;
   Collection queries(setup_, Layout::in_order(std::move(numbers), std::clamp(share, kGroupRows, kLeastBlockRows)), k_, capacity_);
+  for (std::int64_t p = 0; known != nullptr && p < count; ++p)
+    queries.lists.raise(p, (*known)[static_cast<std::size_t>(p)] - queries.packed.shift(p), ceiling_of(setup_.metric));
   setup_.pool.run(queries.n_blocks(), [&](std::int64_t q, ThreadPool::Worker& worker) {
     Join& join = *joins_[static_cast<std::size_t>(worker.id())];
     for (std::int64_t b = 0; b < rows_.n_blocks(); ++b) join.queries(queries, q, rows_, b, worker);
     join.finish(queries, q, worker, [&](std::int64_t p, const std::vector<Found>& found) { answer(queries, p, found); });
   });
+}
+
+std::vector<std::uint32_t> FilteredSearch::evenly_spaced(std::int64_t n, std::int64_t count) {
+  std::vector<std::uint32_t> rows(static_cast<std::size_t>(count));
+  for (std::int64_t s = 0; s < count; ++s) rows[static_cast<std::size_t>(s)] = static_cast<std::uint32_t>(s * n / count);
+  return rows;
+}
+
+double FilteredSearch::passing_per_row() {
+  const std::vector<std::uint32_t> rows = evenly_spaced(setup_.source.n(), kPilotRows);
+  std::vector<float> kth(rows.size(), -std::numeric_limits<float>::infinity());
+  answer(rows, [&](const Collection&, std::int64_t position, const std::vector<Found>& found) {
+    if (static_cast<std::int64_t>(found.size()) == k_) kth[static_cast<std::size_t>(position)] = found.back().score;
+  });
+  const auto scored = [&] {
+    return std::accumulate(joins_.begin(), joins_.end(), std::int64_t{0}, [](std::int64_t sum, const auto& join) { return sum + join->n_scored(); });
+  };
+  const std::int64_t before = scored();
+  answer(rows, [](const Collection&, std::int64_t, const std::vector<Found>&) {}, &kth);
+  return static_cast<double>(scored() - before) / kPilotRows;
 }
 
 // What a row's k-th best score goes along with: the norm for inner products, else the shift (constant where there is none).
@@ -83,9 +105,7 @@ float FilteredSearch::predictor(const PackedRows& packed, std::int64_t position)
 void FilteredSearch::hope() {
   const std::int64_t n = setup_.source.n();
   if (n < kHopeFromRows) return;
-  std::vector<std::uint32_t> sample(static_cast<std::size_t>(std::min(n / kRowsPerSample, kMostSample)));
-  const auto count = static_cast<std::int64_t>(sample.size());
-  for (std::int64_t s = 0; s < count; ++s) sample[static_cast<std::size_t>(s)] = static_cast<std::uint32_t>(s * n / count);
+  std::vector<std::uint32_t> sample = evenly_spaced(n, std::min(n / kRowsPerSample, kMostSample));
   std::vector<double> x(sample.size());
   std::vector<double> y(sample.size(), -std::numeric_limits<double>::infinity());
   answer(std::move(sample), [&](const Collection& queries, std::int64_t position, const std::vector<Found>& found) {
@@ -149,25 +169,49 @@ std::vector<PairSchedule::Pair> FilteredSearch::all_pairs() const {
   return pairs;
 }
 
-void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& coarse, const Filter& filter,
-                   ThreadPool& pool, const Output& output) {
-  const Packer packer(source, metric, filter);
-  const SearchSetup setup{source, metric, scores, filter, packer, pool};
+namespace {
+
+Layout layout_of(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& coarse, ThreadPool& pool, std::int64_t n_words) {
   const std::int64_t n = source.n();
-  const std::int64_t block_rows = FilteredSearch::block_rows(n, packer.n_words(), pool.size());
-  Layout layout;
+  const std::int64_t block_rows = FilteredSearch::block_rows(n, n_words, pool.size());
   if (n >= kOrderFromRows) {
     const std::int64_t n_centres = std::clamp(n / kRowsPerCentre, kLeastCentres, kMostOrderCentres);
-    layout = partition(source, metric, scores, coarse, pool, {.n_centres = n_centres}).in_blocks(block_rows);
-  } else {
-    std::vector<std::uint32_t> rows(static_cast<std::size_t>(n));
-    std::iota(rows.begin(), rows.end(), 0u);
-    layout = Layout::in_order(std::move(rows), block_rows);
+    return partition(source, metric, scores, coarse, pool, {.n_centres = n_centres}).in_blocks(block_rows);
   }
-  FilteredSearch search(setup, std::move(layout), output.k);
-  search.hope();
-  search.run(search.all_pairs());
-  search.finish(output);
+  std::vector<std::uint32_t> rows(static_cast<std::size_t>(n));
+  std::iota(rows.begin(), rows.end(), 0u);
+  return Layout::in_order(std::move(rows), block_rows);
+}
+
+// Whether what the coarse filter lets pass costs more to score than the fine filter costs more to run.
+bool too_coarse(double passing, std::int64_t n, std::int64_t d, std::int64_t k, const Filter& coarse, const Filter& fine) {
+  constexpr double kScoreNanoseconds = 20;  // of one pair, measured, and for each column
+  constexpr double kColumnNanoseconds = 0.35;
+  const double filter = static_cast<double>(n) / 2 *
+                        (static_cast<double>(Packer::words_of(d, fine)) / fine.words_per_ns - static_cast<double>(Packer::words_of(d, coarse)) / coarse.words_per_ns);
+  const double spared = std::max(0.0, passing - 1.5 * static_cast<double>(k)) * (kScoreNanoseconds + kColumnNanoseconds * static_cast<double>(d));
+  return spared > filter;
+}
+
+}  // namespace
+
+void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filters& filters, Search how, ThreadPool& pool,
+                   const Output& output) {
+  const std::int64_t n = source.n();
+  for (const Filter* filter : {filters.coarse, filters.fine}) {
+    const bool last = filter == filters.fine || filters.fine == nullptr || how == Search::coarse;
+    if (filter == nullptr || (how == Search::fine && !last)) continue;
+    const Packer packer(source, metric, *filter);
+    const SearchSetup setup{source, metric, scores, *filter, packer, pool};
+    FilteredSearch search(setup, layout_of(source, metric, scores, *filters.coarse, pool, packer.n_words()), output.k);
+    if (!last && n >= FilteredSearch::kHopeFromRows &&
+        too_coarse(search.passing_per_row(), n, source.columns(), output.k, *filters.coarse, *filters.fine))
+      continue;
+    search.hope();
+    search.run(search.all_pairs());
+    search.finish(output);
+    return;
+  }
 }
 
 std::int64_t filtered_bytes(std::int64_t n, std::int64_t d, std::int64_t k, const Filter& filter, int threads) {

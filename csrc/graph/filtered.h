@@ -20,6 +20,7 @@ class FilteredSearch {
   static constexpr std::int64_t kLeastBlockRows = 96;
   static constexpr std::int64_t kBlocksPerThread = 6;  // so many that a free pair is always found, and the end is even
   static constexpr std::int64_t kFixedBytes = std::int64_t{256} << 20;
+  static constexpr std::int64_t kPilotRows = 32;
   static constexpr std::int64_t kHopeFromRows = 8192;
   static constexpr std::int64_t kRowsPerSample = 128;
   static constexpr std::int64_t kMostSample = 384;
@@ -33,6 +34,8 @@ class FilteredSearch {
   Collection& rows() { return rows_; }
   // Near blocks first, one diagonal of the triangle after the other: the pairs of a diagonal have few blocks in common.
   std::vector<PairSchedule::Pair> all_pairs() const;
+  // How many pairs the filter lets pass for one row once its threshold is the best there is, on average over a few rows.
+  double passing_per_row();
   // Lets thresholds start from what a sample of rows suggests; only for searches that then visit all pairs.
   void hope();
   void run(std::vector<PairSchedule::Pair> pairs);
@@ -41,7 +44,8 @@ class FilteredSearch {
 
   // Exact answers for some rows: answer(the rows, packed, in their order; a position there; its best), from any thread.
   using Answer = std::function<void(const Collection& queries, std::int64_t position, const std::vector<Found>& found)>;
-  void answer(std::vector<std::uint32_t> numbers, const Answer& answer);
+  // known: null, or for each of them a score that its k-th best is known not to be below.
+  void answer(std::vector<std::uint32_t> numbers, const Answer& answer, const std::vector<float>* known = nullptr);
 
  private:
   // score(predictor): a line that most rows' k-th best scores lie above.
@@ -52,6 +56,7 @@ class FilteredSearch {
     float score(float x) const { return static_cast<float>(offset + slope * static_cast<double>(x)); }
     static Hope fit(const std::vector<double>& x, const std::vector<double>& y);
   };
+  static std::vector<std::uint32_t> evenly_spaced(std::int64_t n, std::int64_t count);
   float predictor(const PackedRows& packed, std::int64_t position) const;
 
   const SearchSetup& setup_;

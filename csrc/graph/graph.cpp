@@ -1,6 +1,7 @@
 // The entry of the graph: which kernels, which search; and the outputs' last step.
 #include "graph/graph.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
@@ -88,12 +89,10 @@ void topk(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::in
   const Output output{k, neighbors, similarities};
   const Filters& filters = filters_of(isa);
   const bool filtered = search == Search::automatic ? filter_pays(n, k, isa) : search != Search::direct && filters.coarse != nullptr;
-  if (filtered) {
-    const bool fine = search == Search::fine && filters.fine != nullptr;
-    filtered_topk(source, metric, scores_of(isa), *filters.coarse, fine ? *filters.fine : *filters.coarse, pool, output);
-  } else {
+  if (filtered)
+    filtered_topk(source, metric, scores_of(isa), filters, search, pool, output);
+  else
     direct_topk(source, metric, scores_of(isa), pool, output);
-  }
   pool.progress(n, n);
 }
 
@@ -108,15 +107,21 @@ RecallEstimate approximate(const MatrixView& x, const std::int64_t* rows, std::i
   const Output output{k, neighbors, similarities};
   const Filters& filters = filters_of(isa);
   const auto estimate = approximate_topk(source, metric, scores_of(isa), *filters.coarse, pool, recall, seed, output);
-  if (!estimate) filtered_topk(source, metric, scores_of(isa), *filters.coarse, *filters.coarse, pool, output);
+  if (!estimate) filtered_topk(source, metric, scores_of(isa), filters, Search::automatic, pool, output);
   pool.progress(n, n);
   return estimate.value_or(RecallEstimate{});
 }
 
 std::int64_t extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Isa isa, Search search, int threads) {
-  const bool filtered = search != Search::direct && filter_pays(n, k, isa);
-  return checked_multiply(n, sizeof(double)) +
-         (filtered ? filtered_bytes(n, d, k, *filters_of(isa).coarse, threads) : direct_bytes(n, d, k, threads));
+  std::int64_t bytes = 0;
+  if (search == Search::direct || !filter_pays(n, k, isa)) {
+    bytes = direct_bytes(n, d, k, threads);
+  } else {
+    const Filters& filters = filters_of(isa);  // which one the data needs is not known before
+    for (const Filter* filter : {filters.coarse, filters.fine})
+      if (filter != nullptr) bytes = std::max(bytes, filtered_bytes(n, d, k, *filter, threads));
+  }
+  return bytes + checked_multiply(n, sizeof(double));
 }
 
 std::int64_t approximate_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Isa isa, int threads) {

@@ -60,6 +60,7 @@ class Join {
     }
   }
 
+  std::int64_t n_scored() const { return rescorer_.n_scored(); }
   static std::int64_t bytes(std::int64_t width, std::int64_t block_rows);
 
  private:

@@ -129,8 +129,7 @@ void Packer::pack_vector(const float* vector, std::int64_t at, const Group& out,
 
 void Packer::clear(std::int64_t at, const Group& out) const {
   for (std::int64_t w = 0; w < n_words_; ++w) out.words[w * kGroupRows + at] = 0;
-  out.scale[at] = 0;
-  out.shift[at] = std::numeric_limits<float>::quiet_NaN();  // passes no comparison
+  out.scale[at] = out.shift[at] = std::numeric_limits<float>::quiet_NaN();  // passes no comparison
   out.terms[at] = {};
 }
 
@@ -198,7 +197,7 @@ void Packer::quantise(const float* z, float* scale_out, float* shift_out, ErrorT
 }
 
 PackedRows::PackedRows(const Packer& packer, const Layout& layout, ThreadPool& pool)
-    : n_words_(packer.n_words()), words_(checked_multiply(layout.n_positions(), n_words_)), scale_(layout.n_positions()),
+    : n_words_(packer.n_words()), shifted_(packer.shifted()), words_(checked_multiply(layout.n_positions(), n_words_)), scale_(layout.n_positions()),
       shift_(layout.n_positions()), terms_(layout.n_positions()), block_terms_(layout.blocks.size()) {
   std::vector<std::unique_ptr<Packer::Scratch>> scratch(static_cast<std::size_t>(pool.size()));
   for (auto& one : scratch) one = std::make_unique<Packer::Scratch>(packer);

@@ -80,6 +80,8 @@ class Packer {
   Packer(const ScaledRows& source, Metric metric, const Filter& filter, bool coarse_levels = false);
 
   std::int64_t n_words() const { return n_words_; }
+  // Whether any shift is other than zero.
+  bool shifted() const { return metric_ == Metric::euclidean || !origin_.empty(); }
   // rows: kGroupRows of them, kNoRow where there is none.
   void pack(const std::uint32_t* rows, const Group& out, Scratch& scratch) const;
   // The same for vectors that are no rows of the source, but staged like them: one at a time, `at` in its group.
@@ -112,7 +114,8 @@ class PackedRows {
 
   std::int64_t n_words() const { return n_words_; }
   FilterSide side(std::int64_t position, std::int64_t n_positions, const float* thresholds) const {
-    return {words_.data() + position * n_words_, scale_.data() + position, shift_.data() + position, thresholds, n_positions / kGroupRows};
+    const float* shift = shifted_ ? shift_.data() + position : nullptr;
+    return {words_.data() + position * n_words_, scale_.data() + position, shift, thresholds, n_positions / kGroupRows};
   }
   float shift(std::int64_t position) const { return shift_.data()[position]; }
   const ErrorTerms& terms(std::int64_t position) const { return terms_.data()[position]; }
@@ -124,6 +127,7 @@ class PackedRows {
 
  private:
   const std::int64_t n_words_;
+  const bool shifted_;
   AlignedBuffer<std::uint32_t> words_;
   AlignedBuffer<float> scale_;
   AlignedBuffer<float> shift_;

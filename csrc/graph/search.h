@@ -38,9 +38,9 @@ void write_row(const Output& output, std::int64_t i, const Found* best, Metric m
 void direct_topk(const ScaledRows& source, Metric metric, const Scores& scores, ThreadPool& pool, const Output& output);
 std::int64_t direct_bytes(std::int64_t n, std::int64_t d, std::int64_t k, int threads);
 
-// coarse: the level's filter of whole numbers, by which rows are ordered; filter: the one that is to spare pairs.
-void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& coarse, const Filter& filter,
-                   ThreadPool& pool, const Output& output);
+// how: coarse or fine force a filter; automatic takes the fine one where a few rows show that the coarse one lets too much pass.
+void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filters& filters, Search how, ThreadPool& pool,
+                   const Output& output);
 std::int64_t filtered_bytes(std::int64_t n, std::int64_t d, std::int64_t k, const Filter& filter, int threads);
 
 // The same with a share of the neighbours only, at a fraction of the time; see graph.h. Nothing, and no output, where that

@@ -234,8 +234,8 @@ void tile_products(const FilterSide& rows, const FilterSide& columns, std::int64
   });
 }
 
-const Filter kInt8Filter{Code::int8, kStepWords, tile_filter<Int8>, tile_products<Int8>};
-const Filter kBfloat16Filter{Code::bfloat16, kStepWords, tile_filter<Bfloat16>, tile_products<Bfloat16>};
+const Filter kInt8Filter{Code::int8, kStepWords, tile_filter<Int8>, tile_products<Int8>, 600};
+const Filter kBfloat16Filter{Code::bfloat16, kStepWords, tile_filter<Bfloat16>, tile_products<Bfloat16>, 600};
 
 }  // namespace
 

@@ -92,6 +92,7 @@ struct Strip {
     for (std::int64_t w = 0; w < n_words; ++w) {
       const auto* words = reinterpret_cast<const __m256i*>(columns + w * kGroupRows);
       const __m256i column[2] = {_mm256_load_si256(words), _mm256_load_si256(words + 1)};
+#pragma GCC unroll 4
       for (int r = 0; r < kStripRows; ++r) {
         const __m256i row_word = _mm256_set1_epi32(static_cast<int>(rows[w * kGroupRows + r]));
         for (int half = 0; half < 2; ++half)
@@ -114,18 +115,22 @@ inline void all_strips(const FilterSide& rows, const FilterSide& columns, std::i
     }
 }
 
+// Without shifts both comparisons are one with the lower threshold.
+inline __m256 passing(__m256 product, const FilterSide& rows, std::int64_t row, const FilterSide& columns, std::int64_t column) {
+  const __m256 by_row = _mm256_set1_ps(rows.threshold[row]);
+  const __m256 by_column = _mm256_load_ps(columns.threshold + column);
+  if (rows.shift == nullptr) return _mm256_cmp_ps(product, _mm256_min_ps(by_row, by_column), _CMP_GE_OQ);
+  return _mm256_or_ps(_mm256_cmp_ps(_mm256_add_ps(product, _mm256_load_ps(columns.shift + column)), by_row, _CMP_GE_OQ),
+                      _mm256_cmp_ps(_mm256_add_ps(product, _mm256_set1_ps(rows.shift[row])), by_column, _CMP_GE_OQ));
+}
+
 std::int64_t filter(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, std::uint32_t* places, float* products) {
   std::int64_t count = 0;
   all_strips(rows, columns, n_words, [&](const Strip& strip, std::int64_t row, std::int64_t column) {
     for (int r = 0; r < kStripRows; ++r)
       for (int half = 0; half < 2; ++half) {
         const __m256 product = strip.product(r, half, rows, row, columns, column);
-        const float* shift = columns.shift + column + 8 * half;
-        const float* threshold = columns.threshold + column + 8 * half;
-        const __m256 by_row = _mm256_cmp_ps(_mm256_add_ps(product, _mm256_load_ps(shift)), _mm256_set1_ps(rows.threshold[row + r]), _CMP_GE_OQ);
-        const __m256 by_column =
-            _mm256_cmp_ps(_mm256_add_ps(product, _mm256_set1_ps(rows.shift[row + r])), _mm256_load_ps(threshold), _CMP_GE_OQ);
-        auto mask = static_cast<unsigned>(_mm256_movemask_ps(_mm256_or_ps(by_row, by_column)));
+        auto mask = static_cast<unsigned>(_mm256_movemask_ps(passing(product, rows, row + r, columns, column + 8 * half)));
         if (mask == 0) [[likely]]
           continue;
         alignas(32) float values[8];
@@ -148,7 +153,7 @@ void products(const FilterSide& rows, const FilterSide& columns, std::int64_t n_
   });
 }
 
-const Filter kInt16Filter{Code::int16, 1, filter, products};
+const Filter kInt16Filter{Code::int16, 1, filter, products, 38};
 
 }  // namespace
 

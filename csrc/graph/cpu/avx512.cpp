@@ -111,7 +111,7 @@ struct Int16 : IntegerSums {
   }
 };
 
-const Filter kInt16Filter{Code::int16, 1, filter<Int16>, products<Int16>};
+const Filter kInt16Filter{Code::int16, 1, filter<Int16>, products<Int16>, 95};
 
 }  // namespace
 

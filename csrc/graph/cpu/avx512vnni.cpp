@@ -26,8 +26,8 @@ struct Int16 : IntegerSums {
   static __m512i multiply(__m512i sum, __m512i row, __m512i column_words) { return _mm512_dpwssd_epi32(sum, row, column_words); }
 };
 
-const Filter kInt8Filter{Code::int8, 1, filter<Int8>, products<Int8>};
-const Filter kInt16Filter{Code::int16, 1, filter<Int16>, products<Int16>};
+const Filter kInt8Filter{Code::int8, 1, filter<Int8>, products<Int8>, 100};
+const Filter kInt16Filter{Code::int16, 1, filter<Int16>, products<Int16>, 100};
 
 }  // namespace
 

@@ -68,7 +68,8 @@ struct ColumnGroup {
   std::int64_t first;
 
   ColumnGroup(const FilterSide& columns, std::int64_t group)
-      : scale(_mm512_load_ps(columns.scale + group * kGroupRows)), shift(_mm512_load_ps(columns.shift + group * kGroupRows)),
+      : scale(_mm512_load_ps(columns.scale + group * kGroupRows)),
+        shift(columns.shift == nullptr ? _mm512_setzero_ps() : _mm512_load_ps(columns.shift + group * kGroupRows)),
         threshold(_mm512_load_ps(columns.threshold + group * kGroupRows)), first(group * kGroupRows) {}
 };
 
@@ -88,22 +89,38 @@ struct Hits {
   }
 };
 
-// Tests the sums of consecutive rows, `stride` vectors apart, with one group of columns.
-template <class Operation>
+// Tests the sums of consecutive rows, `stride` vectors apart, with one group of columns. Without shifts both comparisons are
+// one with the lower threshold.
+template <class Operation, bool kShifted>
 inline void test_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_rows, const FilterSide& rows, std::int64_t first_row,
                       const ColumnGroup& columns, Hits& hits) {
   const float* scales = rows.scale + first_row;
-  const float* shifts = rows.shift + first_row;
+  const float* shifts = kShifted ? rows.shift + first_row : nullptr;
   const float* thresholds = rows.threshold + first_row;
 #pragma GCC unroll 8
   for (std::int64_t r = 0; r < n_rows; ++r) {
     const __m512 scale = _mm512_mul_ps(columns.scale, _mm512_set1_ps(scales[r]));
     const __m512 product = _mm512_mul_ps(Operation::to_float(_mm512_load_si512(sums + r * stride)), scale);
-    const __mmask16 by_row = _mm512_cmp_ps_mask(_mm512_add_ps(product, columns.shift), _mm512_set1_ps(thresholds[r]), _CMP_GE_OQ);
-    const __mmask16 by_column = _mm512_cmp_ps_mask(_mm512_add_ps(product, _mm512_set1_ps(shifts[r])), columns.threshold, _CMP_GE_OQ);
-    if (!_kortestz_mask16_u8(by_row, by_column)) [[unlikely]]
-      hits.add(_kor_mask16(by_row, by_column), product, first_row + r, columns.first);
+    if constexpr (kShifted) {
+      const __mmask16 by_row = _mm512_cmp_ps_mask(_mm512_add_ps(product, columns.shift), _mm512_set1_ps(thresholds[r]), _CMP_GE_OQ);
+      const __mmask16 by_column = _mm512_cmp_ps_mask(_mm512_add_ps(product, _mm512_set1_ps(shifts[r])), columns.threshold, _CMP_GE_OQ);
+      if (!_kortestz_mask16_u8(by_row, by_column)) [[unlikely]]
+        hits.add(_kor_mask16(by_row, by_column), product, first_row + r, columns.first);
+    } else {
+      const __mmask16 passing = _mm512_cmp_ps_mask(product, _mm512_min_ps(columns.threshold, _mm512_set1_ps(thresholds[r])), _CMP_GE_OQ);
+      if (!_kortestz_mask16_u8(passing, passing)) [[unlikely]]
+        hits.add(passing, product, first_row + r, columns.first);
+    }
   }
+}
+
+template <class Operation>
+inline void test_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_rows, const FilterSide& rows, std::int64_t first_row,
+                      const ColumnGroup& columns, Hits& hits) {
+  if (rows.shift != nullptr)
+    test_rows<Operation, true>(sums, stride, n_rows, rows, first_row, columns, hits);
+  else
+    test_rows<Operation, false>(sums, stride, n_rows, rows, first_row, columns, hits);
 }
 
 // Stores their products instead.

@@ -43,7 +43,7 @@ enum class Code { int8, int16, bfloat16 };
 struct FilterSide {
   const std::uint32_t* words = nullptr;
   const float* scale = nullptr;
-  const float* shift = nullptr;
+  const float* shift = nullptr;      // null on both sides where all shifts are zero
   const float* threshold = nullptr;  // of product + shift of the other side; +infinity closes a row
   std::int64_t n_groups = 0;
 };
@@ -65,6 +65,7 @@ struct Filter {
   std::int64_t word_multiple;  // rows are padded with zeros to a multiple of this many words
   FilterKernel filter;
   ProductKernel products;
+  double words_per_ns;  // about how many words of pairs a core gets through: weighs the filter against scoring what it lets pass
 };
 
 // ---- The tables ---------------------------------------------------------------------------------------------------------
