@@ -291,10 +291,11 @@ def topk_graph(
     of rows is compared once, in low precision (int8, int16 or bfloat16, as the CPU has it); only pairs that a proven error
     bound can not rule out are scored in float32. The method is ours.
 
-    Time O(n^2 d), half of n^2 pairs. Memory beyond the output is at most 2 n d + 64 n + 24 n k bytes + 256 MB (for up to 16
-    threads; d rounded up to a multiple of 64), or, the slower way, 8 n bytes and a few megabytes per thread. The approximate search adds 32 n bytes and up to
-    300 MB of tables over pairs of groups. It partitions rows by k-means into 4 sqrt(n) groups and compares only groups that
-    share neighbours, as a sample of rows that is answered exactly tells: O(n^1.5 d).
+    Time O(n^2 d), half of n^2 pairs; `estimate` predicts it. Memory beyond the output is at most 2 n d + 64 n + 24 n k bytes +
+    256 MB (for up to 16 threads; d rounded up to a multiple of 64), or, the slower way, 8 n bytes and a few megabytes per
+    thread. The approximate search adds 32 n bytes and up to 300 MB of tables over pairs of groups. It partitions rows by
+    k-means into 4 sqrt(n) groups and compares only groups that share neighbours, as a sample of rows that is answered exactly
+    tells: O(n^1.5 d) where rows cluster.
 
     Examples
     --------

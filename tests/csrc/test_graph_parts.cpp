@@ -53,6 +53,8 @@ struct Candidate {
   const Filter* filter;
 };
 
+[[maybe_unused]] bool have_avx512() { return available_isas().back() >= Isa::avx512; }
+
 std::vector<Candidate> filters_here() {
   std::vector<Candidate> list;
   [[maybe_unused]] const auto add = [&](const char* level, const Filters& filters) {
@@ -61,7 +63,7 @@ std::vector<Candidate> filters_here() {
   };
   for (const Isa isa : available_isas()) add(isa_name(isa), filters_of(isa));
 #if defined(COREMAX_HAVE_AVX512)
-  if (resolve_isa("") >= Isa::avx512) add("emulated amx", kEmulatedAmxFilters);
+  if (have_avx512()) add("emulated amx", kEmulatedAmxFilters);
 #endif
   if (list.empty()) std::printf("skip filters: this build has none for this CPU\n");
   return list;
@@ -341,7 +343,7 @@ TEST(bounds_are_nearly_reached) {
   CHECK(true);
 }
 
-TEST(a_million_rows_off_the_origin_are_shifted) {
+TEST(cosines_far_off_the_origin_are_shifted) {
   // Cosines of rows far off the origin are all nearly 1: without the shift the bound would be that of unit rows.
   for (const Candidate& candidate : filters_here()) {
     Random random(4);
@@ -594,14 +596,16 @@ class ListTrial {
       order.erase(order.begin() + p);
       std::shuffle(order.begin(), order.end(), random);
       float threshold = lists.threshold(p);
+      bool rises = true;
       for (const std::uint32_t row : order) {
         if (random() % 4 < n_scores)
           lists.append_score(p, score(p, row), row, packed_.rows().terms(p).slack, rescorer_, scratch);
         else
           offer(lists, p, row, scratch);
-        CHECK_AT(where, lists.threshold(p) >= threshold);
+        rises = rises && lists.threshold(p) >= threshold;
         threshold = lists.threshold(p);
       }
+      CHECK_AT(where, rises);
       lists.prepare(p, rescorer_);
       lists.finish(p, rescorer_, scratch);
       std::vector<Found> expected;
@@ -641,12 +645,12 @@ TEST(lists_keep_the_best_of_what_they_are_offered) {
     for (const char* kind : {"normal", "clusters", "duplicates", "far off"})
       for (const Metric metric : kMetrics) {
         Random random(6);
-        Matrix x = clusters(150, 18, 3, kind[0] == 'd' ? 12 : 150, 7);
+        Matrix x = clusters(90, 18, 3, kind[0] == 'd' ? 8 : 90, 7);
         if (kind[0] == 'n') fill_normal(x, random);
         if (kind[0] == 'f')
           for (float& value : x.values) value = 100 + 1e-3f * normal(random);
         ListTrial trial(x, metric, *candidate.filter);
-        for (const std::int64_t k : {1, 5, 16, 40, 70}) {
+        for (const std::int64_t k : {1, 5, 16, 40}) {
           const std::string where = candidate.name + ", " + kind + ", " + name_of(metric) + ", k = " + std::to_string(k);
           for (const unsigned n_scores : {0u, 1u, 4u})
             for (const std::int64_t capacity : {CandidateLists::smallest_capacity(k), 4 * k + 64}) trial.run(where, k, capacity, n_scores, random);
@@ -690,12 +694,13 @@ struct Answer {
   }
 };
 
-void check_search(const std::string& name, const Matrix& x, std::int64_t k, const Filters& filters, int threads) {
-  for (const Metric metric : kMetrics) {
+void check_search(const std::string& name, const Matrix& x, std::int64_t k, const Filters& filters, int threads,
+                  const std::vector<Metric>& metrics = {std::begin(kMetrics), std::end(kMetrics)}) {
+  for (const Metric metric : metrics) {
     ThreadPool pool(threads);
     const ScaledRows source(x.view(), nullptr, x.n, metric, pool);
     Answer expected(x.n, k);
-    direct_topk(source, metric, scores_of(resolve_isa("")), pool, expected.output(k));
+    direct_topk(source, metric, scores_of(available_isas().back()), pool, expected.output(k));
     for (const Search how : {Search::coarse, Search::fine}) {
       Answer found(x.n, k);
       filtered_topk(source, metric, kScalarScores, filters, how, pool, found.output(k));
@@ -719,7 +724,7 @@ TEST(the_search_is_exact_over_every_filter) {
   };
   for (const Isa isa : available_isas()) check(isa_name(isa), filters_of(isa), 3);
 #if defined(COREMAX_HAVE_AVX512)
-  if (resolve_isa("") >= Isa::avx512) check("emulated amx", kEmulatedAmxFilters, 1);
+  if (have_avx512()) check("emulated amx", kEmulatedAmxFilters, 1);
   check_no_fault("search");
 #endif
   CHECK(true);
@@ -728,11 +733,11 @@ TEST(the_search_is_exact_over_every_filter) {
 // From 8192 rows on: an order of rows, and thresholds that start from a hope.
 TEST(the_search_is_exact_over_emulated_amx_with_many_rows) {
 #if defined(COREMAX_HAVE_AVX512)
-  if (resolve_isa("") >= Isa::avx512) {
+  if (have_avx512()) {
     Matrix x = clusters(8200, 6, 40, 8200, 12);
     for (std::int64_t i = 65; i < x.n; i += 200)  // rows that a sample does not tell of
       for (std::int64_t c = 0; c < x.d; ++c) x.at(i, c) *= -7;
-    check_search("emulated amx", x, 6, kEmulatedAmxFilters, 1);
+    check_search("emulated amx", x, 6, kEmulatedAmxFilters, 1, {Metric::dot});
     check_no_fault("search of many rows");
   }
 #endif
