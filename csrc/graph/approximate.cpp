@@ -19,7 +19,7 @@ namespace {
 constexpr double kGroupsPerRoot = 4.0;
 constexpr std::int64_t kLeastGroups = 16;
 constexpr std::int64_t kNearest = 12;
-constexpr std::int64_t kIterations = 4;
+constexpr std::int64_t kIterations = 6;
 constexpr std::int64_t kSampleRows = 2000;
 // Beyond this share of all pairs the exact search, whose thresholds start from a hope, costs no more.
 constexpr double kExactFrom = 0.4;

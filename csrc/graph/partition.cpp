@@ -15,7 +15,7 @@ namespace {
 // Rows scored at a time: one group, so that their products with thousands of centres stay in the level-2 cache.
 constexpr std::int64_t kChunkRows = kGroupRows;
 // Rows of the sample that k-means moves its centres by, for each centre.
-constexpr std::int64_t kSamplePerCentre = 16;
+constexpr std::int64_t kSamplePerCentre = 24;
 
 // One row out of each of `count` equal ranges of all rows.
 std::vector<std::uint32_t> stratified_rows(std::int64_t n, std::int64_t count, std::uint64_t seed) {
@@ -128,7 +128,8 @@ void Centres::assign(const std::uint32_t* rows, std::int64_t count, std::int64_t
     filter_.products(side, columns, packer_.n_words(), work.products.data(), n_padded_);
     for (std::int64_t r = 0; r < std::min(kChunkRows, count - first); ++r) {
       float* values = work.products.data() + r * n_padded_;
-      for (std::int64_t c = 0; c < n_; ++c) values[c] += shift_.data()[c];
+      if (packer_.shifted())
+        for (std::int64_t c = 0; c < n_; ++c) values[c] += shift_.data()[c];
       best_of(scores_, values, n_, n_nearest, nearest + (first + r) * n_nearest, work.best.data());
       if (closeness != nullptr) closeness[first + r] = work.best[0];
     }

@@ -165,6 +165,7 @@ void ScaledRows::prefetch(std::int64_t i) const {
   constexpr std::int64_t kLine = 64;
   constexpr std::int64_t kMostLines = 16;  // the hardware's own prefetcher has caught on by then
   const std::int64_t size = item_size(x_.dtype);
+  if (!row_scale_.empty()) __builtin_prefetch(row_scale_.data() + i);
   const char* begin = static_cast<const char*>(x_.data) + number_of(i) * x_.row_stride * size;
   const std::int64_t bytes = std::min(x_.n_cols * size, kMostLines * kLine);
   for (std::int64_t byte = 0; byte < bytes; byte += kLine) __builtin_prefetch(begin + byte);

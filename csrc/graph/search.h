@@ -28,7 +28,8 @@ struct Found {
   std::int64_t row;
 };
 
-inline bool better(const Found& a, const Found& b) { return a.score > b.score || (a.score == b.score && a.row < b.row); }
+// An object, not a function: sorting inlines it.
+constexpr auto better = [](const Found& a, const Found& b) { return a.score > b.score || (a.score == b.score && a.row < b.row); };
 
 // The largest score of a metric: canonical scores are clipped to it, and to its negative.
 float ceiling_of(Metric metric);

@@ -7,15 +7,15 @@
 //   tile products   4 a step of 16 words, 64 cycles. The 4 loads of a step take 32 cycles of the load ports, two of them from
 //                   the level-2 cache: 32 bytes a cycle, of about 48 that it gives. 4 sums hide the latency of 52 cycles.
 //   tile stores     4 a block, 64 cycles of the store ports, which have little else to do.
-//   scan            64 vectors of 8 instructions on the vector ports (convert, 2 multiplications, 2 additions, 2 comparisons,
-//                   test of the masks; bfloat16 converts nothing): 4 cycles each, 256 together (bfloat16 224).
-//   transposition   80 such instructions a group and step, for two groups, done for one of 7.5 blocks: 11 cycles a block and step.
+//   scan            64 vectors of 6 instructions on the vector ports (convert, 2 multiplications, minimum, comparison, test of
+//                   the mask; bfloat16 converts nothing): 3 cycles each, 192 together (bfloat16 160). With shifts 8: 256 (224).
+//   transposition   80 such instructions a group and step, for two groups, done for one of 9 blocks: 11 cycles a block and step.
 // The tile unit and the vector ports work side by side, so a block costs the larger of the two sums:
 //               tile unit   vector ports                       bound by         share of the tile unit's peak
-//   int8, 128         128   256 + 22 = 278                     scan             46 %
-//   int8, 768         768   256 + 128 = 384                    tile unit        near 100 %
-//   bfloat16, 128     256   224 + 43 = 267                     both             95 %
-//   bfloat16, 768    1536   224 + 256 = 480                    tile unit        near 100 %
+//   int8, 128         128   192 + 22 = 214                     scan             60 %
+//   int8, 768         768   192 + 128 = 320                    tile unit        near 100 %
+//   bfloat16, 128     256   160 + 43 = 203                     tile unit        near 100 %
+//   bfloat16, 768    1536   160 + 256 = 416                    tile unit        near 100 %
 // They do so only if both kinds of work are within reach of each other in the stream of instructions (512 are in flight, 64
 // vectors' scan is 600): hence the scan of a block is dealt out in slices among the steps of the next.
 #include <immintrin.h>
