@@ -125,7 +125,8 @@ std::vector<GroupPair> Planner::plan(const Sample& sample, double target) {
   const auto at = std::min(needed.size() - 1, static_cast<std::size_t>(std::ceil(target * static_cast<double>(needed.size()))));
   std::nth_element(needed.begin(), needed.begin() + static_cast<std::ptrdiff_t>(at), needed.end());
   if (needed[at] == UINT32_MAX) return {};
-  pairs.resize(std::max<std::size_t>(needed[at] + std::size_t{1}, static_cast<std::size_t>(groups_)));
+  const auto own = static_cast<std::size_t>(std::count_if(pairs.begin(), pairs.end(), [](const GroupPair& pair) { return pair.a == pair.b; }));
+  pairs.resize(std::max(needed[at] + std::size_t{1}, own));  // every group is joined with itself
   return pairs;
 }
 
