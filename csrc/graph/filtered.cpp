@@ -23,6 +23,9 @@ constexpr std::int64_t kOrderFromRows = 8192;
 constexpr std::int64_t kRowsPerCentre = 512;
 constexpr std::int64_t kLeastCentres = 32;
 constexpr std::int64_t kMostOrderCentres = 512;
+// What a row takes in the source's scales, and in the layout and the partition.
+constexpr std::int64_t kScaleBytes = 8;
+constexpr std::int64_t kOrderBytes = 16;
 
 }  // namespace
 
@@ -38,9 +41,8 @@ std::int64_t FilteredSearch::block_rows(std::int64_t n, std::int64_t n_words, in
 }
 
 std::int64_t FilteredSearch::capacity_of(std::int64_t n, std::int64_t d, std::int64_t n_words, std::int64_t k) {
-  constexpr std::int64_t kRowBytes = 24;  // what a row takes in the source's scales, the layout and the partition
   const std::int64_t promised = 2 * d + 64 + 24 * k + kFixedBytes / 4 / n;
-  const std::int64_t taken = PackedRows::bytes_per_position(n_words) + CandidateLists::bytes_per_position(0) + kRowBytes;
+  const std::int64_t taken = PackedRows::bytes_per_position(n_words) + CandidateLists::bytes_per_position(0) + kScaleBytes + kOrderBytes;
   const std::int64_t entries = (promised - taken) / CandidateLists::bytes_per_entry();
   return std::clamp(entries, CandidateLists::smallest_capacity(k), 4 * k + 64);
 }
@@ -217,7 +219,7 @@ void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores
 std::int64_t filtered_bytes(std::int64_t n, std::int64_t d, std::int64_t k, const Filter& filter, int threads) {
   const std::int64_t n_words = Packer::words_of(d, filter);
   const std::int64_t capacity = FilteredSearch::capacity_of(n, d, n_words, k);
-  const std::int64_t row = PackedRows::bytes_per_position(n_words) + CandidateLists::bytes_per_position(capacity) + 24;
+  const std::int64_t row = PackedRows::bytes_per_position(n_words) + CandidateLists::bytes_per_position(capacity) + kOrderBytes;
   return checked_multiply(round_up(n, kGroupRows), row) + threads * Join::bytes(round_up(d, kLanes), FilteredSearch::kMostBlockRows);
 }
 
