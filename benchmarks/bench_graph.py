@@ -134,7 +134,12 @@ def exact_contestants(x: Rows, case: Case, task: Task) -> Iterator[Contestant]:
             yield Contestant(rival.name, partial(rival.find, task), 0 if rival.filtered else EXACT_RECALL, rival.unit)
 
 
-def approximate_contestants(x: Rows, case: Case, task: Task, answers: Answers, only: str) -> Iterator[Contestant]:
+def wanted(name: str, only: list[str]) -> bool:
+    """Whether a contestant was asked for."""
+    return any(text in name for text in only)
+
+
+def approximate_contestants(x: Rows, case: Case, task: Task, answers: Answers, only: list[str]) -> Iterator[Contestant]:
     """The approximate mode, the exact one where it is feasible, and every approximate rival with its settings tuned."""
     yield from coremax_approximate(x, case)
     if len(x) <= MOST_EXACT_ROWS:
@@ -142,7 +147,7 @@ def approximate_contestants(x: Rows, case: Case, task: Task, answers: Answers, o
     for rival in rivals.APPROXIMATE:
         if not rivals.installed(rival.module):
             print(f"skipped: {rival.name}: not installed")
-        elif only in rival.name:
+        elif wanted(rival.name, only):
             settings, run = rivals.tuned(rival, task, answers, WANTED)
             yield Contestant(rival.name, run, 0, settings=settings)
 
@@ -168,7 +173,7 @@ def run(name: str, case: Case, options: argparse.Namespace, peak: dict[str, floa
         found = approximate_contestants(x, case, task, answers, options.only)
     else:
         found = exact_contestants(x, case, task)
-    contestants = [contestant for contestant in found if options.only in contestant.name]
+    contestants = [contestant for contestant in found if wanted(contestant.name, options.only)]
     firsts = [first_run(contestant, answers) for contestant in contestants]
     ours = [first.found for first in firsts if first.estimate == 1]
     assert all((lists == ours[0]).all() for lists in ours), "the levels of coremax differ"
@@ -219,7 +224,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=6, help="even; a contestant slower than --cap allows takes fewer")
     parser.add_argument("--cap", type=float, default=60, help="seconds of rounds a contestant may take, but two rounds")
     parser.add_argument("--case", action="append", choices=GRAPH_CASES, help="repeatable; default: all")
-    parser.add_argument("--only", default="", help="contestants whose name contains this")
+    parser.add_argument("--only", nargs="*", default=[""], help="contestants whose names contain one of these")
     parser.add_argument("--json", type=Path, help="append results to this file, a line each")
     options = parser.parse_args()
     if options.rounds < 2 or options.rounds % 2:

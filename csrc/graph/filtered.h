@@ -21,8 +21,8 @@ class FilteredSearch {
   static constexpr std::int64_t kBlocksPerThread = 6;  // so many that a free pair is always found, and the end is even
   static constexpr std::int64_t kFixedBytes = std::int64_t{256} << 20;
   static constexpr std::int64_t kPilotRows = 32;
-  static constexpr std::int64_t kHopeFromRows = 8192;
-  static constexpr std::int64_t kRowsPerSample = 128;
+  static constexpr std::int64_t kHopeFromRows = 1024;
+  static constexpr std::int64_t kRowsPerSample = 48;
   static constexpr std::int64_t kMostSample = 384;
 
   FilteredSearch(const SearchSetup& setup, Layout layout, std::int64_t k);
