@@ -11,6 +11,7 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <optional>
 
 #include "core/errors.h"
 #include "graph/partition.h"
@@ -21,8 +22,11 @@ namespace {
 // Centres that rows are ordered by, from so many rows on: few, since each costs as much as a row.
 constexpr std::int64_t kOrderFromRows = 8192;
 constexpr std::int64_t kRowsPerCentre = 512;
+constexpr std::int64_t kRowsPerDotCentre = 16384;
 constexpr std::int64_t kLeastCentres = 32;
 constexpr std::int64_t kMostOrderCentres = 512;
+// The fine filter must let so many times fewer pairs pass.
+constexpr double kFineGain = 4;
 // What a row takes in the source's scales, and in the layout and the partition.
 constexpr std::int64_t kScaleBytes = 8;
 constexpr std::int64_t kOrderBytes = 16;
@@ -177,8 +181,10 @@ Layout layout_of(const ScaledRows& source, Metric metric, const Scores& scores, 
   const std::int64_t n = source.n();
   const std::int64_t block_rows = FilteredSearch::block_rows(n, n_words, pool.size());
   if (n >= kOrderFromRows) {
-    const std::int64_t n_centres = std::clamp(n / kRowsPerCentre, kLeastCentres, kMostOrderCentres);
-    return partition(source, metric, scores, coarse, pool, {.n_centres = n_centres}).in_blocks(block_rows);
+    // Inner products: an error bound grows with the largest norm of a block, so blocks shall have rows of like norms.
+    const bool dot = metric == Metric::dot;
+    const std::int64_t n_centres = dot ? std::max<std::int64_t>(1, n / kRowsPerDotCentre) : std::clamp(n / kRowsPerCentre, kLeastCentres, kMostOrderCentres);
+    return partition(source, metric, scores, coarse, pool, {.n_centres = n_centres, .by_norm = dot}).in_blocks(block_rows);
   }
   std::vector<std::uint32_t> rows(static_cast<std::size_t>(n));
   std::iota(rows.begin(), rows.end(), 0u);
@@ -199,20 +205,36 @@ bool too_coarse(double passing, std::int64_t n, std::int64_t d, std::int64_t k, 
 
 void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filters& filters, Search how, ThreadPool& pool,
                    const Output& output) {
-  const std::int64_t n = source.n();
-  for (const Filter* filter : {filters.coarse, filters.fine}) {
-    const bool last = filter == filters.fine || filters.fine == nullptr || how == Search::coarse;
-    if (filter == nullptr || (how == Search::fine && !last)) continue;
-    const Packer packer(source, metric, *filter);
-    const SearchSetup setup{source, metric, scores, *filter, packer, pool};
+  // Returns how many pairs pass for a row where the search was not run because `run` refused that number.
+  const auto attempt = [&](const Filter& filter, auto&& run) -> std::optional<double> {
+    const Packer packer(source, metric, filter);
+    const SearchSetup setup{source, metric, scores, filter, packer, pool};
     FilteredSearch search(setup, layout_of(source, metric, scores, *filters.coarse, pool, packer.n_words()), output.k);
-    if (!last && n >= FilteredSearch::kHopeFromRows &&
-        too_coarse(search.passing_per_row(), n, source.columns(), output.k, *filters.coarse, *filters.fine))
-      continue;
+    if (const std::optional<double> passing = run(search)) return passing;
     search.hope();
     search.run(search.all_pairs());
     search.finish(output);
-    return;
+    return std::nullopt;
+  };
+  const auto always = [](FilteredSearch&) -> std::optional<double> { return std::nullopt; };
+  if (filters.fine == nullptr || how == Search::coarse || (how == Search::automatic && source.n() < FilteredSearch::kPilotFromRows)) {
+    attempt(*filters.coarse, always);
+  } else if (how == Search::fine) {
+    attempt(*filters.fine, always);
+  } else {
+    const auto coarse = attempt(*filters.coarse, [&](FilteredSearch& search) -> std::optional<double> {
+      const double passing = search.passing_per_row();
+      if (too_coarse(passing, source.n(), source.columns(), output.k, *filters.coarse, *filters.fine)) return passing;
+      return std::nullopt;
+    });
+    if (!coarse) return;
+    // Near-duplicates pass any filter: then the faster one is the better one.
+    const auto fine = attempt(*filters.fine, [&](FilteredSearch& search) -> std::optional<double> {
+      const double passing = search.passing_per_row();
+      if (passing * kFineGain > *coarse) return passing;
+      return std::nullopt;
+    });
+    if (fine) attempt(*filters.coarse, always);
   }
 }
 

@@ -20,6 +20,7 @@ class FilteredSearch {
   static constexpr std::int64_t kLeastBlockRows = 96;
   static constexpr std::int64_t kBlocksPerThread = 6;  // so many that a free pair is always found, and the end is even
   static constexpr std::int64_t kFixedBytes = std::int64_t{256} << 20;
+  static constexpr std::int64_t kPilotFromRows = 8192;
   static constexpr std::int64_t kPilotRows = 32;
   static constexpr std::int64_t kHopeFromRows = 1024;
   static constexpr std::int64_t kRowsPerSample = 48;

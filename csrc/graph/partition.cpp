@@ -31,7 +31,7 @@ std::vector<std::uint32_t> stratified_rows(std::int64_t n, std::int64_t count, s
 class Centres {
  public:
   Centres(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& filter, ThreadPool& pool, const PartitionOptions& options)
-      : source_(source), metric_(metric), scores_(scores), filter_(filter), pool_(pool), packer_(source, metric, filter, true), n_(options.n_centres),
+      : source_(source), metric_(metric), scores_(scores), filter_(filter), pool_(pool), packer_(source, metric, filter, true), by_norm_(options.by_norm), n_(options.n_centres),
         n_padded_(round_up(n_, kGroupRows)), width_(source.padded_columns()), vectors_(checked_multiply(n_, width_)), words_(n_padded_ * packer_.n_words()),
         scale_(n_padded_), shift_(n_padded_), terms_(n_padded_) {
     const auto rows = stratified_rows(source.n(), n_, options.seed);
@@ -55,6 +55,7 @@ class Centres {
   const Filter& filter_;
   ThreadPool& pool_;
   const Packer packer_;
+  const bool by_norm_;
   const std::int64_t n_;
   const std::int64_t n_padded_;
   const std::int64_t width_;
@@ -131,7 +132,7 @@ void Centres::assign(const std::uint32_t* rows, std::int64_t count, std::int64_t
       if (packer_.shifted())
         for (std::int64_t c = 0; c < n_; ++c) values[c] += shift_.data()[c];
       best_of(scores_, values, n_, n_nearest, nearest + (first + r) * n_nearest, work.best.data());
-      if (closeness != nullptr) closeness[first + r] = work.best[0];
+      if (closeness != nullptr) closeness[first + r] = by_norm_ ? work.terms.data()[r].norm : work.best[0];
     }
   });
 }

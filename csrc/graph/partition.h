@@ -14,6 +14,7 @@ struct PartitionOptions {
   std::int64_t n_nearest = 1;   // how many nearest centres to report for each row
   std::int64_t iterations = 0;  // of k-means over a sample; 0: the centres are sampled rows
   std::uint64_t seed = 0;
+  bool by_norm = false;  // order the rows of a group by their norm, not by how near the centre they are
 };
 
 // Centres are compared by low-precision products of whole numbers, so that a partition is the same on every ISA level.
@@ -21,7 +22,7 @@ struct Partition {
   std::int64_t n_centres = 0;
   std::int64_t n_nearest = 0;
   std::vector<std::uint16_t> nearest;  // [n, n_nearest], nearest first
-  std::vector<float> closeness;        // [n] to the first: only the order within a group means something
+  std::vector<float> closeness;        // [n] to the first, or the norm: only the order within a group means something
 
   // All rows, group after group, nearest to their centre first; cut into blocks of block_rows.
   Layout in_blocks(std::int64_t block_rows) const;
