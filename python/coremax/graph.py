@@ -400,8 +400,9 @@ def estimate(
     """Predict time and memory of an exact graph before it is built.
 
     Two small graphs of normal data are built and timed (about 0.2 s at d = 128, once per process and setting), and
-    a n^2 + b n is put through their times. For n >= 20,000 predictions were within 30 % of normal data's times on an otherwise
-    idle machine; clusters and near-duplicates can take up to twice as long. The model is ours.
+    a n^2 + b n is put through their times, b in proportion to k from k = 512 on. For n >= 20,000 predictions were within 30 %
+    of normal data's times on an otherwise idle machine; clusters and near-duplicates can take up to twice as long. The
+    model is ours.
 
     Parameters
     ----------
@@ -442,13 +443,18 @@ def estimate(
 def _calibrate(d: int, k: int, metric: str, threads: int, isa: str) -> tuple[float, float]:
     """Seconds per squared row and per row, from the better of two runs at two sizes that large graphs behave like."""
     smaller = 512 if isa == "scalar" else 8192
-    sizes = tuple(max(factor * smaller, factor * 16 * k) for factor in (1, 2))
+    sizes = (smaller, 2 * smaller)
+    shorter = min(k, smaller // 16)  # longer lists are taken to cost in proportion
     x = np.random.default_rng(0).standard_normal((sizes[1], d), dtype=np.float32)
     views = [_core.import_array(x[:size], "x") for size in sizes]
     limits = Limits(None, threads, isa)
-    per_row = [min(search(view, None, k, metric, limits, False)[2].seconds for _ in range(2)) / view.shape[0] for view in views]
-    quadratic = max((per_row[1] - per_row[0]) / (sizes[1] - sizes[0]), per_row[1] / sizes[1] / 4)  # timings may be disturbed
-    return quadratic, max(per_row[0] - quadratic * sizes[0], 0.0)
+    per_row = [
+        min(search(view, None, shorter, metric, limits, False)[2].seconds for _ in range(2)) / view.shape[0] for view in views
+    ]
+    # Timings may be disturbed: neither term is taken for less than a tenth of the smaller run.
+    tenth = per_row[0] / sizes[0] / 10
+    quadratic = min(max((per_row[1] - per_row[0]) / (sizes[1] - sizes[0]), tenth), 9 * tenth)
+    return quadratic, (per_row[0] - quadratic * sizes[0]) * k / shorter
 
 
 def _free_memory() -> int:
