@@ -345,33 +345,33 @@ def test_nothing_breaks_the_bound(x: NDArray[np.float32], data: st.DataObject) -
     assert_filter_is_exact(x, k, data.draw(st.sampled_from(METRICS)), threads=(data.draw(st.sampled_from(THREADS)),))
 
 
-# ---- From 8192 rows on: rows in the order of their centres, thresholds that start from a hope ------------------------------
+# ---- Many rows: put in order, thresholds that start from a hope, the filter chosen by a few rows ----------------------------
 
 N_LARGE = 9000
 
 
 def outliers(rng: np.random.Generator, n: int, d: int) -> NDArray[Any]:
-    """A cone of rows, and a few between the sampled ones that lie far from it and from each other."""
+    """A cone of rows, and a few that lie far from it and from each other, which a sample will hardly meet."""
     x = rng.normal(size=(n, d))
     x[:, 0] += 8
-    far = rng.choice(np.flatnonzero(np.arange(n) % 128 > 1), 37, replace=False)
+    far = rng.choice(n, 37, replace=False)
     x[far] = 5 * rng.normal(size=(37, d))
     x[far, 0] = -np.abs(x[far, 0])
     return x
 
 
 def bimodal(rng: np.random.Generator, n: int, d: int) -> NDArray[Any]:
-    """Half of the rows in one tight cluster, the others wide apart; every row of a sample at even steps is of the first."""
+    """Half of the rows in one tight cluster, the others wide apart."""
     x = 3 * rng.normal(size=(n, d))
-    tight = (np.arange(n) * 70 // n) % 2 == 0
+    tight = rng.random(n) < 0.5
     x[tight] = x[0] + 1e-2 * rng.normal(size=(int(tight.sum()), d))
     return x
 
 
-def all_outliers_but_the_sample(rng: np.random.Generator, n: int, d: int) -> NDArray[Any]:
-    """Rows at even steps, as a sample takes them, lie close together: the hope is in vain for all others."""
+def sample_unlike_the_rest(rng: np.random.Generator, n: int, d: int) -> NDArray[Any]:
+    """Rows at even steps, as samples take them, lie close together: what they let hope for is in vain for all others."""
     x = rng.normal(size=(n, d))
-    near = np.arange(0, n, 1)[(np.arange(n) * 70) % n < 140]
+    near = np.unique(np.concatenate([np.arange(count) * n // count for count in (32, n // 128, n // 48, 384)]))
     x[near] = x[0] + 1e-3 * rng.normal(size=(len(near), d))
     return x
 
@@ -381,7 +381,7 @@ LARGE_DATA: dict[str, Callable[[np.random.Generator, int, int], NDArray[Any]]] =
     "clusters": clusters(1e-2),
     "outliers": outliers,
     "bimodal": bimodal,
-    "sample unlike the rest": all_outliers_but_the_sample,
+    "sample unlike the rest": sample_unlike_the_rest,
     "small integers": small_integers,
     "duplicates": duplicates,
     "log-normal norms": log_normal_norms,
@@ -401,10 +401,10 @@ def test_many_rows_and_other_k(k: int) -> None:
     assert_filter_is_exact(x, k, "cosine", threads=(3,))
 
 
-def test_the_first_row_number_with_an_order() -> None:
-    for n in (8191, 8192, 8193):
+def test_where_order_and_hope_begin() -> None:
+    for n in (1023, 1024, 1025, 8191, 8192, 8193):
         x = clusters(0.1)(np.random.default_rng(n), n, 8).astype(np.float32)
-        assert_filter_is_exact(x, 5, "euclidean", threads=(2,))
+        assert_filter_is_exact(x, 5, "euclidean", threads=(2,), searches=("automatic",))
 
 
 @pytest.mark.parametrize("metric", METRICS)

@@ -302,6 +302,31 @@ TEST(sums_of_long_rows_do_not_overflow) {
   CHECK(true);
 }
 
+// Rows that are stored without loss, so that all the error is that of sums. The first element is large: in its lane every
+// further product is rounded to the same side, and 256 of them add up to a hundred units in the last place. (Sums of int8 are
+// exact in float32, too.)
+TEST(rounding_of_sums_is_in_the_bound) {
+  constexpr std::int64_t kColumns = 4096;
+  for (const Candidate& candidate : filters_here()) {
+    const Code code = candidate.filter->code;
+    if (code == Code::int8) continue;
+    Matrix x(32, kColumns);
+    for (std::int64_t i = 0; i < x.n; ++i) {
+      std::fill_n(x.values.begin() + i * kColumns, kColumns, static_cast<float>(160 + 2 * i));  // 8 digits, as bfloat16 has them
+      x.at(i, 0) = code == Code::int16 ? 32767.0f : 32512.0f;
+    }
+    const Packed rows(x, Metric::dot, *candidate.filter);
+    const double share = check_bound(candidate.name, rows, x.n);
+    if (code == Code::int16) CHECK_AT(candidate.name + ": " + std::to_string(share), share > 0.3);
+    double largest = 0;  // in units of 2^-24
+    for (std::int64_t p = 0; p < x.n; ++p)
+      for (std::int64_t q = 0; q < x.n; ++q) largest = std::max(largest, std::fabs(static_cast<double>(rows.canonical(p, q)) / rows.in_double(p, q) - 1) * 0x1p24);
+    CHECK_AT(candidate.name + ": " + std::to_string(largest), largest > 100);
+  }
+  check_no_fault("sums");
+  CHECK(true);
+}
+
 double largest_bound(const Packed& rows, std::int64_t n) {
   double largest = 0;
   for (std::int64_t p = 0; p < n; ++p)
