@@ -89,7 +89,7 @@ def test_every_public_name_is_documented_and_typed() -> None:
                 assert signature.return_annotation is not inspect.Signature.empty
                 for parameter in signature.parameters.values():
                     assert parameter.annotation is not inspect.Parameter.empty
-                    assert re.search(rf"^\s*[\w, ]*\b{parameter.name}\b[\w, ]*( :|$)", documentation, re.MULTILINE), (
+                    assert re.search(rf"^\s*[\w, *]*\b{parameter.name}\b[\w, ]*( :|$)", documentation, re.MULTILINE), (
                         f"{name}: {parameter.name}"
                     )
                 assert "Returns\n" in documentation, name

@@ -11,6 +11,7 @@ import torch
 
 import coremax
 from coremax import Status
+from coremax.solver import METHODS
 from helpers import OBJECTIVE_TOLERANCE, THREADS, clustered, output_when_interrupted, random_graph
 from oracles import solver as oracle
 
@@ -52,9 +53,13 @@ def test_against_enumeration(negative: bool) -> None:
 @pytest.mark.parametrize("budget", [0.05, 0.3, 0.6])
 def test_no_swap_improves_a_polished_subset(budget: float, alpha: float) -> None:
     importance, graph = clustered_problem()
-    solution = coremax.solve(importance, graph, budget, alpha=alpha)
-    assert oracle.best_swap(importance, oracle.dense(graph), solution.indices, alpha) <= OBJECTIVE_TOLERANCE
-    assert solution.swaps > 0
+    k = oracle.dense(graph)
+    swaps = {}
+    for method in METHODS:
+        solution = coremax.solve(importance, graph, budget, alpha=alpha, method=method, effort="fast")
+        assert oracle.best_swap(importance, k, solution.indices, alpha) <= OBJECTIVE_TOLERANCE, method
+        swaps[method] = solution.swaps
+    assert sum(swaps.values()) > 0, "no method left anything to polish"
 
 
 def test_no_swap_improves_where_similarities_are_negative() -> None:
@@ -76,7 +81,14 @@ def test_rounding_loses_nothing(seed: int) -> None:
     graph, importance = random_graph(n, 7, seed), rng.random(n)
     k = oracle.dense(graph)
     solution = coremax.solve(
-        importance, graph, budget, alpha=2.0, x0=rng.random(n), polish=False, max_iterations=int(rng.integers(0, 4))
+        importance,
+        graph,
+        budget,
+        alpha=2.0,
+        method="pgd",
+        x0=rng.random(n),
+        polish=False,
+        max_iterations=int(rng.integers(0, 4)),
     )
     assert ((solution.x > 1e-6) & (solution.x < 1 - 1e-6)).sum() > 2 or budget in (n, n - 1), (
         "the point to round is not fractional"
@@ -88,7 +100,7 @@ def test_rounding_loses_nothing(seed: int) -> None:
 
 def test_ascent_never_descends_and_stays_feasible() -> None:
     importance, graph = clustered_problem(500)
-    solution = coremax.solve(importance, graph, 0.3, alpha=1.0)
+    solution = coremax.solve(importance, graph, 0.3, alpha=1.0, method="pgd")
     assert (np.diff(solution.history) >= -OBJECTIVE_TOLERANCE).all()
     assert solution.x.min() >= 0
     assert solution.x.max() <= 1
@@ -103,7 +115,7 @@ def test_one_step_is_the_projected_gradient_step() -> None:
     graph, importance = random_graph(n, 6, 5), rng.random(n)
     k = oracle.dense(graph)
     x0 = np.full(n, budget / n)
-    x1 = coremax.solve(importance, graph, budget, alpha=alpha, max_iterations=1).x
+    x1 = coremax.solve(importance, graph, budget, alpha=alpha, method="pgd", max_iterations=1).x
     gradient = importance - 2 * alpha * k @ x0
     spectral_norm = np.abs(np.linalg.eigvalsh(k)).max()
     inside = (x1 > 1e-9) & (x1 < 1 - 1e-9)
@@ -170,9 +182,9 @@ def test_importance_of_huge_range() -> None:
 
 def test_same_bits_for_any_thread_count() -> None:
     importance, graph = clustered_problem(20_000)
-    reference = coremax.solve(importance, graph, 0.2, alpha=0.7, threads=1, max_iterations=40)
+    reference = coremax.solve(importance, graph, 0.2, alpha=0.7, threads=1)
     for threads in THREADS[1:]:
-        solution = coremax.solve(importance, graph, 0.2, alpha=0.7, threads=threads, max_iterations=40)
+        solution = coremax.solve(importance, graph, 0.2, alpha=0.7, threads=threads)
         assert np.array_equal(solution.indices, reference.indices)
         assert np.array_equal(solution.x, reference.x)
         assert (solution.objective, solution.upper_bound) == (reference.objective, reference.upper_bound)
@@ -218,13 +230,13 @@ def test_status_and_callback() -> None:
         seen.append(info)
         return info.iteration == 5
 
-    stopped = coremax.solve(importance, graph, 50, callback=stop_at_five)
+    stopped = coremax.solve(importance, graph, 50, method="pgd", callback=stop_at_five)
     assert stopped.status is Status.INTERRUPTED
     assert [info.iteration for info in seen] == [1, 2, 3, 4, 5]
     assert [info.objective for info in seen] == stopped.history[1:].tolist()
     assert len(stopped.indices) == 50
-    assert coremax.solve(importance, graph, 50, max_iterations=2).status is Status.MAX_ITERATIONS
-    assert coremax.solve(importance, graph, 50, tolerance=0.5).status is Status.CONVERGED
+    assert coremax.solve(importance, graph, 50, method="pgd", max_iterations=2).status is Status.MAX_ITERATIONS
+    assert coremax.solve(importance, graph, 50, method="pgd", tolerance=0.5).status is Status.CONVERGED
     limited = coremax.solve(importance, graph, 50, time_limit=1e-6)
     assert limited.status is Status.TIME_LIMIT
     assert len(limited.indices) == 50
@@ -243,8 +255,8 @@ def test_an_exception_in_the_callback_comes_out() -> None:
 
 def test_warm_start() -> None:
     importance, graph = clustered_problem(1000)
-    first = coremax.solve(importance, graph, 100, alpha=0.5)
-    again = coremax.solve(importance, graph, 100, alpha=0.5, x0=first)
+    first = coremax.solve(importance, graph, 100, alpha=0.5, method="pgd")
+    again = coremax.solve(importance, graph, 100, alpha=0.5, method="pgd", x0=first)
     assert again.history[0] == pytest.approx(first.history[-1], abs=1e-6)
     assert again.objective >= first.objective - 1e-3
 
@@ -298,8 +310,8 @@ def test_objective_of_any_subset() -> None:
         ([1.0, 2.0], PAIR, 1, {"callback": 3}, TypeError, "callback must be a function, got 3"),
         ([1.0, 2.0], PAIR, 1, {"progress": "yes"}, TypeError, "progress must be True, False or a function"),
         ([1.0, 2.0], PAIR, 1, {"alpha": "auto"}, TypeError, "alpha must be a number"),
-        ([1.0, 2.0], PAIR, 1, {"method": "magic"}, ValueError, "method must be one of 'auto', 'pgd'"),
-        ([1.0, 2.0], PAIR, 1, {"bound": "tight"}, ValueError, "bound must be 'fast' or None"),
+        ([1.0, 2.0], PAIR, 1, {"method": "magic"}, ValueError, "method must be one of 'auto', 'heat-bath'"),
+        ([1.0, 2.0], PAIR, 1, {"bound": "loose"}, ValueError, "bound must be 'fast', 'tight' or None"),
         ([1.0, 2.0], PAIR, 1, {"x0": [1.0]}, ValueError, "x0 has 1 elements, but importance has 2"),
         ([1.0, 2.0], PAIR, 1, {"x0": [1.0, np.nan]}, ValueError, r"x0\[1\] is not finite"),
         ([1.0, 2.0], PAIR, 1, {"max_iterations": -1}, ValueError, "max_iterations must be from 0"),

@@ -23,14 +23,31 @@ const char* bound_name(solver::BoundKind kind) {
   switch (kind) {
     case solver::BoundKind::none: return "none";
     case solver::BoundKind::modular: return "modular";
+    case solver::BoundKind::lp: return "lp";
     case solver::BoundKind::diagonal_shift: return "diagonal-shift";
+    case solver::BoundKind::blocks: return "blocks";
   }
   return "unknown";
 }
 
+template <class Enum, std::size_t N>
+Enum by_name(const std::string& text, const std::pair<const char*, Enum> (&names)[N]) {
+  for (const auto& [known, value] : names)
+    if (text == known) return value;
+  throw Error(ErrorKind::value, "unknown name " + text);
+}
+
+solver::Method method_by_name(const std::string& text) {
+  using solver::Method;
+  for (const Method method : {Method::automatic, Method::pgd, Method::annealed, Method::continuation, Method::softmax, Method::greedy,
+                              Method::swap_annealing, Method::heat_bath, Method::lp})
+    if (text == solver::name(method)) return method;
+  throw Error(ErrorKind::value, "unknown method " + text);
+}
+
 // A problem over the caller's arrays; importance is brought to float64 here, once.
 struct ProblemData {
-  ProblemData(const Array& importance, const Array& indptr, const Array& indices, const Array& values, std::int64_t budget, double alpha) {
+  ProblemData(const Array& importance, const Array& indptr, const Array& indices, const Array& values, double alpha) {
     expect(importance, "importance", 1, {DType::float32, DType::float64});
     expect(indptr, "indptr", 1, {DType::int64});
     expect(indices, "indices", 1, {DType::int32});
@@ -39,29 +56,67 @@ struct ProblemData {
     require(indptr.size(0) == n + 1, "importance has " + std::to_string(n) + " elements, but the graph has " + std::to_string(indptr.size(0) - 1) + " rows");
     widened.resize(static_cast<std::size_t>(n));
     with_float_pointer(importance.data, importance.dtype, [&](const auto* p) { std::copy(p, p + n, widened.begin()); });
-    problem = {widened.data(),
-               {n, static_cast<const std::int64_t*>(indptr.data), static_cast<const std::int32_t*>(indices.data), static_cast<const float*>(values.data)},
-               budget,
-               alpha};
+    problem.importance = widened.data();
+    problem.k = {n, static_cast<const std::int64_t*>(indptr.data), static_cast<const std::int32_t*>(indices.data), static_cast<const float*>(values.data)};
+    problem.alpha = alpha;
   }
+  // What limits the subset, checked by the caller in Python: the budget, and any of costs, groups and fixed elements.
+  void limit(std::int64_t budget, double cost_limit, const std::optional<Array>& costs, const std::optional<Array>& groups,
+             const std::vector<std::pair<std::int64_t, std::int64_t>>& limits, const std::optional<Array>& fixed) {
+    problem.budget = budget;
+    problem.cost_limit = cost_limit;
+    problem.costs = column<double>(costs, "costs", DType::float64);
+    problem.groups = column<std::int32_t>(groups, "groups", DType::int32);
+    problem.fixed = column<std::int8_t>(fixed, "fixed", DType::int8);
+    for (const auto& [low, high] : limits) problem.limits.push_back({low, high});
+  }
+
+  template <class T>
+  const T* column(const std::optional<Array>& array, const char* name, DType dtype) const {
+    if (!array) return nullptr;
+    expect(*array, name, 1, {dtype});
+    require(array->size(0) == problem.n(), std::string(name) + " must have one element for each of importance");
+    return static_cast<const T*>(array->data);
+  }
+
   std::vector<double> widened;
   solver::Problem problem;
 };
 
-py::dict solve(const Array& importance, const Array& indptr, const Array& indices, const Array& values, std::int64_t budget, double alpha,
-               std::int64_t max_iterations, double tolerance, double time_limit, bool polish, bool bound, std::uint64_t seed,
-               const std::optional<Array>& x0, const py::object& callback, int threads, const py::object& progress) {
-  const ProblemData data(importance, indptr, indices, values, budget, alpha);
-  solver::Options options{max_iterations, tolerance, time_limit, polish, bound, seed, nullptr, nullptr};
+solver::Options options_of(const py::dict& given) {
+  using solver::BoundEffort;
+  using solver::Effort;
+  solver::Options options;
+  options.method = method_by_name(py::cast<std::string>(given["method"]));
+  options.effort = by_name<Effort>(py::cast<std::string>(given["effort"]), {{"fast", Effort::fast}, {"default", Effort::standard}, {"best", Effort::best}});
+  options.bound = by_name<BoundEffort>(py::cast<std::string>(given["bound"]),
+                                       {{"none", BoundEffort::none}, {"fast", BoundEffort::fast}, {"tight", BoundEffort::tight}});
+  options.max_iterations = py::cast<std::int64_t>(given["max_iterations"]);
+  options.tolerance = py::cast<double>(given["tolerance"]);
+  options.temperature = py::cast<double>(given["temperature"]);
+  options.time_limit = py::cast<double>(given["time_limit"]);
+  options.polish = py::cast<bool>(given["polish"]);
+  options.seed = py::cast<std::uint64_t>(given["seed"]);
+  return options;
+}
+
+py::dict solve(const Array& importance, const Array& indptr, const Array& indices, const Array& values, double alpha, std::int64_t budget,
+               double cost_limit, const std::optional<Array>& costs, const std::optional<Array>& groups,
+               const std::vector<std::pair<std::int64_t, std::int64_t>>& limits, const std::optional<Array>& fixed,
+               const std::optional<Array>& within, const std::optional<Array>& x0, const py::dict& options_given, const py::object& callback, int threads, const py::object& progress) {
+  ProblemData data(importance, indptr, indices, values, alpha);
+  data.limit(budget, cost_limit, costs, groups, limits, fixed);
+  solver::Options options = options_of(options_given);
   if (x0) {
     expect(*x0, "x0", 1, {DType::float64});
     require(x0->size(0) == data.problem.n(), "x0 must have one element for each of importance");
     options.x0 = static_cast<const double*>(x0->data);
   }
+  options.within = data.column<std::int8_t>(within, "within", DType::int8);
   if (!callback.is_none())
-    options.callback = [&](std::int64_t iteration, double value, double seconds) {
+    options.callback = [&](const solver::Iteration& it) {
       const py::gil_scoped_acquire gil;
-      return py::cast<bool>(py::bool_(callback(iteration, value, seconds)));
+      return py::cast<bool>(py::bool_(callback(solver::name(it.method), it.iteration, it.objective, it.upper_bound, it.seconds)));
     };
   solver::Result result;
   call_engine(threads, progress, [&](ThreadPool& pool) { result = solver::solve(data.problem, options, pool); });
@@ -73,18 +128,20 @@ py::dict solve(const Array& importance, const Array& indptr, const Array& indice
   out["upper_bound"] = result.upper_bound;
   out["bound_kind"] = bound_name(result.bound_kind);
   out["status"] = status_name(result.status);
+  out["method"] = solver::name(result.method);
   out["iterations"] = result.iterations;
   out["swaps"] = result.swaps;
-  const solver::Timings& t = result.timings;
-  out["timings"] = py::dict(py::arg("spectrum") = t.spectrum, py::arg("gradient") = t.gradient, py::arg("rounding") = t.rounding,
-                            py::arg("polish") = t.polish, py::arg("bound") = t.bound);
+  out["fixed"] = result.fixed;
+  py::dict timings;
+  for (const auto& [stage, seconds] : result.timings) timings[stage.c_str()] = seconds;
+  out["timings"] = timings;
   return out;
 }
 
 double objective(const Array& importance, const Array& indptr, const Array& indices, const Array& values, const Array& subset, double alpha, int threads) {
   expect(subset, "indices", 1, {DType::int64});
   const auto* numbers = static_cast<const std::int64_t*>(subset.data);
-  const ProblemData data(importance, indptr, indices, values, subset.size(0), alpha);
+  const ProblemData data(importance, indptr, indices, values, alpha);
   std::vector<bool> seen(static_cast<std::size_t>(data.problem.n()), false);
   for (std::int64_t i = 0; i < subset.size(0); ++i) {
     require(numbers[i] >= 0 && numbers[i] < data.problem.n(), [&] {
@@ -104,9 +161,9 @@ double objective(const Array& importance, const Array& indptr, const Array& indi
 }  // namespace
 
 void bind_solver(py::module_& module) {
-  module.def("solve", &solve, py::arg("importance"), py::arg("indptr"), py::arg("indices"), py::arg("values"), py::arg("budget"), py::arg("alpha"),
-             py::arg("max_iterations"), py::arg("tolerance"), py::arg("time_limit"), py::arg("polish"), py::arg("bound"), py::arg("seed"),
-             py::arg("x0"), py::arg("callback"), py::arg("threads"), py::arg("progress"));
+  module.def("solve", &solve, py::arg("importance"), py::arg("indptr"), py::arg("indices"), py::arg("values"), py::arg("alpha"), py::arg("budget"),
+             py::arg("cost_limit"), py::arg("costs"), py::arg("groups"), py::arg("limits"), py::arg("fixed"), py::arg("within"), py::arg("x0"), py::arg("options"),
+             py::arg("callback"), py::arg("threads"), py::arg("progress"));
   module.def("objective", &objective, py::arg("importance"), py::arg("indptr"), py::arg("indices"), py::arg("values"), py::arg("subset"),
              py::arg("alpha"), py::arg("threads"));
 }

@@ -3,13 +3,11 @@
 // modular: f(z) <= sum_i z_i (I_i + alpha sum_j max(0, -K_ij)) <= the sum of the p largest brackets.
 //
 // diagonal shift: z_i^2 = z_i, so for any d, f(z) = (I + alpha d)'z - alpha z'(K + d)z =: h(z). With d >= -lambda_min(K), h is
-// concave, and at any feasible x, h(x) + max_s grad h(x)'(s - x) bounds it from above everywhere (the max is the sum of the p
-// largest entries of grad h). An accelerated projected gradient on h makes that bound small; every iterate is valid.
+// concave, and at any feasible x, h(x) + max_s grad h(x)'(s - x) bounds it from above everywhere (the max is support() of grad h). An accelerated projected gradient on h makes that bound small; every iterate is valid.
 // d is -lambda_min as found from inside plus the margin of lanczos.cpp, which fails with probability at most 1e-12 over the
 // random start; the Gershgorin radius, which can not fail, caps it.
 //
-// Float rounding: sums of at most n terms in blocks of 4096 err by less than kRounding of the sum of absolute terms, which is
-// added to every bound.
+// Float rounding: every sum is padded (stages.h).
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -19,29 +17,8 @@
 namespace coremax::solver {
 namespace {
 
-constexpr double kRounding = 4e-12;
 constexpr std::int64_t kMaxSteps = 120;
 constexpr double kEnough = 1e-5;  // stop when ten steps lower the bound by less than this share of it
-
-// A sum together with the sum of absolute values: the scale of its rounding error.
-struct Sum {
-  double value = 0;
-  double size = 0;
-  Sum() = default;
-  explicit Sum(double term) : value(term), size(std::abs(term)) {}
-  Sum& operator+=(const Sum& other) {
-    value += other.value;
-    size += other.size;
-    return *this;
-  }
-};
-
-Sum sum_of_largest(const Vector& values, std::int64_t count, ThreadPool& pool) {
-  const Subset best = largest(values, count);
-  return blocked_sum(pool, static_cast<std::int64_t>(values.size()), [&](std::int64_t i) { return Sum(best[at(i)] ? values[at(i)] : 0.0); });
-}
-
-double padded(const Sum& sum) { return sum.value + kRounding * sum.size; }
 
 }  // namespace
 
@@ -52,10 +29,11 @@ Bound modular_bound(const Problem& problem, ThreadPool& pool) {
     for (std::int64_t e = problem.k.indptr[i]; e < problem.k.indptr[i + 1]; ++e) negative += std::max(0.0, -static_cast<double>(problem.k.values[e]));
     bracket[at(i)] = problem.importance[i] + problem.alpha * negative;
   });
-  return {padded(sum_of_largest(bracket, problem.budget, pool)), BoundKind::modular};
+  return {support(problem, bracket, pool).upper, BoundKind::modular};
 }
 
-Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const Subset& start, const std::function<bool()>& expired, ThreadPool& pool) {
+Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const Subset& start, const Run& run) {
+  ThreadPool& pool = run.pool;
   const std::int64_t n = problem.n();
   const double alpha = problem.alpha;
   const double d = std::max(0.0, ends.margin - ends.lowest);
@@ -66,21 +44,20 @@ Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const S
   Vector x = as_vector(start);
   Vector y = x;  // the extrapolated point of the accelerated method; sums to p but may leave the caps a little
   double momentum = 1;
-  double threshold = kUnknownThreshold;
+  Multipliers multipliers;
   for (std::int64_t iteration = 0; iteration < kMaxSteps; ++iteration) {
     pool.check();
     const Vector ky = multiply(problem.k, y, pool);
     Vector slope(at(n));
     parallel_for(pool, n, [&](std::int64_t i) { slope[at(i)] = problem.importance[i] + alpha * (d - 2 * (ky[at(i)] + d * y[at(i)])); });
     // h(y) + slope'(s - y) = slope's + alpha y'(K + d)y: concavity holds outside the caps as well.
-    Sum bound = sum_of_largest(slope, problem.budget, pool);
-    bound += blocked_sum(pool, n, [&](std::int64_t i) { return Sum(alpha * y[at(i)] * (ky[at(i)] + d * y[at(i)])); });
-    best = std::min(best, padded(bound));
+    const Sum quadratic = blocked_sum(pool, n, [&](std::int64_t i) { return Sum(alpha * y[at(i)] * (ky[at(i)] + d * y[at(i)])); });
+    best = std::min(best, support(problem, slope, pool).upper + padded(quadratic));
     if (iteration % 10 == 9) {
-      if (expired() || !(ten_steps_ago - best > kEnough * std::abs(best))) break;
+      if (run.expired() || !(ten_steps_ago - best > kEnough * std::abs(best))) break;
       ten_steps_ago = best;
     }
-    Vector next = project(y, slope, step, problem.budget, threshold, pool);
+    Vector next = project(problem, y, slope, step, multipliers, pool);
     const double next_momentum = (1 + std::sqrt(1 + 4 * momentum * momentum)) / 2;
     const double carry = (momentum - 1) / next_momentum;
     parallel_for(pool, n, [&](std::int64_t i) { y[at(i)] = next[at(i)] + carry * (next[at(i)] - x[at(i)]); });

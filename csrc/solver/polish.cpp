@@ -1,6 +1,9 @@
 // 1-swap local search: take j out and i in while that improves f, that is while gain_i - gain_j + 2 alpha K_ij > 0 with
-// gain = I - 2 alpha K z. Two heaps hold the outside by largest gain and the inside by smallest. Where K >= 0 their tops are
-// the best pair that shares no edge, and pairs that do share one are found from the elements whose gain has changed.
+// gain = I - 2 alpha K z, and the limits allow it.
+//
+// Without costs, two heaps a group hold the outside by largest gain and the inside by smallest. Where K >= 0 their tops are the
+// best pair that shares no edge, and pairs that do share one are found from the elements whose gain has changed. With costs, a
+// swap must fit as well, and elements may come and go alone: passes over elements sorted by cost.
 #include <algorithm>
 #include <cmath>
 #include <deque>
@@ -85,53 +88,85 @@ struct Swap {
   explicit operator bool() const { return in >= 0; }
 };
 
-class Polish {
+// What both searches share: the subset with its gains and its ledger.
+class State {
+ public:
+  State(const Problem& problem, Subset& subset, Vector gain)
+      : problem_(problem), subset_(subset), ledger_(problem, subset), gain_(std::move(gain)), size_(sizes_of_gains()) {}
+
+ protected:
+  double change(std::int64_t i, std::int64_t j, double k_ij) const { return gain_[at(i)] - gain_[at(j)] + 2 * problem_.alpha * k_ij; }
+  // Improvements below the rounding error of the gains are none: they could go round in circles.
+  bool improves(std::int64_t i, std::int64_t j, double k_ij) const { return change(i, j, k_ij) > 1e-12 * (size_[at(i)] + size_[at(j)]); }
+
+  // The largest sum of absolute terms that a gain can have been added up from, now or before an update took some away.
+  Vector sizes_of_gains() {
+    Vector size(gain_.size());
+    for (std::int64_t i = 0; i < problem_.n(); ++i) {
+      double sum = 0;
+      for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e) {
+        sum += std::abs(static_cast<double>(problem_.k.values[e]));
+        any_negative_ = any_negative_ || problem_.k.values[e] < 0;
+      }
+      size[at(i)] = std::abs(problem_.importance[i]) + 2 * problem_.alpha * sum;
+    }
+    return size;
+  }
+
+  const Problem& problem_;
+  Subset& subset_;
+  Ledger ledger_;
+  Vector gain_;
+  bool any_negative_ = false;
+  const Vector size_;
+};
+
+class Polish : State {
  public:
   Polish(const Problem& problem, Subset& subset, Vector g)
-      : problem_(problem), subset_(subset), gain_(std::move(g)), places_(subset.size()), outside_(gain_, 1, places_), inside_(gain_, -1, places_),
-        waiting_(subset.size(), 1) {
-    std::vector<std::int64_t> in;
-    std::vector<std::int64_t> out;
+      : State(problem, subset, std::move(g)), places_(subset.size()), waiting_(subset.size(), 1), n_groups_(has_groups(problem) ? problem.limits.size() : 1) {
+    std::vector<std::vector<std::int64_t>> in(n_groups_);
+    std::vector<std::vector<std::int64_t>> out(n_groups_);
     for (std::int64_t i = 0; i < problem.n(); ++i) {
-      (subset[at(i)] ? in : out).push_back(i);
+      (subset[at(i)] ? in : out)[group(problem, i)].push_back(i);
       changed_.push_back(i);
     }
-    inside_.assign(std::move(in));
-    outside_.assign(std::move(out));
+    for (std::size_t g_ = 0; g_ < n_groups_; ++g_) {
+      outside_.emplace_back(gain_, 1, places_).assign(std::move(out[g_]));
+      inside_.emplace_back(gain_, -1, places_).assign(std::move(in[g_]));
+    }
   }
 
   // One improving swap; false when there is none.
   bool step() {
     Swap swap = best_apart();
     if (!swap) swap = next_adjacent();
-    if (!swap) swap = past_blocked_pairs();
+    if (!swap && any_negative_) swap = past_blocked_pairs();
     if (!swap) return false;
     apply(swap);
     return true;
   }
 
  private:
-  // Improvements below the rounding error of the gains are none: they could go round in circles.
-  bool improves(std::int64_t i, std::int64_t j, double k_ij) const {
-    return gain_[at(i)] - gain_[at(j)] + 2 * problem_.alpha * k_ij > 1e-12 * (size_[at(i)] + size_[at(j)]);
-  }
+  bool takes(std::size_t g) const { return !has_groups(problem_) || ledger_.in_group(g) < problem_.limits[g].high; }
+  bool gives(std::size_t g) const { return !has_groups(problem_) || ledger_.in_group(g) > problem_.limits[g].low; }
 
-  // The largest sum of absolute terms that a gain can have been added up from, now or before an update took some away.
-  Vector sizes_of_gains() const {
-    Vector size(gain_.size());
-    for (std::int64_t i = 0; i < problem_.n(); ++i) {
-      double sum = 0;
-      for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e) sum += std::abs(static_cast<double>(problem_.k.values[e]));
-      size[at(i)] = std::abs(problem_.importance[i]) + 2 * problem_.alpha * sum;
-    }
-    return size;
-  }
-
+  // The best swap within a group or between groups that take and give, if its elements share no edge.
   Swap best_apart() const {
-    if (outside_.empty() || inside_.empty()) return {};
-    const std::int64_t i = outside_.top();
-    const std::int64_t j = inside_.top();
-    return improves(i, j, entry(problem_.k, i, j)) ? Swap{i, j} : Swap{};
+    Swap best;
+    Swap across;
+    const auto keep_better = [&](const Swap& swap) {
+      if (swap.in < 0 || swap.out < 0) return;
+      const double k = entry(problem_.k, swap.in, swap.out);
+      if (improves(swap.in, swap.out, k) && (!best || change(swap.in, swap.out, k) > change(best.in, best.out, 0))) best = swap;
+    };
+    for (std::size_t g = 0; g < n_groups_; ++g) {
+      if (!outside_[g].empty() && !inside_[g].empty()) keep_better({outside_[g].top(), inside_[g].top()});
+      if (!outside_[g].empty() && takes(g) && (across.in < 0 || gain_[at(outside_[g].top())] > gain_[at(across.in)])) across.in = outside_[g].top();
+      if (!inside_[g].empty() && gives(g) && (across.out < 0 || gain_[at(inside_[g].top())] < gain_[at(across.out)])) across.out = inside_[g].top();
+    }
+    if (n_groups_ > 1) keep_better(across);
+    return best;
   }
 
   // The next improving pair with an edge, from the elements whose gain or side has changed.
@@ -142,10 +177,17 @@ class Polish {
         const std::int64_t b = problem_.k.indices[e];
         if (subset_[at(a)] == subset_[at(b)]) continue;
         const Swap swap = subset_[at(a)] ? Swap{b, a} : Swap{a, b};
-        if (improves(swap.in, swap.out, static_cast<double>(problem_.k.values[e]))) return swap;  // a stays in front: look again
+        if (improves(swap.in, swap.out, static_cast<double>(problem_.k.values[e])) && ledger_.can_swap(swap.in, swap.out)) return swap;  // a stays in front
       }
       changed_.pop_front();
       waiting_[at(a)] = 0;
+    }
+    // A swap that its groups did not allow may have become possible.
+    if (has_groups(problem_) && swaps_since_ > 0) {
+      swaps_since_ = 0;
+      for (std::int64_t i = 0; i < problem_.n(); ++i)
+        if (subset_[at(i)]) mark(i);
+      return next_adjacent();
     }
     return {};
   }
@@ -153,16 +195,25 @@ class Polish {
   // Only with negative similarities can the top pair fail while a lower one succeeds: an edge blocks it. Walks the pairs in
   // order of gain; each one passed over is an edge.
   Swap past_blocked_pairs() const {
-    if (outside_.empty() || inside_.empty() || !improves(outside_.top(), inside_.top(), 0)) return {};
-    const auto candidates = [&](const Heap& heap, double sign, double limit) {
-      std::vector<std::int64_t> list;
-      for (const std::int64_t i : heap.elements())
-        if (sign * gain_[at(i)] > sign * limit) list.push_back(i);
-      std::sort(list.begin(), list.end(), [&](std::int64_t a, std::int64_t b) { return sign * gain_[at(a)] > sign * gain_[at(b)]; });
-      return list;
-    };
-    const auto ins = candidates(outside_, 1, gain_[at(inside_.top())]);
-    const auto outs = candidates(inside_, -1, gain_[at(outside_.top())]);
+    std::vector<std::int64_t> ins;
+    std::vector<std::int64_t> outs;
+    for (std::size_t g = 0; g < n_groups_; ++g) {
+      if (const Swap swap = past_blocked_pairs(outside_[g].elements(), inside_[g].elements())) return swap;
+      if (takes(g)) ins.insert(ins.end(), outside_[g].elements().begin(), outside_[g].elements().end());
+      if (gives(g)) outs.insert(outs.end(), inside_[g].elements().begin(), inside_[g].elements().end());
+    }
+    return n_groups_ > 1 ? past_blocked_pairs(std::move(ins), std::move(outs)) : Swap{};
+  }
+
+  Swap past_blocked_pairs(std::vector<std::int64_t> ins, std::vector<std::int64_t> outs) const {
+    if (ins.empty() || outs.empty()) return {};
+    const auto less = [&](std::int64_t a, std::int64_t b) { return gain_[at(a)] < gain_[at(b)]; };
+    const double most = gain_[at(*std::max_element(ins.begin(), ins.end(), less))];
+    const double least = gain_[at(*std::min_element(outs.begin(), outs.end(), less))];
+    ins.erase(std::remove_if(ins.begin(), ins.end(), [&](std::int64_t i) { return gain_[at(i)] <= least; }), ins.end());
+    outs.erase(std::remove_if(outs.begin(), outs.end(), [&](std::int64_t j) { return gain_[at(j)] >= most; }), outs.end());
+    std::sort(ins.begin(), ins.end(), [&](std::int64_t a, std::int64_t b) { return less(b, a); });
+    std::sort(outs.begin(), outs.end(), less);
     for (const std::int64_t i : ins)
       for (const std::int64_t j : outs) {
         if (!improves(i, j, 0)) break;
@@ -172,23 +223,28 @@ class Polish {
   }
 
   void apply(const Swap& swap) {
-    outside_.remove(swap.in);
-    inside_.remove(swap.out);
+    const std::size_t from = group(problem_, swap.in);
+    const std::size_t to = group(problem_, swap.out);
+    outside_[from].remove(swap.in);
+    inside_[to].remove(swap.out);
     subset_[at(swap.in)] = 1;
     subset_[at(swap.out)] = 0;
-    inside_.push(swap.in);
-    outside_.push(swap.out);
+    ledger_.add(swap.in);
+    ledger_.drop(swap.out);
+    inside_[from].push(swap.in);
+    outside_[to].push(swap.out);
     mark(swap.in);
     mark(swap.out);
     shift_neighbours(swap.in, -1);
     shift_neighbours(swap.out, 1);
+    swaps_since_ += from != to;
   }
 
   void shift_neighbours(std::int64_t i, double sign) {
     for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e) {
       const std::int64_t m = problem_.k.indices[e];
       gain_[at(m)] += sign * 2 * problem_.alpha * static_cast<double>(problem_.k.values[e]);
-      (subset_[at(m)] ? inside_ : outside_).update(m);
+      (subset_[at(m)] ? inside_ : outside_)[group(problem_, m)].update(m);
       mark(m);
     }
   }
@@ -199,36 +255,142 @@ class Polish {
     changed_.push_back(i);
   }
 
-  const Problem& problem_;
-  Subset& subset_;
-  Vector gain_;
-  const Vector size_ = sizes_of_gains();
   std::vector<std::int64_t> places_;
-  Heap outside_;
-  Heap inside_;
+  std::vector<Heap> outside_;
+  std::vector<Heap> inside_;
   std::vector<std::uint8_t> waiting_;
   std::deque<std::int64_t> changed_;
+  const std::size_t n_groups_;
+  std::int64_t swaps_since_ = 0;  // between groups, since blocked pairs were last looked at
+};
+
+class CostPolish : State {
+ public:
+  CostPolish(const Problem& problem, Subset& subset, Vector g) : State(problem, subset, std::move(g)), groups_(members(problem)) {}
+
+  // Additions, removals and swaps until a pass finds none; how many.
+  std::int64_t run(const Run& run) {
+    std::int64_t moves = 0;
+    for (std::int64_t found = 1; found > 0 && !run.expired(); moves += found) {
+      run.pool.check();
+      found = single_moves();
+      std::vector<Candidate> swaps = candidates();
+      std::sort(swaps.begin(), swaps.end(), [](const Candidate& a, const Candidate& b) {
+        return a.change > b.change || (a.change == b.change && a.swap.in < b.swap.in);
+      });
+      for (const auto& [change, swap] : swaps) {
+        if (subset_[at(swap.in)] || !subset_[at(swap.out)] || !ledger_.can_swap(swap.in, swap.out)) continue;
+        if (!improves(swap.in, swap.out, entry(problem_.k, swap.in, swap.out))) continue;
+        flip(swap.out);
+        flip(swap.in);
+        ++found;
+      }
+    }
+    return moves;
+  }
+
+ private:
+  struct Candidate {
+    double change;
+    Swap swap;
+  };
+  // Elements that could leave, by falling cost, each with the one of least gain among those before it.
+  struct Shelf {
+    std::vector<double> costs;
+    std::vector<std::int64_t> least;
+  };
+
+  std::int64_t single_moves() {
+    std::int64_t found = 0;
+    for (std::int64_t i = 0; i < problem_.n(); ++i) {
+      const bool kept = subset_[at(i)];
+      const double gain = kept ? -gain_[at(i)] : gain_[at(i)];
+      if (gain <= 1e-12 * size_[at(i)] || (kept ? !ledger_.group_gives(i) : !ledger_.can_add(i))) continue;
+      flip(i);
+      ++found;
+    }
+    return found;
+  }
+
+  Shelf shelf(std::vector<std::int64_t> list) const {
+    std::sort(list.begin(), list.end(), [&](std::int64_t a, std::int64_t b) {
+      return problem_.costs[a] > problem_.costs[b] || (problem_.costs[a] == problem_.costs[b] && a < b);
+    });
+    Shelf shelf;
+    for (const std::int64_t j : list) {
+      const std::int64_t least = shelf.least.empty() || gain_[at(j)] < gain_[at(shelf.least.back())] ? j : shelf.least.back();
+      shelf.costs.push_back(problem_.costs[j]);
+      shelf.least.push_back(least);
+    }
+    return shelf;
+  }
+
+  // For every element outside the best one to replace: in its group, in groups that give, along its edges.
+  std::vector<Candidate> candidates() const {
+    std::vector<Candidate> found;
+    std::vector<std::int64_t> giving;
+    std::vector<Shelf> shelves;
+    for (const auto& list : groups_) {
+      std::vector<std::int64_t> kept;
+      for (const std::int64_t j : list)
+        if (subset_[at(j)]) kept.push_back(j);
+      if (has_groups(problem_) && !kept.empty() && ledger_.group_gives(kept.front())) giving.insert(giving.end(), kept.begin(), kept.end());
+      shelves.push_back(shelf(std::move(kept)));
+    }
+    const Shelf across = shelf(std::move(giving));
+    for (std::int64_t i = 0; i < problem_.n(); ++i) {
+      if (subset_[at(i)]) continue;
+      Candidate best{0, {}};
+      const auto consider = [&](std::int64_t j, double k) {
+        if (improves(i, j, k) && change(i, j, k) > best.change && ledger_.can_swap(i, j)) best = {change(i, j, k), {i, j}};
+      };
+      const auto consider_shelf = [&](const Shelf& shelf) {
+        const double least_cost = problem_.costs[i] - (ledger_.limit() - ledger_.used());
+        const auto fitting = std::upper_bound(shelf.costs.begin(), shelf.costs.end(), least_cost, std::greater<>()) - shelf.costs.begin();
+        if (fitting > 0) consider(shelf.least[at(fitting - 1)], entry(problem_.k, i, shelf.least[at(fitting - 1)]));
+      };
+      consider_shelf(shelves[group(problem_, i)]);
+      if (has_groups(problem_) && ledger_.group_takes(i)) consider_shelf(across);
+      for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e)
+        if (subset_[at(problem_.k.indices[e])]) consider(problem_.k.indices[e], static_cast<double>(problem_.k.values[e]));
+      if (best.swap) found.push_back(best);
+    }
+    return found;
+  }
+
+  void flip(std::int64_t i) {
+    subset_[at(i)] ^= 1;
+    subset_[at(i)] ? ledger_.add(i) : ledger_.drop(i);
+    shift_gains(problem_, i, subset_[at(i)] ? 1.0 : -1.0, gain_);
+  }
+
+  const std::vector<std::vector<std::int64_t>> groups_;
 };
 
 }  // namespace
 
-std::int64_t polish_swaps(const Problem& problem, Subset& subset, const std::function<bool()>& expired, ThreadPool& pool) {
+std::int64_t polish(const Problem& problem, Subset& subset, const Run& run) {
   constexpr std::int64_t kSwapsBetweenLooks = 1024;
   const std::int64_t swaps_between_refreshes = std::max<std::int64_t>(kSwapsBetweenLooks, problem.n());
+  const auto fresh_gains = [&] { return gains(problem, multiply(problem.k, as_vector(subset), run.pool), run.pool); };
   std::int64_t swaps = 0;
   // Updated gains drift by rounding; a search that ends, or has made many swaps, is begun again from fresh ones until it finds
   // nothing more.
-  for (std::int64_t found = 1; found > 0;) {
+  for (std::int64_t found = 1; found > 0 && !run.expired();) {
     found = 0;
-    Polish polish(problem, subset, gains(problem, multiply(problem.k, as_vector(subset), pool), pool));
-    while (found < swaps_between_refreshes && polish.step()) {
+    if (has_costs(problem)) {
+      found = CostPolish(problem, subset, fresh_gains()).run(run);
+      swaps += found;
+      continue;
+    }
+    Polish search(problem, subset, fresh_gains());
+    while (found < swaps_between_refreshes && search.step()) {
       ++found;
       if (++swaps % kSwapsBetweenLooks == 0) {
-        pool.check();
-        if (expired()) return swaps;
+        run.pool.check();
+        if (run.expired()) return swaps;
       }
     }
-    if (expired()) break;
   }
   return swaps;
 }

@@ -1,10 +1,10 @@
-// The driver: spectrum, projected gradient, rounding, polish, bound.
+// The driver: presolve, one method or the portfolio, polish, bound.
 #include "solver/solver.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <string>
 
 #include "core/errors.h"
@@ -15,22 +15,6 @@ namespace {
 
 // Sums and products of numbers up to here stay far within a double.
 constexpr double kLargest = 1e100;
-
-class Stopwatch {
- public:
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-  // Seconds since the last lap.
-  double lap() {
-    const double now = seconds();
-    const double elapsed = now - last_;
-    last_ = now;
-    return elapsed;
-  }
-
- private:
-  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  double last_ = 0;
-};
 
 void check_numbers(const Problem& problem) {
   require(problem.alpha >= 0 && problem.alpha <= kLargest, "alpha must be from 0 to 1e100, got " + number_text(problem.alpha));
@@ -44,76 +28,312 @@ void check_numbers(const Problem& problem) {
 }
 
 void check(const Problem& problem, const Options& options) {
-  require(problem.budget >= 1 && problem.budget <= problem.n(),
+  require(has_costs(problem) || (problem.budget >= 1 && problem.budget <= problem.n()),
           "budget must be from 1 to n = " + std::to_string(problem.n()) + ", got " + std::to_string(problem.budget));
   check_numbers(problem);
   for (std::int64_t i = 0; options.x0 != nullptr && i < problem.n(); ++i)
     require(std::isfinite(options.x0[i]), [&] { return "x0[" + std::to_string(i) + "] is not finite"; });
 }
 
-// Without redundancy f is a sum of importances: the p largest are optimal.
-Ascent without_redundancy(const Problem& problem, ThreadPool& pool) {
-  const Vector importance(problem.importance, problem.importance + problem.n());
-  Ascent ascent;
-  ascent.x = as_vector(largest(importance, problem.budget));
-  ascent.kx.assign(at(problem.n()), 0.0);
-  ascent.history = {relaxed_objective(problem, ascent.x, ascent.kx, pool)};
-  ascent.status = Status::converged;
-  return ascent;
+// A redundancy too small for a normal number is none: its reciprocal, the step, would be infinite.
+bool is_redundant(const Problem& problem, ThreadPool& pool) {
+  const double most = blocked_sum(pool, problem.k.indptr[problem.n()], [&](std::int64_t e) { return Max{std::abs(static_cast<double>(problem.k.values[e]))}; }).value;
+  return problem.alpha * most >= 1e-280;
 }
+
+// How long a search goes on: thousands of sweeps while they are cheap, fewer as the elements become many (measured: the time
+// grows with the root of n between the limits).
+std::int64_t sweeps(Effort effort, std::int64_t n) {
+  struct Plan {
+    double at_20000;
+    double least;
+    double most;
+  };
+  const Plan plan = effort == Effort::fast ? Plan{100, 40, 200} : effort == Effort::standard ? Plan{3000, 150, 3000} : Plan{30000, 1000, 30000};
+  return static_cast<std::int64_t>(std::clamp(plan.at_20000 * std::pow(20000.0 / static_cast<double>(n), 1.5), plan.least, plan.most));
+}
+
+constexpr std::int64_t kWarmShare = 12;  // a warm start needs so many times fewer sweeps
+
+// Nothing to choose, or nothing to weigh against importance.
+bool is_linear(const Problem& problem, ThreadPool& pool) {
+  const bool all_or_nothing = problem.n() == 0 || (!has_costs(problem) && (problem.budget == 0 || problem.budget == problem.n()));
+  return all_or_nothing || !is_redundant(problem, pool);
+}
+
+// A problem without what the caller fixes, and of that, without what is proved.
+struct Presolved {
+  Presolved(const Problem& problem, ThreadPool& pool) : given(problem, false, pool), open(given.problem(), true, pool) {}
+  const Problem& problem() const { return open.problem(); }
+  double constant() const { return given.constant() + open.constant(); }
+  double padding() const { return given.padding() + open.padding(); }
+
+  const Reduced given;
+  const Reduced open;
+};
+
+// The best subset of one or several methods.
+class Search {
+ public:
+  Search(const Problem& problem, Run& run) : problem_(problem), run_(run), linear_(is_linear(problem, run.pool)) {}
+
+  void run() {
+    if (linear_) return without_redundancy();
+    if (run_.options.method == Method::automatic) return portfolio();
+    run_method(run_.options.method);
+  }
+
+  const Subset& best() const { return best_; }
+  double polish_seconds() const { return polish_seconds_; }
+  Result result;
+
+ private:
+  const Spectrum& ends() {
+    if (!ends_) ends_ = spectrum(problem_.k, run_.options.seed, run_.pool);
+    return *ends_;
+  }
+
+  // Without redundancy f is a sum of importances, and linear maximisation solves it; with costs, up to one element.
+  void without_redundancy() {
+    Ascent ascent;
+    ascent.x = support(problem_, Vector(problem_.importance, problem_.importance + problem_.n()), run_.pool).x;
+    ascent.kx = multiply(problem_.k, ascent.x, run_.pool);
+    ascent.history = {relaxed_objective(problem_, ascent.x, ascent.kx, run_.pool)};
+    ascent.status = Status::converged;
+    offer(run_.options.method == Method::automatic ? Method::greedy : run_.options.method, std::move(ascent));
+  }
+
+  void portfolio() {
+    std::vector<Method> methods = {Method::greedy, Method::heat_bath};
+    if (run_.options.effort == Effort::best) methods.insert(methods.end(), {Method::pgd, Method::annealed, Method::continuation});
+    run_.expect_methods(static_cast<int>(methods.size()));
+    if (run_.options.x0 != nullptr) offer(Method::automatic, Annealing{start(), 0, {}});
+    for (const Method method : methods) {
+      run_method(method);
+      if (run_.expired()) return;
+    }
+  }
+
+  void run_method(Method method) {
+    run_.next_method();
+    const Effort effort = run_.options.effort;
+    const bool warm = run_.options.x0 != nullptr;
+    const std::int64_t n_sweeps = std::max<std::int64_t>(1, sweeps(effort, problem_.n()) / (warm ? kWarmShare : 1));
+    switch (method) {
+      case Method::greedy: {
+        Subset subset(at(problem_.n()), 0);
+        complete(problem_, subset, run_.pool);
+        offer(method, {std::move(subset), 0, {}});
+        break;
+      }
+      case Method::heat_bath: {
+        const int chains = effort == Effort::fast ? 1 : effort == Effort::standard ? 2 : 4;
+        auto found = heat_bath(problem_, start(), n_sweeps, chains, warm, run_);
+        for (Annealing& one : found) complete(problem_, one.subset, run_.pool);
+        // A polish changes less than a chain: the best is enough, but for the last drop.
+        if (effort == Effort::best) {
+          for (Annealing& one : found) offer(method, std::move(one));
+        } else {
+          offer(method, std::move(best_of(found)));
+        }
+        break;
+      }
+      case Method::swap_annealing:
+        offer(method, swap_annealing(problem_, start(), n_sweeps * problem_.n(), run_));
+        break;
+      default:
+        offer(method, ascend(problem_, method, method == Method::pgd || method == Method::continuation ? ends() : Spectrum{}, run_));
+    }
+  }
+
+  Annealing& best_of(std::vector<Annealing>& found) {
+    std::size_t best = 0;
+    double most = -INFINITY;
+    for (std::size_t c = 0; c < found.size(); ++c) {
+      const double value = subset_objective(problem_, found[c].subset, run_.pool);
+      if (value > most) best = c;
+      most = std::max(most, value);
+    }
+    return found[best];
+  }
+
+  // Where searches begin: the caller's point, the best so far, or the greedy subset.
+  Subset start() {
+    if (run_.options.x0 != nullptr) {
+      const Vector x(run_.options.x0, run_.options.x0 + problem_.n());
+      if (std::all_of(x.begin(), x.end(), [](double value) { return value == 0 || value == 1; })) {
+        Subset subset(x.begin(), x.end());
+        complete(problem_, subset, run_.pool);
+        return subset;
+      }
+      Multipliers multipliers;
+      Vector inside = project(problem_, x, Vector(x.size(), 0.0), 1.0, multipliers, run_.pool);
+      const Vector kx = multiply(problem_.k, inside, run_.pool);
+      return round_pairwise(problem_, std::move(inside), kx, run_.pool);
+    }
+    if (!best_.empty()) return best_;
+    Subset subset(at(problem_.n()), 0);
+    complete(problem_, subset, run_.pool);
+    return subset;
+  }
+
+  void offer(Method method, Ascent ascent) {
+    Subset subset = round_pairwise(problem_, ascent.x, ascent.kx, run_.pool);
+    if (offer_subset(method, std::move(subset), ascent.iterations, std::move(ascent.history))) {
+      result.x = std::move(ascent.x);
+      result.status = ascent.status;
+    }
+  }
+
+  void offer(Method method, Annealing found) {
+    complete(problem_, found.subset, run_.pool);
+    if (offer_subset(method, std::move(found.subset), found.iterations, std::move(found.history))) {
+      result.x.clear();
+      result.status = Status::converged;
+    }
+  }
+
+  // Whether it is the best so far.
+  bool offer_subset(Method method, Subset subset, std::int64_t iterations, std::vector<double> history) {
+    const double begin = run_.seconds();
+    std::int64_t swaps = 0;
+    if (run_.options.polish && !linear_ && !run_.expired()) swaps = polish(problem_, subset, run_);
+    const double value = subset_objective(problem_, subset, run_.pool);
+    polish_seconds_ += run_.seconds() - begin;
+    if (!best_.empty() && value <= result.objective) return false;
+    best_ = std::move(subset);
+    result.objective = value;
+    result.method = method;
+    result.iterations = iterations;
+    result.swaps = swaps;
+    result.history = std::move(history);
+    return true;
+  }
+
+  const Problem& problem_;
+  Run& run_;
+  const bool linear_;
+  std::optional<Spectrum> ends_;
+  Subset best_;
+  double polish_seconds_ = 0;
+};
+
+// The smallest of several upper bounds.
+class Certificate {
+ public:
+  Certificate(const Problem& problem, Run& run) : problem_(problem), run_(run) {}
+
+  // At once, for whoever watches.
+  void begin() { note(modular_bound(problem_, run_.pool)); }
+
+  // `subset` is the best known and feasible.
+  void tighten(const Subset& subset) {
+    if (is_linear(problem_, run_.pool) || run_.expired()) return;
+    note(diagonal_shift_bound(problem_, spectrum(problem_.k, run_.options.seed, run_.pool), subset, run_));
+  }
+
+  const Bound& best() const { return best_; }
+
+ private:
+  void note(const Bound& bound) {
+    if (bound.value < best_.value) best_ = bound;
+  }
+
+  const Problem& problem_;
+  Run& run_;
+  Bound best_;
+};
 
 }  // namespace
 
+const char* name(Method method) {
+  switch (method) {
+    case Method::automatic: return "auto";
+    case Method::pgd: return "pgd";
+    case Method::annealed: return "annealed";
+    case Method::continuation: return "continuation";
+    case Method::softmax: return "softmax";
+    case Method::greedy: return "greedy";
+    case Method::swap_annealing: return "swap-annealing";
+    case Method::heat_bath: return "heat-bath";
+    case Method::lp: return "lp";
+  }
+  return "unknown";
+}
+
+bool Run::report(Method method, std::int64_t iteration, std::int64_t total, double objective) {
+  constexpr std::int64_t kSteps = 1000;  // of the progress
+  pool.progress((kSteps * std::max(method_, 0) + kSteps * std::min(iteration, total) / std::max<std::int64_t>(total, 1)) / methods_, kSteps);
+  if (options.callback && options.callback({method, iteration, constant + objective, upper_bound, seconds()})) interrupted_ = true;
+  return expired();
+}
+
 Result solve(const Problem& problem, const Options& options, ThreadPool& pool) {
   check(problem, options);
-  Stopwatch watch;
-  Result result;
-  const auto expired = [&] { return options.time_limit > 0 && watch.seconds() >= options.time_limit; };
-  const auto stop = [&](std::int64_t iteration, double value, Status& status) {
-    if (options.callback && options.callback(iteration, value, watch.seconds())) {
-      status = Status::interrupted;
-      return true;
-    }
-    if (!expired()) return false;
-    status = Status::time_limit;
-    return true;
+  Run run(options, pool);
+  double last = 0;
+  std::vector<std::pair<std::string, double>> timings;
+  const auto lap = [&](const char* stage) {
+    timings.emplace_back(stage, run.seconds() - last);
+    last = run.seconds();
   };
 
-  const Spectrum ends = problem.alpha > 0 ? spectrum(problem.k, options.seed, pool) : Spectrum{};
-  // A redundancy too small for a normal number is none: its reciprocal, the step, would be infinite.
-  const bool redundant = problem.alpha * std::max(ends.highest, -ends.lowest) >= std::numeric_limits<double>::min();
-  result.timings.spectrum = watch.lap();
-
-  Ascent ascent = redundant ? projected_gradient(problem, options, ends, stop, pool) : without_redundancy(problem, pool);
-  result.status = ascent.status;
-  result.iterations = ascent.iterations;
-  result.history = std::move(ascent.history);
-  result.timings.gradient = watch.lap();
-
-  Subset subset = round_pairwise(problem, ascent.x, ascent.kx, pool);
-  result.x = std::move(ascent.x);
-  result.timings.rounding = watch.lap();
-
-  if (options.polish && redundant && result.status != Status::interrupted && !expired()) {
-    result.swaps = polish_swaps(problem, subset, expired, pool);
-    if (expired()) result.status = Status::time_limit;
+  const Presolved whole(problem, pool);
+  // The search may have to stay within a part; the bound is of the whole all the same.
+  std::optional<Presolved> part;
+  if (options.within != nullptr) {
+    Problem narrowed = problem;
+    narrowed.fixed = options.within;
+    part.emplace(narrowed, pool);
   }
-  result.objective = subset_objective(problem, subset, pool);
-  result.timings.polish = watch.lap();
+  const Presolved& searched = part ? *part : whole;
+  run.constant = searched.constant();
+  Vector x0;
+  if (options.x0 != nullptr) {
+    x0 = searched.open.restrict(searched.given.restrict(options.x0).data());
+    run.options.x0 = x0.data();
+  }
+  const bool bounded = options.bound != BoundEffort::none;
+  Certificate certificate(whole.problem(), run);
+  if (bounded) {
+    certificate.begin();
+    run.upper_bound = whole.constant() + certificate.best().value;
+  }
+  lap("presolve");
 
-  if (options.bound) {
-    Bound bound = modular_bound(problem, pool);
-    if (redundant && !expired()) {
-      const Bound shift = diagonal_shift_bound(problem, ends, subset, expired, pool);
-      if (shift.value < bound.value) bound = shift;
-    }
+  Search search(searched.problem(), run);
+  search.run();
+  Subset subset = searched.open.expand(search.best());
+  Result result = std::move(search.result);
+  if (run.expired()) result.status = run.interrupted() ? Status::interrupted : Status::time_limit;
+  // Every optimum has what presolve proved; a local optimum of the rest may still be left by a swap with it.
+  double polish_seconds = search.polish_seconds();
+  if (searched.open.n_proved() > 0 && options.polish && !run.expired()) {
+    polish_seconds -= run.seconds();
+    result.swaps += polish(searched.given.problem(), subset, run);
+    polish_seconds += run.seconds();
+  }
+  subset = searched.given.expand(subset);
+  lap("search");
+  timings.back().second -= polish_seconds;
+  timings.emplace_back("polish", polish_seconds);
+
+  result.x = result.x.empty() ? as_vector(subset) : searched.given.expand(searched.open.expand(result.x));
+  for (double& value : result.history) value += run.constant;
+  result.objective = subset_objective(problem, subset, pool);
+  result.fixed = searched.open.n_proved();
+  if (bounded) {
+    Subset start = whole.open.restrict(whole.given.restrict(subset));
+    complete(whole.problem(), start, pool);
+    certificate.tighten(start);
     // A bound below the value found could only be rounding: the value found is attained.
-    result.upper_bound = std::max(bound.value, result.objective);
-    result.bound_kind = bound.kind;
-    result.timings.bound = watch.lap();
+    result.upper_bound = std::max(whole.constant() + certificate.best().value + whole.padding(), result.objective);
+    result.bound_kind = certificate.best().kind;
+    lap("bound");
   }
   for (std::int64_t i = 0; i < problem.n(); ++i)
     if (subset[at(i)]) result.indices.push_back(i);
+  result.timings = std::move(timings);
   return result;
 }
 

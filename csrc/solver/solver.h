@@ -2,14 +2,16 @@
 //
 //   maximise f(z) = sum_i I_i z_i - alpha sum_{i != j} K_ij z_i z_j     over z in {0,1}^n with sum_i z_i = p
 //
-// K is symmetric with a zero diagonal. Contract: the answer has exactly p elements; it is the same bits for any thread count;
-// rounding loses nothing where K >= 0; after polish no swap of one element in against one out improves f (up to rounding);
-// upper_bound is at least the optimum of f (see bound.cpp for the one probabilistic step). Importance must be finite.
+// with elements that must or must not be kept, limits on groups, and a total cost instead of the count, on request.
+// K is symmetric with a zero diagonal. Contract: the answer is feasible; it is the same bits for any thread count; after polish
+// no feasible swap of one element in against one out improves f (up to rounding), and with costs no single addition or removal;
+// upper_bound is at least the optimum of f. Importance must be finite.
 #pragma once
 
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "core/thread_pool.h"
@@ -17,38 +19,57 @@
 
 namespace coremax::solver {
 
+struct GroupLimit {
+  std::int64_t low = 0;
+  std::int64_t high = 0;
+};
+
 struct Problem {
   const double* importance = nullptr;
   graph::CsrView k;
-  std::int64_t budget = 0;
   double alpha = 0;
+  std::int64_t budget = 0;  // how many to keep; without costs
+  // Optional:
+  const double* costs = nullptr;         // [n] > 0: sum of the costs kept <= cost_limit takes the place of the budget
+  double cost_limit = 0;
+  const std::int32_t* groups = nullptr;  // [n], places in limits
+  std::vector<GroupLimit> limits;
+  const std::int8_t* fixed = nullptr;    // [n]: 1 must be kept, -1 must not, 0 is free
 
   std::int64_t n() const { return k.n; }
 };
 
 enum class Status { converged, max_iterations, time_limit, interrupted };
-enum class BoundKind { none, modular, diagonal_shift };
+enum class BoundKind { none, modular, lp, diagonal_shift, blocks };
+enum class Method { automatic, pgd, annealed, continuation, softmax, greedy, swap_annealing, heat_bath, lp };
+enum class Effort { fast, standard, best };
+enum class BoundEffort { none, fast, tight };
 
-// Called after every iteration with its number, f of the relaxed point and the seconds so far; true asks to stop.
-using Callback = std::function<bool(std::int64_t iteration, double objective, double seconds)>;
+const char* name(Method method);
+
+struct Iteration {
+  Method method = Method::automatic;
+  std::int64_t iteration = 0;
+  double objective = 0;    // of the relaxed point, or of the subset as it is before it is made feasible
+  double upper_bound = 0;  // the best so far; infinite while there is none
+  double seconds = 0;
+};
+// True asks to stop.
+using Callback = std::function<bool(const Iteration&)>;
 
 struct Options {
-  std::int64_t max_iterations = 300;
-  double tolerance = 1e-6;  // on the largest change of x in an iteration
-  double time_limit = 0;    // seconds; 0 is none
+  Method method = Method::automatic;
+  Effort effort = Effort::standard;
+  BoundEffort bound = BoundEffort::fast;
+  std::int64_t max_iterations = 0;  // of the relaxed methods; 0 rounds their starting point, -1 is the method's own
+  double tolerance = 1e-6;          // on the largest change of x in an iteration
+  double temperature = 0;           // of softmax; 0 is its own
+  double time_limit = 0;            // seconds; 0 is none
   bool polish = true;
-  bool bound = true;
   std::uint64_t seed = 0;
-  const double* x0 = nullptr;  // any numbers; projected onto the capped simplex
+  const double* x0 = nullptr;           // any numbers; brought into the relaxed feasible set
+  const std::int8_t* within = nullptr;  // [n], as Problem::fixed and with all that it fixes: what the search must respect on top
   Callback callback;
-};
-
-struct Timings {
-  double spectrum = 0;
-  double gradient = 0;
-  double rounding = 0;
-  double polish = 0;
-  double bound = 0;
 };
 
 struct Result {
@@ -58,10 +79,12 @@ struct Result {
   double upper_bound = 0;
   BoundKind bound_kind = BoundKind::none;
   Status status = Status::converged;
+  Method method = Method::automatic;  // that found the subset; automatic: the starting point, completed and polished
   std::int64_t iterations = 0;
   std::int64_t swaps = 0;
-  std::vector<double> history;  // f of the relaxed point, from the starting point on
-  Timings timings;
+  std::int64_t fixed = 0;       // elements that presolve proved in or out
+  std::vector<double> history;  // f after every iteration, from the starting point on
+  std::vector<std::pair<std::string, double>> timings;  // seconds of each stage
 };
 
 Result solve(const Problem& problem, const Options& options, ThreadPool& pool);

@@ -1,20 +1,20 @@
-// The stages of a solve, private to this folder: one file each, named as the stage.
+// The stages of a solve, private to this folder: one file each, named as the stage. All but presolve see a problem without
+// fixed elements in which there is something to choose and some redundancy.
 #pragma once
 
 #include <algorithm>
+#include <chrono>
+#include <cmath>
 #include <cstdint>
 #include <functional>
 #include <limits>
 #include <vector>
 
+#include "core/philox.h"
+#include "solver/feasible.h"
 #include "solver/solver.h"
 
 namespace coremax::solver {
-
-using Vector = std::vector<double>;
-using Subset = std::vector<std::uint8_t>;  // 1 where the element is kept
-
-inline std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 // The largest of non-negative terms, as a "sum" for blocked_sum.
 struct Max {
@@ -25,6 +25,48 @@ struct Max {
   }
 };
 
+// A sum together with the sum of absolute values: the scale of its rounding error. Sums of at most n terms in blocks of 4096
+// err by less than kRounding of the latter.
+struct Sum {
+  double value = 0;
+  double size = 0;
+  Sum() = default;
+  explicit Sum(double term) : value(term), size(std::abs(term)) {}
+  Sum& operator+=(const Sum& other) {
+    value += other.value;
+    size += other.size;
+    return *this;
+  }
+};
+constexpr double kRounding = 4e-12;
+inline double padded(const Sum& sum) { return sum.value + kRounding * sum.size; }
+
+// What a stage may ask of the call it is part of: how long it has run, whether to stop, what is known so far.
+class Run {
+ public:
+  Run(Options asked, ThreadPool& workers) : options(std::move(asked)), pool(workers) {}
+
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  bool expired() const { return interrupted_ || (options.time_limit > 0 && seconds() >= options.time_limit); }
+  bool interrupted() const { return interrupted_; }
+  // After every iteration of the method's total; true asks it to end with what it has. Objectives are of the reduced problem.
+  bool report(Method method, std::int64_t iteration, std::int64_t total, double objective);
+  // For the progress: the methods that will run, and which is next.
+  void expect_methods(int count) { methods_ = count; }
+  void next_method() { ++method_; }
+
+  Options options;
+  ThreadPool& pool;
+  double upper_bound = INFINITY;  // of the whole problem
+  double constant = 0;            // f of the elements that presolve has taken
+
+ private:
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  bool interrupted_ = false;
+  int methods_ = 1;
+  int method_ = -1;
+};
+
 // objective.cpp
 Vector multiply(const graph::CsrView& k, const Vector& x, ThreadPool& pool);  // K x
 double relaxed_objective(const Problem& problem, const Vector& x, const Vector& kx, ThreadPool& pool);
@@ -33,11 +75,60 @@ Vector gains(const Problem& problem, const Vector& kx, ThreadPool& pool);  // I 
 double entry(const graph::CsrView& k, std::int64_t i, std::int64_t j);     // K_ij
 Subset largest(const Vector& values, std::int64_t count);                  // the count largest, ties to the lower number
 Vector as_vector(const Subset& subset);
+// The change of all gains when x_i changes.
+inline void shift_gains(const Problem& problem, std::int64_t i, double change, Vector& gain) {
+  const double factor = -2 * problem.alpha * change;
+  for (std::int64_t e = problem.k.indptr[i]; e < problem.k.indptr[i + 1]; ++e)
+    gain[at(problem.k.indices[e])] += factor * static_cast<double>(problem.k.values[e]);
+}
 
-// projection.cpp: the point of {0 <= x <= 1, sum x = p} nearest to x + step g. threshold is the multiplier of the sum on the
-// scale of g: where the search begins, if finite, and what it found; it moves little from one iteration to the next.
-Vector project(const Vector& x, const Vector& g, double step, std::int64_t budget, double& threshold, ThreadPool& pool);
-constexpr double kUnknownThreshold = std::numeric_limits<double>::infinity();
+// presolve.cpp: the problem of the elements that are still open.
+class Reduced {
+ public:
+  // With `bounding`, elements that are provably in or out of some best subset are fixed as well.
+  Reduced(const Problem& whole, bool bounding, ThreadPool& pool);
+  Reduced(const Reduced&) = delete;
+  Reduced& operator=(const Reduced&) = delete;
+
+  const Problem& problem() const { return problem_; }
+  double constant() const { return constant_; }  // f(whole) = constant + f(reduced)
+  double padding() const { return padding_; }    // the rounding error of that, at most
+  std::int64_t n_proved() const { return n_proved_; }
+  Subset expand(const Subset& subset) const;     // of the whole
+  Vector expand(const Vector& x) const;
+  Vector restrict(const double* x) const;
+  Subset restrict(const Subset& subset) const;
+
+ private:
+  void build(ThreadPool& pool);
+
+  const Problem& whole_;
+  Problem problem_;
+  double constant_ = 0;
+  double padding_ = 0;
+  std::int64_t n_proved_ = 0;
+  bool same_ = true;               // nothing is fixed: problem_ looks at the caller's arrays
+  std::vector<std::int8_t> fixed_;
+  std::vector<std::int64_t> open_;
+  Vector importance_;
+  Vector costs_;
+  std::vector<std::int32_t> groups_;
+  std::vector<std::int64_t> indptr_;
+  std::vector<std::int32_t> indices_;
+  std::vector<float> values_;
+};
+
+// multipliers.cpp: a relaxed point from its gradient. Each x_i is a response to g_i - lambda_i that falls as lambda_i rises,
+// with lambda_i = total c_i + group: the multipliers for which the limits hold.
+struct Multipliers {
+  double total = kUnknown;
+  Vector group;
+  static constexpr double kUnknown = std::numeric_limits<double>::infinity();
+};
+// The point of the relaxed set nearest to x + step g.
+Vector project(const Problem& problem, const Vector& x, const Vector& g, double step, Multipliers& multipliers, ThreadPool& pool);
+// x_i = 1 / (1 + exp((lambda_i - g_i) / temperature)): the maximiser of g'x + temperature entropy(x) over the relaxed set.
+Vector fermi(const Problem& problem, const Vector& g, double temperature, Multipliers& multipliers, ThreadPool& pool);
 
 // lanczos.cpp: the ends of K's spectrum. lowest and highest are reached from inside; the true ends lie within margin of them.
 struct Spectrum {
@@ -46,8 +137,9 @@ struct Spectrum {
   double margin = 0;
 };
 Spectrum spectrum(const graph::CsrView& k, std::uint64_t seed, ThreadPool& pool);
+inline double norm(const Spectrum& ends) { return std::max(ends.highest, -ends.lowest); }
 
-// pgd.cpp
+// relaxed.cpp: methods that move a relaxed point; f of it after every iteration is kept.
 struct Ascent {
   Vector x;
   Vector kx;
@@ -55,22 +147,32 @@ struct Ascent {
   std::int64_t iterations = 0;
   std::vector<double> history;
 };
-using StopTest = std::function<bool(std::int64_t iteration, double objective, Status& status)>;
-Ascent projected_gradient(const Problem& problem, const Options& options, const Spectrum& ends, const StopTest& stop, ThreadPool& pool);
+Ascent ascend(const Problem& problem, Method method, const Spectrum& ends, Run& run);
 
-// rounding.cpp: a subset with f(subset) >= f(x) where K >= 0.
+// rounding.cpp: a feasible subset with f(subset) >= f(x) where K >= 0 and there are no costs.
 Subset round_pairwise(const Problem& problem, Vector x, const Vector& kx, ThreadPool& pool);
 
-// polish.cpp: swaps one against one until none improves f or `expired`; returns how many.
-std::int64_t polish_swaps(const Problem& problem, Subset& subset, const std::function<bool()>& expired, ThreadPool& pool);
+// annealing.cpp: searches that move a subset. The subset returned is not feasible in general: complete() it.
+struct Annealing {
+  Subset subset;
+  std::int64_t iterations = 0;
+  std::vector<double> history;
+};
+// Gibbs sampling of single elements under a chemical potential that keeps the count, cooled; several chains in parallel.
+// A warm start is cooled from a lower temperature, which does not forget it.
+std::vector<Annealing> heat_bath(const Problem& problem, const Subset& start, std::int64_t sweeps, int chains, bool warm, Run& run);
+// Metropolis swaps of random pairs, cooled.
+Annealing swap_annealing(const Problem& problem, const Subset& start, std::int64_t moves, Run& run);
+
+// polish.cpp: swaps one against one (with costs: adds and drops, too) until none improves f or time is up; returns how many.
+std::int64_t polish(const Problem& problem, Subset& subset, const Run& run);
 
 // bound.cpp
 struct Bound {
-  double value = 0;
+  double value = INFINITY;
   BoundKind kind = BoundKind::none;
 };
 Bound modular_bound(const Problem& problem, ThreadPool& pool);
-Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const Subset& start, const std::function<bool()>& expired,
-                           ThreadPool& pool);
+Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const Subset& start, const Run& run);
 
 }  // namespace coremax::solver

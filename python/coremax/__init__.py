@@ -11,7 +11,7 @@ from ._errors import DeviceError
 from .graph import Graph, topk_graph
 from .sampling import AliasTable, sample
 from .selection import Selection, infomax
-from .solver import Solution, Status, objective, solve
+from .solver import Solution, Status, objective, solve, solve_path
 
 __all__ = [
     "AliasTable",
@@ -30,6 +30,7 @@ __all__ = [
     "selection",
     "show_config",
     "solve",
+    "solve_path",
     "solver",
     "topk_graph",
 ]

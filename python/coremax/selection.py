@@ -106,8 +106,9 @@ def infomax(
     drop_hardest: float | str = "auto",
     negative_similarities: str = "clip",
     method: str = "auto",
+    effort: str = "default",
     bound: str | None = "fast",
-    max_iterations: int = 300,
+    max_iterations: int | None = None,
     memory_limit: int | str | None = None,
     seed: _arrays.Seed = 0,
     threads: int | None = None,
@@ -144,7 +145,7 @@ def infomax(
         for random).
     negative_similarities : {"clip", "keep"}
         Set negative similarities to 0, or reward them.
-    method, bound, max_iterations
+    method, effort, bound, max_iterations
         Of the solver, see `coremax.solve`.
     memory_limit : int or str, optional
         For the graph, see `coremax.topk_graph`.
@@ -178,9 +179,9 @@ def infomax(
     >>> len(coremax.infomax(x, score, 0.1))
     10
     """
-    rng_seed = np.random.SeedSequence(_arrays.as_seed(seed))
+    number = _arrays.as_seed(seed)
     _arrays.as_choice(metric, "metric", METRICS)
-    check_options(alpha, method, bound, max_iterations)  # before the graph, which takes nearly all of the time
+    check_options(alpha, method, effort, bound, max_iterations)  # before the graph, which takes nearly all of the time
     normalize = _arrays.as_choice(normalize or "none", "normalize", NORMALIZATIONS)
     _arrays.as_choice(negative_similarities, "negative_similarities", ("clip", "keep"))
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
@@ -198,7 +199,7 @@ def infomax(
     fraction = auto_drop_hardest(count / n) if isinstance(drop_hardest, str) and drop_hardest == "auto" else drop_hardest
     fraction = _arrays.as_real(fraction, "drop_hardest", 0.0, 1.0)
     candidates = _without_hardest(scores, min(int(fraction * n), n - count))
-    parts = _random_parts(candidates, n_parts, rng_seed)
+    parts = _random_parts(candidates, n_parts, np.random.SeedSequence(number))
     lowest = 0.0 if negative_similarities == "clip" else -np.inf
     graph = _graph_of_parts(view, candidates, parts, k, metric, lowest, memory_limit, threads, isa, progress)
     graph_done = clock()
@@ -210,9 +211,10 @@ def infomax(
         count,
         alpha=alpha,
         method=method,
+        effort=effort,
         bound=bound,
         max_iterations=max_iterations,
-        seed=rng_seed,
+        seed=number,
         threads=threads,
         progress=progress,
     )

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import inspect
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core
+from . import _arrays, _core, _limits
 from ._progress import Progress, reporting
 from .graph import Graph
 
-__all__ = ["Iteration", "Solution", "Status", "objective", "solve"]
+__all__ = ["Iteration", "Solution", "Status", "objective", "solve", "solve_path"]
 
-METHODS = ("auto", "pgd")
-BOUNDS = ("fast", None)
+METHODS = ("auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax")
+EFFORTS = ("fast", "default", "best")
+BOUNDS = ("fast", "tight", None)
 
 
 class Status(str, Enum):
@@ -34,16 +36,19 @@ class Iteration:
 
     Attributes
     ----------
+    method : str
+        The method that is running; "auto" runs several.
     iteration : int
-        From 1.
+        Of this method: iterations of a relaxed one, sweeps of the heat bath, moves of swap-annealing.
     objective : float
-        f of the relaxed point.
+        f of the relaxed point, or of the subset as it is, before it is completed and polished.
     bound : float or None
         Upper bound known so far; None while there is none.
     seconds : float
         Since the call.
     """
 
+    method: str
     iteration: int
     objective: float
     bound: float | None
@@ -57,29 +62,31 @@ class Solution:
     Attributes
     ----------
     indices : array [budget] of int64
-        The elements kept, ascending.
+        The elements kept, ascending; with costs as many as pay.
     x : array [n] of float64
-        The relaxed point before rounding: 0 <= x <= 1, sum x = budget.
+        The relaxed point before rounding, 0 <= x <= 1; of a method without one, 1 at the indices.
     objective : float
         f of the indices.
     upper_bound : float
-        No subset of this size has a larger f; infinity with bound=None.
+        No subset within the limits has a larger f; infinity with bound=None.
     gap : float
-        (upper_bound - objective) / max(|upper_bound|, |objective|), >= 0.
+        (upper_bound - objective) / max(|upper_bound|, |objective|), >= 0: how far from optimal the answer can be at most.
     bound_kind : str
-        "modular", "diagonal-shift" or "none".
+        Which bound won, see `solve`; "none" with bound=None.
     status : Status
-        Why the ascent ended.
+        Why the search ended.
     method : str
-        The method that produced the subset.
+        The method that found the subset.
     iterations : int
-        Of the ascent.
+        Of that method: iterations, sweeps or moves.
     swaps : int
         Made by the polish.
+    n_fixed : int
+        Elements that presolve proved to be in or out of every optimum.
     history : array of float64
-        f of the relaxed point, from the starting point on.
+        f after the method's iterations (every so many sweeps or moves), from the starting point on.
     timings : mapping of str to float
-        Seconds of each stage.
+        Seconds of each stage: presolve, search, polish, bound.
     """
 
     indices: Any
@@ -92,13 +99,14 @@ class Solution:
     method: str
     iterations: int
     swaps: int
+    n_fixed: int
     history: Any
     timings: Mapping[str, float]
 
     def __repr__(self) -> str:
         return (
             f"Solution({self.indices.shape[0]} of {self.x.shape[0]}, objective={self.objective:.6g}, gap={self.gap:.2%}, "
-            f"bound_kind={self.bound_kind!r}, status={self.status.name}, iterations={self.iterations}, swaps={self.swaps})"
+            f"bound_kind={self.bound_kind!r}, status={self.status.name}, method={self.method!r})"
         )
 
 
@@ -109,11 +117,18 @@ def solve(
     *,
     alpha: float = 0.3,
     method: str = "auto",
+    effort: str = "default",
+    bound: str | None = "fast",
+    include: Any = None,
+    exclude: Any = None,
+    groups: Any = None,
+    group_limits: Any = None,
+    costs: Any = None,
     x0: Any = None,
     polish: bool = True,
-    bound: str | None = "fast",
-    max_iterations: int = 300,
+    max_iterations: int | None = None,
     tolerance: float = 1e-6,
+    temperature: float | None = None,
     time_limit: float | None = None,
     seed: int | np.random.SeedSequence | np.random.Generator = 0,
     threads: int | None = None,
@@ -129,32 +144,50 @@ def solve(
     graph : Graph or SciPy sparse array in CSR form [n, n]
         Its symmetric K (see `Graph`) is the redundancy; similarities may be negative, see Notes.
     budget : int or float
-        An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1).
+        An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1). With costs, the total cost
+        allowed.
     alpha : float
         Weight of the redundancy, 0 to 1e100. Every unordered pair counts twice.
-    method : {"auto", "pgd"}
-        Projected gradient on the capped simplex; "auto" is the same in this version.
+    method : {"auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax"}
+        "auto" runs several and returns the best; the others are described in Notes. Every one is completed to the budget and
+        polished.
+    effort : {"fast", "default", "best"}
+        How long "auto", "heat-bath" and "swap-annealing" search; "best" also lets "auto" try every other method.
+    bound : {"fast", "tight", None}
+        How much time the upper bound may take; "tight" takes seconds, None leaves it out.
+    include, exclude : array of int64 or int32, optional
+        Numbers of elements that must, that must not be kept. Included ones count towards budget, costs and groups.
+    groups : array [n] of int64 or int32, optional
+        A group (class, language, source) for every element: any ints.
+    group_limits : float, (min, max), mapping of group to either, or sequence of either for groups 0, 1, ..., optional
+        A fraction keeps that share of each group, rounded up or down as it suits; min and max are counts (ints) or shares
+        (floats) of the group, None an open end. A mapping leaves groups it does not name unlimited. Default: every group
+        keeps its share of the budget.
+    costs : array [n] of float32 or float64, optional
+        Above 0: tokens, bytes, seconds. The budget is then what the kept elements may cost in all, and as many are kept as
+        pay.
     x0 : array [n] of float64 or Solution, optional
-        Starting point, projected onto the capped simplex. Default: budget / n everywhere.
+        Starting point, brought into the relaxed set. Default: the relaxed methods start from the same value everywhere, the
+        others from the greedy subset.
     polish : bool
         Swap one kept against one left out until no swap improves f.
-    bound : {"fast", None}
-        Whether to compute an upper bound.
-    max_iterations : int
-        Of the projected gradient; 0 rounds the starting point.
+    max_iterations : int, optional
+        Of the relaxed methods (default 300, softmax 20; continuation: in each stage); 0 rounds the starting point.
     tolerance : float
-        The ascent has converged when no x changes by more than this in an iteration.
+        A relaxed method has converged when no x changes by more than this in an iteration.
+    temperature : float, optional
+        Of method="softmax", in units of importance; default: 5 % of the standard deviation of the first gradient.
     time_limit : float, optional
         Seconds after which the best so far is returned with status TIME_LIMIT.
     seed : int, SeedSequence or Generator
-        Of the random start of the spectrum estimate.
+        Of everything random.
     threads : int, optional
         Default: COREMAX_NUM_THREADS, else every CPU this process may use.
     callback : callable, optional
-        Called with an `Iteration` after every one; a true return value ends the ascent with status INTERRUPTED (what has
-        been found is rounded and returned without polish).
+        Called with an `Iteration` after every one (of searches, every so many sweeps); a true return value ends the search with
+        status INTERRUPTED (what has been found is completed and returned without polish).
     progress : bool or callable
-        True draws a bar on stderr; a function is called as function(iterations done, max_iterations).
+        True draws a bar on stderr; a function is called as function(done, total).
 
     Returns
     -------
@@ -165,22 +198,36 @@ def solve(
     ------
     ValueError
         NaN, infinity or a magnitude beyond 1e100 in importance (the place is named), lengths that differ, budget, alpha or an
-        option out of range.
+        option out of range; limits that no subset meets, with the reason.
     TypeError
         A wrong type.
 
     Notes
     -----
-    The objective is the paper's (InfoMax, Tan et al., ICLR 2025, arXiv 2506.01701). The solver is ours: projected gradient
-    with step 1 / (2 alpha ||K||_2) and an exact projection, pairwise rounding, which loses nothing where K >= 0 because f is
-    convex along every swap, and a 1-swap local search. With negative similarities rounding may lose, and the rest holds.
+    The objective is the paper's (InfoMax, Tan et al., ICLR 2025, arXiv 2506.01701). The solvers are ours:
 
-    The upper bound is the smaller of the modular bound and the diagonal-shift bound, float rounding included. The shift rests
-    on the smallest eigenvalue of K from a Lanczos process with a random start, with a margin that is too small with
-    probability at most 1e-12.
+    - heat-bath: Gibbs sampling of single elements under a chemical potential that holds the count, cooled; the workhorse.
+    - swap-annealing: Metropolis swaps of random pairs, cooled.
+    - greedy: the best gain first (per cost), lazily with a heap.
+    - pgd: projected gradient with step 1 / (2 alpha ||K||_2) and an exact projection.
+    - continuation: pgd with alpha raised in four stages.
+    - annealed: mean-field annealing, x = 1 / (1 + exp((lambda - gradient) / T)) with sum x = p and T falling.
+    - softmax: the same at one temperature: the paper applies a softmax; this is its form at the scale sum x = p (ours).
 
-    The same bits for any thread count. Each iteration costs one product with K and a projection: O(nnz + n); memory is a few
-    arrays of n float64 beyond the graph.
+    Relaxed points are rounded pairwise, which loses nothing where K >= 0 because f is convex along every swap (with costs, up
+    to one element). The polish is a 1-swap local search, with costs also single additions and removals. With negative
+    similarities rounding may lose and, with costs, the polish may miss a swap between neighbours; the rest holds.
+
+    Presolve fixes elements whose gain, whatever else is kept, is beyond that of enough others (bounding after Boether et al.,
+    arXiv 2402.16442; our version is proved in csrc/solver/presolve.cpp).
+
+    The upper bound is the smallest of several, float rounding included. "modular": no redundancy at all. "diagonal-shift": a
+    concave majorant; it rests on the smallest eigenvalue of K from a Lanczos process with a random start, with a margin that
+    is too small with probability at most 1e-12.
+
+    The same bits for any thread count (time_limit and callbacks that stop it apart). A sweep of the heat bath costs O(n) plus
+    the degrees of the elements that change; memory is some arrays of n float64 beyond the graph, and a copy of the part of
+    the graph that is left where elements are fixed.
 
     Examples
     --------
@@ -190,59 +237,211 @@ def solve(
     >>> coremax.solve(np.array([1.0, 0.8, 0.5]), graph, 2, alpha=1.0).indices
     array([0, 2])
     """
-    check_options(alpha, method, bound, max_iterations)
+    return _solve(
+        _Inputs(importance, graph, threads),
+        budget,
+        None,
+        alpha=alpha,
+        method=method,
+        effort=effort,
+        bound=bound,
+        include=include,
+        exclude=exclude,
+        groups=groups,
+        group_limits=group_limits,
+        costs=costs,
+        x0=x0,
+        polish=polish,
+        max_iterations=max_iterations,
+        tolerance=tolerance,
+        temperature=temperature,
+        time_limit=time_limit,
+        seed=seed,
+        threads=threads,
+        callback=callback,
+        progress=progress,
+    )
+
+
+def solve_path(
+    importance: Any, graph: Any, budgets: Sequence[int | float], *, nested: bool = False, **options: Any
+) -> list[Solution]:
+    """Solve for many budgets, each from the solution for the next larger one.
+
+    Parameters
+    ----------
+    importance, graph
+        As `solve`.
+    budgets : sequence of int or float
+        As `solve`, in any order.
+    nested : bool
+        Keep each subset inside those of the larger budgets. The smaller ones then lose a little against solving them alone;
+        upper_bound and gap compare with the best subset, nested or not.
+    **options
+        Of `solve`, all but x0. Limits hold for every budget.
+
+    Returns
+    -------
+    list of Solution
+        In the order of budgets.
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `solve`.
+
+    Notes
+    -----
+    Ours. The largest budget is solved as `solve` does; every other one is a warm start, which takes a twelfth of the sweeps.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import coremax
+    >>> graph = coremax.Graph.from_neighbors([[1], [0], [0]], [[0.9], [0.9], [0.1]])
+    >>> [len(s.indices) for s in coremax.solve_path(np.array([1.0, 0.8, 0.5]), graph, [1, 2])]
+    [1, 2]
+    """
+    known = {name: parameter.default for name, parameter in inspect.signature(solve).parameters.items()}
+    for name in options:
+        if name not in known or name in ("budget", "x0", "importance", "graph"):
+            raise TypeError(f"solve_path() got an unexpected keyword argument {name!r}")
+    given = {name: default for name, default in known.items() if name not in ("importance", "graph", "budget")} | options
+    inputs = _Inputs(importance, graph, given["threads"])
+    amounts = [_amount(budget, inputs.n, given["costs"] is not None) for budget in budgets]
+    solutions: dict[int, Solution] = {}
+    previous: Solution | None = None
+    for position in sorted(range(len(amounts)), key=lambda place: -amounts[place]):
+        kept = None if previous is None else _arrays.as_numpy(previous.indices)
+        warm = None
+        if kept is not None:
+            warm = np.zeros(inputs.n)
+            warm[kept] = 1
+        previous = _solve(inputs, budgets[position], kept if nested else None, **(given | {"x0": warm}))
+        solutions[position] = previous
+    return [solutions[position] for position in range(len(amounts))]
+
+
+def _amount(budget: Any, n: int, is_cost: bool) -> float:
+    return _arrays.as_real(budget, "budget", 0.0) if is_cost else _arrays.as_budget(budget, n)
+
+
+class _Inputs:
+    """Importance and graph in the form the engine takes them, checked once for many calls."""
+
+    def __init__(self, importance: Any, graph: Any, threads: int | None) -> None:
+        self.importance = _arrays.as_array(importance, "importance")
+        self.view = _arrays.as_view(self.importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+        self.n = self.view.shape[0]
+        self.matrix = _matrix_views(graph, self.n, _arrays.as_threads(threads))
+
+
+def _solve(
+    inputs: _Inputs,
+    budget: Any,
+    within: Any,
+    *,
+    alpha: Any,
+    method: Any,
+    effort: Any,
+    bound: Any,
+    include: Any,
+    exclude: Any,
+    groups: Any,
+    group_limits: Any,
+    costs: Any,
+    x0: Any,
+    polish: Any,
+    max_iterations: Any,
+    tolerance: Any,
+    temperature: Any,
+    time_limit: Any,
+    seed: Any,
+    threads: Any,
+    callback: Any,
+    progress: Any,
+) -> Solution:
+    """Solve for one budget; within holds the numbers that the search must choose from, if not all."""
+    check_options(alpha, method, effort, bound, max_iterations)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function, got {callback!r}")
-    importance = _arrays.as_array(importance, "importance")
-    view = _arrays.as_view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    n_threads = _arrays.as_threads(threads)
-    matrix = _matrix_views(graph, view.shape[0], n_threads)
+    n = inputs.n
+    limits = _limits.resolve(n, budget, include, exclude, groups, group_limits, costs)
+    narrowed = None
+    if within is not None:
+        outside = np.setdiff1d(np.arange(n), within)
+        narrowed = _limits.resolve(n, budget, include, outside, groups, group_limits, costs).fixed
     if x0 is not None:
         x0 = _arrays.as_view(getattr(x0, "x", x0), "x0", ndim=1, dtypes=["float64"], convert_to="float64")
-        _arrays.require_length(x0.shape[0], "x0", view.shape[0], "importance")
+        _arrays.require_length(x0.shape[0], "x0", n, "importance")
     with reporting(progress, "solve") as report:
         raw = _core.solve(
-            view,
-            *matrix,
-            budget=_arrays.as_budget(budget, view.shape[0]),
+            inputs.view,
+            *inputs.matrix,
             alpha=float(alpha),
-            max_iterations=int(max_iterations),
-            tolerance=_arrays.as_real(tolerance, "tolerance", 0.0),
-            time_limit=0.0 if time_limit is None else max(_arrays.as_real(time_limit, "time_limit", 0.0), 1e-9),
-            polish=bool(polish),
-            bound=bound is not None,
-            seed=_arrays.as_seed(seed),
+            budget=limits.budget,
+            cost_limit=limits.cost_limit,
+            costs=_optional_view(limits.costs, "costs"),
+            groups=_optional_view(limits.groups, "groups"),
+            limits=list(limits.ranges),
+            fixed=_optional_view(limits.fixed, "fixed"),
+            within=_optional_view(narrowed, "within"),
             x0=x0,
-            callback=None if callback is None else lambda i, value, seconds: callback(Iteration(i, value, None, seconds)),
-            threads=n_threads,
+            options={
+                "method": method,
+                "effort": effort,
+                "bound": bound or "none",
+                "max_iterations": -1 if max_iterations is None else int(max_iterations),
+                "tolerance": _arrays.as_real(tolerance, "tolerance", 0.0),
+                "temperature": 0.0 if temperature is None else max(_arrays.as_real(temperature, "temperature", 0.0), 1e-300),
+                "time_limit": 0.0 if time_limit is None else max(_arrays.as_real(time_limit, "time_limit", 0.0), 1e-9),
+                "polish": bool(polish),
+                "seed": _arrays.as_seed(seed),
+            },
+            callback=None if callback is None else _telling(callback),
+            threads=_arrays.as_threads(threads),
             progress=report,
         )
     upper = raw["upper_bound"] if bound is not None else float("inf")
     scale = max(abs(upper), abs(raw["objective"]))
     gap = float("inf") if bound is None else (upper - raw["objective"]) / scale if scale > 0 else 0.0
     return Solution(
-        indices=_arrays.like(raw["indices"], importance),
-        x=_arrays.like(raw["x"], importance),
+        indices=_arrays.like(raw["indices"], inputs.importance),
+        x=_arrays.like(raw["x"], inputs.importance),
         objective=raw["objective"],
         upper_bound=upper,
         gap=gap,
         bound_kind=raw["bound_kind"],
         status=Status(raw["status"]),
-        method="pgd",
+        method=raw["method"],
         iterations=raw["iterations"],
         swaps=raw["swaps"],
-        history=_arrays.like(raw["history"], importance),
+        n_fixed=raw["fixed"],
+        history=_arrays.like(raw["history"], inputs.importance),
         timings=raw["timings"],
     )
 
 
-def check_options(alpha: Any, method: Any, bound: Any, max_iterations: Any) -> None:
+def _telling(callback: Callable[[Iteration], object]) -> Callable[[str, int, float, float, float], object]:
+    def tell(method: str, iteration: int, value: float, bound: float, seconds: float) -> object:
+        return callback(Iteration(method, iteration, value, bound if bound < float("inf") else None, seconds))
+
+    return tell
+
+
+def _optional_view(array: Any, name: str) -> _core.Array | None:
+    return None if array is None else _core.import_array(array, name)
+
+
+def check_options(alpha: Any, method: Any, effort: Any, bound: Any, max_iterations: Any) -> None:
     """Check what can be checked before a graph is there; for this module and `selection`."""
     _arrays.as_real(alpha, "alpha", 0.0, 1e100)
     _arrays.as_choice(method, "method", METHODS)
+    _arrays.as_choice(effort, "effort", EFFORTS)
     if not (bound is None or (isinstance(bound, str) and bound in BOUNDS)):
-        raise ValueError(f"bound must be 'fast' or None, got {bound!r}")
-    _arrays.as_count(max_iterations, "max_iterations", 0, 2**62)
+        raise ValueError(f"bound must be 'fast', 'tight' or None, got {bound!r}")
+    if max_iterations is not None:
+        _arrays.as_count(max_iterations, "max_iterations", 0, 2**62)
 
 
 def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> float:

@@ -28,6 +28,15 @@ constexpr double kSlack = 1e-9;  // of values around 1: rounding of sums, nothin
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
+Problem problem_of(const std::vector<double>& importance, const graph::Csr& k, std::int64_t budget, double alpha) {
+  Problem problem;
+  problem.importance = importance.data();
+  problem.k = {static_cast<std::int64_t>(importance.size()), k.indptr.data(), k.indices.data(), k.values.data()};
+  problem.alpha = alpha;
+  problem.budget = budget;
+  return problem;
+}
+
 // A problem with its data, and f by definition over a dense K.
 struct Instance {
   std::int64_t n;
@@ -49,9 +58,7 @@ struct Instance {
       k.indptr.push_back(static_cast<std::int64_t>(k.indices.size()));
     }
   }
-  Problem problem(std::int64_t budget, double alpha) const {
-    return {importance.data(), {n, k.indptr.data(), k.indices.data(), k.values.data()}, budget, alpha};
-  }
+  Problem problem(std::int64_t budget, double alpha) const { return problem_of(importance, k, budget, alpha); }
   double f(const std::vector<std::int64_t>& subset, double alpha) const {
     double value = 0;
     for (const std::int64_t i : subset) {
@@ -98,6 +105,14 @@ Instance random_instance(std::int64_t n, Sign sign, double density, unsigned see
 Result solve(const Problem& problem, const Options& options = {}, int threads = 1) {
   ThreadPool pool(threads);
   return solver::solve(problem, options, pool);
+}
+
+// The relaxed methods are spoken of by the one that has a guarantee for every iteration.
+Options projected_gradient() {
+  Options options;
+  options.method = solver::Method::pgd;
+  options.max_iterations = -1;
+  return options;
 }
 
 bool is_subset_of_size(const Result& result, std::int64_t n, std::int64_t p) {
@@ -159,7 +174,7 @@ TEST(solver_rounding_loses_nothing_where_similarities_are_not_negative) {
   for_each_instance([&](const Instance& instance, Sign sign, double alpha) {
     if (sign != Sign::positive) return;
     for (std::int64_t p = 1; p <= instance.n; ++p) {
-      Options options;
+      Options options = projected_gradient();
       options.polish = false;
       for (const std::int64_t iterations : {1, 3, 300}) {
         options.max_iterations = iterations;
@@ -175,7 +190,7 @@ TEST(solver_rounding_loses_nothing_where_similarities_are_not_negative) {
 TEST(solver_ascends_on_feasible_points) {
   for_each_instance([&](const Instance& instance, Sign, double alpha) {
     for (std::int64_t p = 1; p <= instance.n; ++p) {
-      const Result result = solve(instance.problem(p, alpha));
+      const Result result = solve(instance.problem(p, alpha), projected_gradient());
       CHECK(std::abs(std::accumulate(result.x.begin(), result.x.end(), 0.0) - static_cast<double>(p)) <= kSlack);
       CHECK(std::all_of(result.x.begin(), result.x.end(), [](double x) { return x >= 0 && x <= 1; }));
       for (std::size_t i = 1; i < result.history.size(); ++i) CHECK(result.history[i] >= result.history[i - 1] - kSlack);
@@ -232,7 +247,8 @@ TEST(bounds_hold_before_the_value_found_props_them_up) {
       if (alpha == 0 || (ends.highest <= 0 && ends.lowest >= 0)) continue;
       solver::Subset start(at(instance.n), 0);
       std::fill_n(start.begin(), p, std::uint8_t{1});
-      const double shifted = solver::diagonal_shift_bound(problem, ends, start, [] { return false; }, pool).value;
+      const solver::Run run({}, pool);
+      const double shifted = solver::diagonal_shift_bound(problem, ends, start, run).value;
       CHECK_AT("n " + std::to_string(instance.n) + " p " + std::to_string(p), shifted >= optima[at(p)] - slack);
     }
   };
@@ -259,7 +275,7 @@ TEST(solver_bound_is_tight_where_there_is_no_redundancy) {
   const Result empty = solve(instance.problem(4, 1));
   CHECK(empty.indices == plain.indices);
   Options without;
-  without.bound = false;
+  without.bound = solver::BoundEffort::none;
   CHECK(solve(instance.problem(4, 1), without).bound_kind == solver::BoundKind::none);
 }
 
@@ -321,7 +337,7 @@ TEST(solver_has_the_same_bits_for_any_thread_count) {
     std::vector<double> importance;
     graph::Csr k;
     large_instance(kN, negative, importance, k);
-    const Problem problem{importance.data(), {kN, k.indptr.data(), k.indices.data(), k.values.data()}, 2500, 0.4};
+    const Problem problem = problem_of(importance, k, 2500, 0.4);
     Options options;
     options.max_iterations = 12;
     options.seed = 5;
@@ -348,29 +364,34 @@ TEST(solver_starts_where_it_is_told) {
   const std::vector<double> far(10, 1e6);
   std::vector<double> binary(10, 0.0);
   for (const std::size_t i : {1, 4, 7}) binary[i] = 1;
-  Options options;
+  Options options = projected_gradient();
   options.x0 = binary.data();
   const Result from_binary = solve(instance.problem(3, 0.5), options);
   CHECK(std::abs(from_binary.history.front() - instance.f({1, 4, 7}, 0.5)) <= kSlack);
   options.x0 = far.data();
   const Result from_far = solve(instance.problem(3, 0.5), options);
-  const Result from_centre = solve(instance.problem(3, 0.5));
+  const Result from_centre = solve(instance.problem(3, 0.5), projected_gradient());
   CHECK(std::abs(from_far.history.front() - from_centre.history.front()) <= 1e-6);
 }
 
 TEST(solver_obeys_its_callback_and_its_clock) {
   const Instance instance = random_instance(10, Sign::positive, 1.0, 56);
-  Options options;
+  Options options = projected_gradient();
   options.tolerance = 0;
   std::vector<std::int64_t> seen;
-  options.callback = [&](std::int64_t iteration, double value, double seconds) {
-    CHECK(std::isfinite(value) && seconds >= 0);
-    seen.push_back(iteration);
-    return iteration == 3;
+  std::vector<double> values;
+  options.callback = [&](const solver::Iteration& info) {
+    CHECK(info.method == solver::Method::pgd);
+    CHECK(std::isfinite(info.objective) && info.seconds >= 0);
+    CHECK(info.upper_bound >= instance.optima(0.5)[4] - kSlack);
+    seen.push_back(info.iteration);
+    values.push_back(info.objective);
+    return info.iteration == 3;
   };
   const Result interrupted = solve(instance.problem(4, 0.5), options);
   CHECK(interrupted.status == solver::Status::interrupted);
   CHECK(seen == std::vector<std::int64_t>{1, 2, 3});
+  CHECK(values == std::vector<double>(interrupted.history.begin() + 1, interrupted.history.end()));
   CHECK(is_subset_of_size(interrupted, 10, 4));
   Options hurried;
   hurried.time_limit = 1e-9;
@@ -378,7 +399,7 @@ TEST(solver_obeys_its_callback_and_its_clock) {
   CHECK(late.status == solver::Status::time_limit);
   CHECK(is_subset_of_size(late, 10, 4));
   CHECK(late.upper_bound >= instance.optima(0.5)[4]);
-  Options short_run;
+  Options short_run = projected_gradient();
   short_run.max_iterations = 1;
   short_run.tolerance = 0;
   CHECK(solve(instance.problem(4, 0.5), short_run).status == solver::Status::max_iterations);

@@ -1,0 +1,199 @@
+// From a gradient to a point of the relaxed feasible set, by the multipliers of its limits.
+//
+// Each multiplier is the root of a monotone function of one variable: Newton steps inside a bracket find it in a few passes.
+// Multipliers are written on the scale of g, because g_i - lambda keeps its precision where x + step g would have lost it.
+// With groups, the multiplier of the total and those of the groups are found in turn: coordinate ascent on a smooth concave
+// dual. It is ended after kRounds, so group counts may be a little off; rounding completes the subset in any case.
+#include <algorithm>
+#include <cmath>
+
+#include "solver/stages.h"
+
+namespace coremax::solver {
+namespace {
+
+constexpr int kRounds = 20;
+constexpr double kSlack = 1e-12;  // relative error of a sum that counts as met
+
+struct Level {
+  double sum = 0;
+  double slope = 0;  // by how much the sum falls as lambda rises
+  Level& operator+=(const Level& other) {
+    sum += other.sum;
+    slope += other.slope;
+    return *this;
+  }
+};
+
+// lambda at or below which a response is 1, at or above which it is 0
+struct Range {
+  double low = INFINITY;
+  double high = -INFINITY;
+  Range& operator+=(const Range& other) {
+    low = std::min(low, other.low);
+    high = std::max(high, other.high);
+    return *this;
+  }
+};
+
+// Where a falling sum meets its target: at low, at high, or, where these are neighbouring doubles, between the two.
+struct Root {
+  double low = 0;
+  double high = 0;
+  double share = 1;  // of low
+  double nearest() const { return share >= 0.5 ? low : high; }
+};
+
+template <class Levels>
+Root find_root(const Levels& level, Range range, double most, double target, double guess) {
+  double low = range.low;
+  double high = range.high;
+  double sum_low = most;
+  double sum_high = 0;
+  // The ends have been rounded: where the whole range is but a few roundings wide, move them out until they hold.
+  const double size = std::max(std::abs(low), std::abs(high));
+  if (high - low < 1e-10 * size) {
+    for (double margin = 0x1p-52 * size; (sum_low = level(low).sum) < target; margin *= 2) low -= margin;
+    for (double margin = 0x1p-52 * size; (sum_high = level(high).sum) > target; margin *= 2) high += margin;
+  }
+  double lambda = std::isfinite(guess) ? guess : low + (high - low) * (1 - target / most);
+  while (sum_low - target > kSlack * target && target - sum_high > kSlack * target) {
+    if (!(lambda > low && lambda < high)) lambda = low + (high - low) / 2;
+    if (!(lambda > low && lambda < high)) break;  // neighbouring doubles: no lambda lies between
+    const Level here = level(lambda);
+    if (here.sum >= target) {
+      low = lambda;
+      sum_low = here.sum;
+    } else {
+      high = lambda;
+      sum_high = here.sum;
+    }
+    lambda = here.slope > 0 ? lambda + (here.sum - target) / here.slope : low;  // Newton; where it is flat, bisect
+  }
+  const double share = sum_low - target <= kSlack * target ? 1.0 : target - sum_high <= kSlack * target ? 0.0 : (target - sum_high) / (sum_low - sum_high);
+  return {low, high, share};
+}
+
+// Response: level(i, lambda) gives {x_i, slope}, range(i) the lambdas at which x_i is 1 and 0.
+template <class Response>
+class Fit {
+ public:
+  Fit(const Problem& problem, const Response& response, Multipliers& multipliers, ThreadPool& pool)
+      : problem_(problem), response_(response), multipliers_(multipliers), pool_(pool) {
+    if (has_groups(problem)) multipliers.group.resize(problem.limits.size(), 0.0);
+  }
+
+  Vector run() {
+    Root root = fit_total();
+    if (has_groups(problem_)) {
+      const auto groups = members(problem_);
+      for (int round = 0; round < kRounds && fit_groups(groups); ++round) root = fit_total();
+    }
+    Vector x(at(problem_.n()));
+    parallel_for(pool_, problem_.n(), [&](std::int64_t i) {
+      x[at(i)] = root.share * at_total(i, root.low).sum + (1 - root.share) * at_total(i, root.high).sum;
+    });
+    return x;
+  }
+
+ private:
+  double of_group(std::int64_t i) const { return has_groups(problem_) ? multipliers_.group[group(problem_, i)] : 0.0; }
+  Level at_total(std::int64_t i, double total) const { return response_.level(i, total * cost(problem_, i) + of_group(i)); }
+
+  Root fit_total() {
+    const auto level = [&](double total) {
+      return blocked_sum(pool_, problem_.n(), [&](std::int64_t i) {
+        const Level one = at_total(i, total);
+        const double c = cost(problem_, i);
+        return Level{c * one.sum, c * c * one.slope};
+      });
+    };
+    const double target = has_costs(problem_) ? problem_.cost_limit : static_cast<double>(problem_.budget);
+    double most = static_cast<double>(problem_.n());
+    if (has_costs(problem_)) {
+      if (level(0).sum <= target) {
+        multipliers_.total = 0;
+        return {0, 0, 1};
+      }
+      most = blocked_sum(pool_, problem_.n(), [&](std::int64_t i) { return problem_.costs[i]; });
+    }
+    const Range range = blocked_sum(pool_, problem_.n(), [&](std::int64_t i) {
+      const Range one = response_.range(i);
+      return Range{(one.low - of_group(i)) / cost(problem_, i), (one.high - of_group(i)) / cost(problem_, i)};
+    });
+    const Root root = find_root(level, range, most, target, multipliers_.total);
+    multipliers_.total = root.nearest();
+    return root;
+  }
+
+  // Whether a multiplier has moved.
+  bool fit_groups(const std::vector<std::vector<std::int64_t>>& groups) {
+    bool moved = false;
+    for (std::size_t g = 0; g < groups.size(); ++g) {
+      const auto& list = groups[g];
+      const auto size = static_cast<std::int64_t>(list.size());
+      const auto lambda = [&](std::int64_t i, double extra) { return multipliers_.total * cost(problem_, i) + extra; };
+      const auto level = [&](double extra) {
+        return blocked_sum(pool_, size, [&](std::int64_t r) { return response_.level(list[at(r)], lambda(list[at(r)], extra)); });
+      };
+      const double free = level(0).sum;
+      const auto low = static_cast<double>(problem_.limits[g].low);
+      const auto high = static_cast<double>(std::min(problem_.limits[g].high, size));
+      double next = 0;
+      if (free < low * (1 - kSlack) || free > high * (1 + kSlack)) {
+        const Range range = blocked_sum(pool_, size, [&](std::int64_t r) {
+          const Range one = response_.range(list[at(r)]);
+          const double shift = lambda(list[at(r)], 0);
+          return Range{one.low - shift, one.high - shift};
+        });
+        const double target = free < low ? low : high;
+        next = target == 0 ? range.high : target >= static_cast<double>(size) ? range.low
+               : find_root(level, range, static_cast<double>(size), target, multipliers_.group[g]).nearest();
+      }
+      moved = moved || std::abs(next - multipliers_.group[g]) > 1e-9 * (std::abs(next) + std::abs(multipliers_.total));
+      multipliers_.group[g] = next;
+    }
+    return moved;
+  }
+
+  const Problem& problem_;
+  const Response& response_;
+  Multipliers& multipliers_;
+  ThreadPool& pool_;
+};
+
+struct Projection {
+  const Vector& x;
+  const Vector& g;
+  double step;
+  Level level(std::int64_t i, double lambda) const {
+    const double value = std::clamp(x[at(i)] + step * (g[at(i)] - lambda), 0.0, 1.0);
+    return {value, value > 0 && value < 1 ? step : 0.0};
+  }
+  Range range(std::int64_t i) const { return {g[at(i)] - (1 - x[at(i)]) / step, g[at(i)] + x[at(i)] / step}; }
+};
+
+struct FermiForm {
+  const Vector& g;
+  double temperature;
+  Level level(std::int64_t i, double lambda) const {
+    const double value = 1 / (1 + std::exp((lambda - g[at(i)]) / temperature));
+    return {value, value * (1 - value) / temperature};
+  }
+  // Beyond these the response is 1 and 0 to the last bit.
+  Range range(std::int64_t i) const { return {g[at(i)] - 40 * temperature, g[at(i)] + 750 * temperature}; }
+};
+
+}  // namespace
+
+Vector project(const Problem& problem, const Vector& x, const Vector& g, double step, Multipliers& multipliers, ThreadPool& pool) {
+  const Projection response{x, g, step};
+  return Fit<Projection>(problem, response, multipliers, pool).run();
+}
+
+Vector fermi(const Problem& problem, const Vector& g, double temperature, Multipliers& multipliers, ThreadPool& pool) {
+  const FermiForm response{g, temperature};
+  return Fit<FermiForm>(problem, response, multipliers, pool).run();
+}
+
+}  // namespace coremax::solver

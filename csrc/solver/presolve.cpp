@@ -1,0 +1,214 @@
+// Presolve: takes out the elements that are fixed, by the caller or by proof, and leaves a problem of the others.
+//
+// With S the elements fixed in and U the open ones, f(S + T) = f(S) + sum_T (I_i - 2 alpha sum_{j in S} K_ij) - alpha sum_{T x T} K,
+// so that what S does to the rest is a change of importance.
+//
+// Bounding. Whatever the rest of the subset is, the gain of adding i lies between
+//   least_i = I_i - 2 alpha sum_{j in S} K_ij - 2 alpha sum_{j in U} max(0, K_ij)   and
+//   most_i  = I_i - 2 alpha sum_{j in S} K_ij - 2 alpha sum_{j in U} min(0, K_ij).
+// Let z be feasible, i and j open elements of the same group (everything, without groups) with least_i > most_j.
+// If j is in z and i is not, then exchanging them is feasible and changes f by gain_i(z - j) - gain_j(z - j) >= least_i - most_j > 0.
+//  * Out: let z have at most h elements in the group. If h elements have least > most_j, then one of them is not in any z that
+//    has j, and z is not optimal: j can be left out.
+//  * In: let z have at least l elements in the group. If fewer than l others have most >= least_i, then every z without i has
+//    an element j with most_j < least_i, and z is not optimal: i can be kept.
+// Hence every optimum agrees with what is fixed, so that fixing may be repeated on what is left. Equality and rounding: the
+// difference must exceed a margin of the rounding error. With costs an exchange need not be feasible, and nothing is proved.
+#include <algorithm>
+#include <cmath>
+
+#include "solver/stages.h"
+
+namespace coremax::solver {
+namespace {
+
+constexpr int kRounds = 8;
+
+// The rank-th largest (from 1) of a list; +infinity for rank 0, -infinity beyond its end.
+double ranked(std::vector<double> values, std::int64_t rank) {
+  if (rank <= 0) return INFINITY;
+  if (rank > static_cast<std::int64_t>(values.size())) return -INFINITY;
+  std::nth_element(values.begin(), values.begin() + (rank - 1), values.end(), std::greater<>());
+  return values[at(rank - 1)];
+}
+
+class Bounding {
+ public:
+  Bounding(const Problem& problem, std::vector<std::int8_t>& fixed, ThreadPool& pool) : problem_(problem), fixed_(fixed), pool_(pool) {}
+
+  // How many elements it fixes.
+  std::int64_t run() {
+    std::int64_t fixed = 0;
+    for (int round = 0; round < kRounds; ++round) {
+      const std::int64_t found = fix();
+      fixed += found;
+      // A round costs about as much as a few sweeps of a search; it has to take off more than that.
+      if (found * 100 <= problem_.n()) break;
+    }
+    return fixed;
+  }
+
+ private:
+  std::int64_t fix() {
+    pool_.check();
+    Vector least(at(problem_.n()));
+    Vector most(at(problem_.n()));
+    Vector margin(at(problem_.n()));
+    parallel_for(pool_, problem_.n(), [&](std::int64_t i) {
+      if (fixed_[at(i)] != 0) return;
+      double taken = 0;
+      double positive = 0;
+      double negative = 0;
+      for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e) {
+        const std::int8_t side = fixed_[at(problem_.k.indices[e])];
+        const auto value = static_cast<double>(problem_.k.values[e]);
+        if (side < 0) continue;
+        (side > 0 ? taken : value > 0 ? positive : negative) += value;
+        margin[at(i)] += std::abs(value);
+      }
+      least[at(i)] = problem_.importance[i] - 2 * problem_.alpha * (taken + positive);
+      most[at(i)] = problem_.importance[i] - 2 * problem_.alpha * (taken + negative);
+      margin[at(i)] = 1e-12 * (std::abs(problem_.importance[i]) + 2 * problem_.alpha * margin[at(i)]);
+      least[at(i)] -= margin[at(i)];
+      most[at(i)] += margin[at(i)];
+    });
+    std::int64_t found = 0;
+    const auto groups = members(problem_);
+    for (std::size_t g = 0; g < groups.size(); ++g) found += fix_group(groups[g], limit(g), least, most);
+    return found;
+  }
+
+  GroupLimit limit(std::size_t g) const {
+    if (!has_groups(problem_)) return {problem_.budget, problem_.budget};
+    return {problem_.limits[g].low, std::min(problem_.limits[g].high, problem_.budget)};
+  }
+
+  std::int64_t fix_group(const std::vector<std::int64_t>& group, GroupLimit limit, const Vector& least, const Vector& most) {
+    Vector leasts;
+    Vector mosts;
+    for (const std::int64_t i : group) {
+      limit.low -= fixed_[at(i)] > 0;
+      limit.high -= fixed_[at(i)] > 0;
+      if (fixed_[at(i)] != 0) continue;
+      leasts.push_back(least[at(i)]);
+      mosts.push_back(most[at(i)]);
+    }
+    // An i whose own most counts among those above its least: rank low of the others is rank low + 1 of all.
+    const double out_below = ranked(std::move(leasts), limit.high);
+    const double in_above = limit.low > 0 ? ranked(std::move(mosts), limit.low + 1) : INFINITY;
+    std::int64_t found = 0;
+    for (const std::int64_t i : group) {
+      if (fixed_[at(i)] != 0) continue;
+      const bool in = least[at(i)] > in_above;
+      const bool out = most[at(i)] < out_below;
+      if (in || out) fixed_[at(i)] = in ? 1 : -1;
+      found += in || out;
+    }
+    return found;
+  }
+
+  const Problem& problem_;
+  std::vector<std::int8_t>& fixed_;
+  ThreadPool& pool_;
+};
+
+}  // namespace
+
+Reduced::Reduced(const Problem& whole, bool bounding, ThreadPool& pool) : whole_(whole) {
+  const auto n = at(whole.n());
+  fixed_.assign(n, 0);
+  if (whole.fixed != nullptr) std::copy(whole.fixed, whole.fixed + n, fixed_.begin());
+  if (bounding && !has_costs(whole)) n_proved_ = Bounding(whole, fixed_, pool).run();
+  same_ = std::all_of(fixed_.begin(), fixed_.end(), [](std::int8_t side) { return side == 0; });
+  problem_ = whole;
+  problem_.fixed = nullptr;
+  if (!same_) build(pool);
+}
+
+void Reduced::build(ThreadPool& pool) {
+  const graph::CsrView& k = whole_.k;
+  std::vector<std::int32_t> place(at(whole_.n()), -1);
+  Subset taken(at(whole_.n()), 0);
+  for (std::int64_t i = 0; i < whole_.n(); ++i) {
+    taken[at(i)] = fixed_[at(i)] > 0;
+    if (fixed_[at(i)] != 0) continue;
+    place[at(i)] = static_cast<std::int32_t>(open_.size());
+    open_.push_back(i);
+  }
+  const Vector kx = multiply(k, as_vector(taken), pool);
+  constant_ = relaxed_objective(whole_, as_vector(taken), kx, pool);
+  padding_ = blocked_sum(pool, whole_.n(), [&](std::int64_t i) {
+    return (taken[at(i)] ? kRounding : 1e-15) * (std::abs(whole_.importance[i]) + 2 * whole_.alpha * std::abs(kx[at(i)]));
+  });
+
+  const auto n = static_cast<std::int64_t>(open_.size());
+  indptr_.assign(at(n + 1), 0);
+  parallel_for(pool, n, [&](std::int64_t r) {
+    const std::int64_t i = open_[at(r)];
+    indptr_[at(r + 1)] = std::count_if(k.indices + k.indptr[i], k.indices + k.indptr[i + 1], [&](std::int32_t j) { return place[at(j)] >= 0; });
+  });
+  for (std::size_t r = 0; r < open_.size(); ++r) indptr_[r + 1] += indptr_[r];
+  indices_.resize(at(indptr_.back()));
+  values_.resize(at(indptr_.back()));
+  importance_.resize(open_.size());
+  parallel_for(pool, n, [&](std::int64_t r) {
+    const std::int64_t i = open_[at(r)];
+    std::int64_t to = indptr_[at(r)];
+    for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e) {
+      if (place[at(k.indices[e])] < 0) continue;
+      indices_[at(to)] = place[at(k.indices[e])];
+      values_[at(to++)] = k.values[e];
+    }
+    importance_[at(r)] = whole_.importance[i] - 2 * whole_.alpha * kx[at(i)];
+  });
+  problem_.importance = importance_.data();
+  problem_.k = {n, indptr_.data(), indices_.data(), values_.data()};
+
+  for (const std::int64_t i : open_) {
+    if (has_costs(whole_)) costs_.push_back(whole_.costs[i]);
+    if (has_groups(whole_)) groups_.push_back(whole_.groups[i]);
+  }
+  if (has_costs(whole_)) problem_.costs = costs_.data();
+  if (has_groups(whole_)) problem_.groups = groups_.data();
+  problem_.cost_limit -= Ledger(whole_, taken).used() * (has_costs(whole_) ? 1 : 0);
+  for (std::size_t i = 0; i < taken.size(); ++i) {
+    if (!taken[i]) continue;
+    --problem_.budget;
+    if (!has_groups(whole_)) continue;
+    GroupLimit& limit = problem_.limits[at(whole_.groups[i])];
+    limit.low = std::max<std::int64_t>(0, limit.low - 1);
+    --limit.high;
+  }
+}
+
+Subset Reduced::expand(const Subset& subset) const {
+  if (same_) return subset;
+  Subset whole(fixed_.size());
+  for (std::size_t i = 0; i < fixed_.size(); ++i) whole[i] = fixed_[i] > 0;
+  for (std::size_t r = 0; r < open_.size(); ++r) whole[at(open_[r])] = subset[r];
+  return whole;
+}
+
+Vector Reduced::expand(const Vector& x) const {
+  if (same_) return x;
+  Vector whole(fixed_.size());
+  for (std::size_t i = 0; i < fixed_.size(); ++i) whole[i] = fixed_[i] > 0;
+  for (std::size_t r = 0; r < open_.size(); ++r) whole[at(open_[r])] = x[r];
+  return whole;
+}
+
+Vector Reduced::restrict(const double* x) const {
+  if (same_) return Vector(x, x + whole_.n());
+  Vector part;
+  for (const std::int64_t i : open_) part.push_back(x[i]);
+  return part;
+}
+
+Subset Reduced::restrict(const Subset& subset) const {
+  if (same_) return subset;
+  Subset part;
+  for (const std::int64_t i : open_) part.push_back(subset[at(i)]);
+  return part;
+}
+
+}  // namespace coremax::solver

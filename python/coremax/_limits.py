@@ -1,0 +1,242 @@
+"""What a subset has to respect: elements fixed, limits of groups, a total cost. Checks them and says why none can be met."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _arrays
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Range = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """The limits of one call, in the form the engine takes them.
+
+    Attributes
+    ----------
+    budget : int
+        How many to keep; 0 with costs.
+    cost_limit : float
+        Total cost allowed; 0 without costs.
+    costs, groups, fixed : array [n] of float64, int32 (places in ranges), int8 (1 keep, -1 leave out), or None
+    ranges : list of (int, int)
+        Fewest and most of each group.
+    """
+
+    budget: int
+    cost_limit: float = 0.0
+    costs: NDArray[np.float64] | None = None
+    groups: NDArray[np.int32] | None = None
+    ranges: tuple[Range, ...] = ()
+    fixed: NDArray[np.int8] | None = None
+
+
+def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_limits: Any, costs: Any) -> Limits:
+    """Check the limits that a caller gave for n elements and that some subset meets them all.
+
+    Raises
+    ------
+    ValueError
+        Where they are out of range or no subset meets them; the message gives the reason.
+    TypeError
+        A wrong type.
+    """
+    fixed = _fixed(n, include, exclude)
+    cost = None if costs is None else _costs(costs, n)
+    if cost is None:
+        count = _arrays.as_budget(budget, n)
+        _check_count(n, count, fixed)
+        limit = 0.0
+    else:
+        count, limit = 0, _arrays.as_real(budget, "budget (a total cost, as costs are given)", 0.0)
+        if not limit > 0:
+            raise ValueError(f"budget is a total cost where costs are given, and must be above 0, got {budget}")
+    if groups is None:
+        if group_limits is not None:
+            raise TypeError("group_limits needs groups")
+        _check_cost(limit, cost, fixed, None, ())
+        return Limits(count, limit, cost, fixed=fixed)
+    labels, places = _groups(groups, n)
+    sizes = np.bincount(places, minlength=len(labels))
+    if group_limits is None:
+        if cost is not None:
+            raise TypeError("groups needs group_limits where costs are given")
+        group_limits = count / n
+    ranges = _ranges(group_limits, labels, sizes)
+    _check_groups(labels, places, sizes, ranges, fixed, None if cost is not None else count)
+    _check_cost(limit, cost, fixed, places, ranges)
+    # What a group cannot exceed anyway is no limit.
+    ranges = tuple((low, min(high, int(size))) for (low, high), size in zip(ranges, sizes, strict=True))
+    return Limits(count, limit, cost, places, ranges, fixed)
+
+
+def _numbers(numbers: Any, name: str, n: int) -> NDArray[np.int64]:
+    view = _arrays.as_view(numbers, name, ndim=1, dtypes=["int64"], convert_to="int64")
+    array = np.asarray(
+        _arrays.as_numpy(numbers) if not isinstance(numbers, (list, tuple)) else numbers, dtype=np.int64
+    ).reshape(view.shape)
+    bad = np.flatnonzero((array < 0) | (array >= n))
+    if bad.size:
+        raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]}, but there are elements 0 to {n - 1} only")
+    return array
+
+
+def _fixed(n: int, include: Any, exclude: Any) -> NDArray[np.int8] | None:
+    if include is None and exclude is None:
+        return None
+    fixed = np.zeros(n, dtype=np.int8)
+    if exclude is not None:
+        fixed[_numbers(exclude, "exclude", n)] = -1
+    if include is not None:
+        kept = _numbers(include, "include", n)
+        both = np.flatnonzero(fixed[kept] < 0)
+        if both.size:
+            raise ValueError(f"element {kept[both[0]]} is in include and in exclude")
+        fixed[kept] = 1
+    return fixed
+
+
+def _costs(costs: Any, n: int) -> NDArray[np.float64]:
+    costs = _arrays.as_array(costs, "costs")
+    view = _arrays.as_view(costs, "costs", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    _arrays.require_length(view.shape[0], "costs", n, "importance")
+    array = np.ascontiguousarray(_arrays.widened(costs), dtype=np.float64)
+    bad = np.flatnonzero(~((array > 0) & (array <= 1e100)))
+    if bad.size:
+        raise ValueError(f"costs[{bad[0]}] is {array[bad[0]]}; costs must be above 0 and at most 1e100")
+    return array
+
+
+def _groups(groups: Any, n: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
+    view = _arrays.as_view(groups, "groups", ndim=1, dtypes=["int64"], convert_to="int64")
+    _arrays.require_length(view.shape[0], "groups", n, "importance")
+    labels, places = np.unique(np.asarray(_arrays.as_numpy(_arrays.as_array(groups, "groups"))), return_inverse=True)
+    return labels, np.ascontiguousarray(places.reshape(-1), dtype=np.int32)
+
+
+def _ranges(given: Any, labels: NDArray[Any], sizes: NDArray[np.int64]) -> tuple[Range, ...]:
+    """Fewest and most of each group from a fraction, or one entry a group."""
+    if isinstance(given, Mapping):
+        known = {int(label): position for position, label in enumerate(labels)}
+        for label in given:
+            if label not in known:
+                raise ValueError(f"group_limits has group {label!r}, which no element is in")
+        return tuple(
+            _range(given[int(label)], label, int(size)) if int(label) in given else (0, int(size))
+            for label, size in zip(labels, sizes, strict=True)
+        )
+    if isinstance(given, (int, float, np.integer, np.floating)) and not isinstance(given, (bool, np.bool_)):
+        return tuple(_range(float(given), label, int(size)) for label, size in zip(labels, sizes, strict=True))
+    if isinstance(given, tuple) and len(given) == 2 and not any(isinstance(end, (tuple, list, np.ndarray)) for end in given):
+        return tuple(_range(given, label, int(size)) for label, size in zip(labels, sizes, strict=True))
+    try:
+        entries = list(given)
+    except TypeError:
+        raise TypeError(
+            f"group_limits must be a fraction, a (min, max) pair, a mapping or one entry per group, got {given!r}"
+        ) from None
+    if len(entries) != len(labels) or not np.array_equal(labels, np.arange(len(labels))):
+        raise ValueError(
+            f"group_limits has {len(entries)} entries for {len(labels)} groups; entries in order are for groups 0 to "
+            f"{len(entries) - 1}, pass a mapping for other labels"
+        )
+    return tuple(_range(entry, label, int(size)) for entry, label, size in zip(entries, labels, sizes, strict=True))
+
+
+def _range(entry: Any, label: Any, size: int) -> Range:
+    """(fewest, most) of one group: floats are fractions of its size, ints counts, None an open end."""
+    name = f"group_limits of group {label}"
+    if isinstance(entry, (float, np.floating)):
+        share = _arrays.as_real(entry, name, 0.0, 1.0) * size
+        return math.floor(share + 1e-9), math.ceil(share - 1e-9)
+    try:
+        low, high = entry
+    except (TypeError, ValueError):
+        raise TypeError(f"{name} must be a fraction (a float) or (min, max), got {entry!r}") from None
+    fewest = 0 if low is None else _end(low, name, size, math.ceil, -1e-9)
+    most = size if high is None else _end(high, name, size, math.floor, 1e-9)
+    if fewest > most:
+        raise ValueError(f"{name} has a minimum of {fewest} above its maximum of {most}")
+    return fewest, most
+
+
+def _end(value: Any, name: str, size: int, rounding: Any, slack: float) -> int:
+    if isinstance(value, (float, np.floating)):
+        return int(rounding(_arrays.as_real(value, name, 0.0, 1.0) * size + slack))
+    return _arrays.as_count(value, name, 0, 2**62)
+
+
+def _check_count(n: int, budget: int, fixed: NDArray[np.int8] | None) -> None:
+    if fixed is None:
+        return
+    kept, dropped = int((fixed > 0).sum()), int((fixed < 0).sum())
+    if kept > budget:
+        raise ValueError(f"include has {kept} elements, more than the budget of {budget}")
+    if n - dropped < budget:
+        raise ValueError(f"exclude leaves {n - dropped} elements, fewer than the budget of {budget}")
+
+
+def _check_groups(
+    labels: NDArray[Any],
+    places: NDArray[np.int32],
+    sizes: NDArray[np.int64],
+    ranges: tuple[Range, ...],
+    fixed: NDArray[np.int8] | None,
+    budget: int | None,
+) -> None:
+    low, high = np.array(ranges, dtype=np.int64).T
+    kept = np.bincount(places[fixed > 0], minlength=len(labels)) if fixed is not None else np.zeros_like(sizes)
+    free = sizes - (np.bincount(places[fixed < 0], minlength=len(labels)) if fixed is not None else 0)
+    for bad, text in (
+        (low > free, "wants at least {low}, but has {free} elements" + (" that are not excluded" if fixed is not None else "")),
+        (kept > high, "may keep {high} at most, but include has {kept} of it"),
+    ):
+        if bad.any():
+            g = int(np.flatnonzero(bad)[0])
+            raise ValueError(f"group {labels[g]} " + text.format(low=low[g], high=high[g], free=free[g], kept=kept[g]))
+    if budget is None:
+        return
+    fewest, most = int(np.maximum(low, kept).sum()), int(np.minimum(high, free).sum())
+    if fewest > budget:
+        raise ValueError(f"group_limits (and include) want {fewest} elements at least, more than the budget of {budget}")
+    if most < budget:
+        raise ValueError(f"group_limits (and exclude) allow {most} elements at most, fewer than the budget of {budget}")
+
+
+def _check_cost(
+    limit: float,
+    costs: NDArray[np.float64] | None,
+    fixed: NDArray[np.int8] | None,
+    places: NDArray[np.int32] | None,
+    ranges: tuple[Range, ...],
+) -> None:
+    """The cheapest subset that has what is included and what groups want must fit."""
+    if costs is None:
+        return
+    least = 0.0
+    if fixed is not None:
+        least = float(costs[fixed > 0].sum())
+        if least > limit:
+            raise ValueError(f"include costs {least:.6g}, more than the budget of {limit:.6g}")
+    wanted = least
+    for g, (low, _) in enumerate(ranges):
+        mine = places == g
+        kept = int(((fixed > 0) & mine).sum()) if fixed is not None else 0
+        open_costs = costs[mine & (fixed == 0)] if fixed is not None else costs[mine]
+        if low > kept:
+            wanted += float(np.partition(open_costs, low - kept - 1)[: low - kept].sum())
+    if wanted > limit:
+        raise ValueError(
+            f"the cheapest subset that meets group_limits and include costs {wanted:.6g}, more than the budget of {limit:.6g}"
+        )
+    if fixed is None and not ranges and costs.min(initial=np.inf) > limit:
+        raise ValueError(f"no element costs as little as the budget of {limit:.6g}; the cheapest costs {costs.min():.6g}")
