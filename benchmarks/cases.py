@@ -1,4 +1,4 @@
-"""The data that benchmarks run on, and the named cases of the graph."""
+"""The data that benchmarks run on, and the named cases of the graph and of the solver."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from functools import partial
 import numpy as np
 from numpy.typing import NDArray
 
+from coremax import Graph
+
 Rows = NDArray[np.float32]
+Reals = NDArray[np.float64]
 
 
 def gaussian(n: int, d: int, seed: int = 0) -> Rows:
@@ -31,6 +34,14 @@ def near_duplicates(n: int, d: int, shuffle: bool, n_clusters: int = 100, seed: 
     if shuffle:
         rng.shuffle(cluster)
     return (rng.normal(size=(n_clusters, d))[cluster] + 1e-3 * rng.normal(size=(n, d))).astype(np.float32)
+
+
+def grouped_duplicates(n: int, d: int, group: int = 10, seed: int = 0, noise: float = 1e-2) -> Rows:
+    """Clusters of some 50 rows, most of which come in groups of `group` rows within `noise` of each other, shuffled."""
+    distinct = clustered(-(-n // group), d, max(1, n // 50), seed)
+    rng = np.random.default_rng(seed + 1)
+    rows = distinct[rng.permutation(np.repeat(np.arange(len(distinct)), group)[:n])]
+    return np.asarray(rows + noise * rng.normal(size=(n, d)), dtype=np.float32)
 
 
 def sorted_gaussian(n: int, d: int, seed: int = 0) -> Rows:
@@ -100,4 +111,50 @@ GRAPH_CASES = {
     "approximate-normal": Case(partial(gaussian, d=128), 100_000, approximate=True),
     "approximate-sentences": Case(sentence_embeddings, ALL, approximate=True),
     "approximate-million": Case(partial(embedding_like, d=128), 1_000_000, approximate=True),
+}
+
+
+def clusters_of(size: int, n: int) -> Rows:
+    """Clustered rows of 128 columns, `size` to a cluster on average."""
+    return clustered(n, 128, max(1, n // size))
+
+
+# The rows behind the graphs of the solver, as `make(n)`; real data have only so many rows.
+SOLVER_GRAPHS: dict[str, Callable[[int], Rows]] = {
+    "clustered": partial(clusters_of, 25),
+    "clustered-100": partial(clusters_of, 100),
+    "near-duplicates": partial(grouped_duplicates, d=128),
+    "sentences": sentence_embeddings,
+    "fashion-mnist": fashion_mnist,
+}
+
+
+def uniform_importance(graph: Graph, seed: int = 1) -> Reals:
+    """Independent of the graph, in [0, 1)."""
+    return np.random.default_rng(seed).random(graph.n)
+
+
+def heavy_importance(graph: Graph, seed: int = 1) -> Reals:
+    """Pareto of shape 2 from zero on: of mean 1 and infinite variance, a few elements matter most."""
+    return np.random.default_rng(seed).pareto(2.0, graph.n)
+
+
+def constant_importance(graph: Graph, seed: int = 1) -> Reals:  # noqa: ARG001  (as the others take it)
+    """One everywhere: all that counts is redundancy, and many subsets are as good."""
+    return np.ones(graph.n)
+
+
+def density_importance(graph: Graph, seed: int = 1) -> Reals:
+    """Mean similarity to the neighbours, scaled to [0, 1], with 5 % noise: what is important is redundant, too."""
+    density = np.asarray(graph.similarities, dtype=np.float64).mean(axis=1)
+    low, high = density.min(), density.max()
+    scaled = (density - low) / (high - low if high > low else 1.0)
+    return np.asarray(scaled + 0.05 * np.random.default_rng(seed).normal(size=graph.n))
+
+
+IMPORTANCES: dict[str, Callable[[Graph], Reals]] = {
+    "uniform": uniform_importance,
+    "heavy-tailed": heavy_importance,
+    "constant": constant_importance,
+    "density": density_importance,
 }

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -16,6 +17,9 @@ import numpy as np
 import coremax
 
 Result = TypeVar("Result")
+
+# What takes minutes to make and is kept between runs: embeddings, graphs, values of the solver's opponents.
+CACHE_FOLDER = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coremax-bench"
 
 
 @dataclass(frozen=True)

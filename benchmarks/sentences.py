@@ -14,9 +14,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from harness import CACHE_FOLDER
+
 # Where Debian's package wordnet-base puts its files.
 WORDNET_FOLDER = Path("/usr/share/wordnet")
-CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "coremax-bench" / "wordnet-glosses-minilm.npy"
+CACHE = CACHE_FOLDER / "wordnet-glosses-minilm.npy"
 
 
 def glosses(folder: Path) -> list[str]:

@@ -222,3 +222,25 @@ def test_top_baseline() -> None:
         top([np.nan, 1.0], 1)
     with pytest.raises(ValueError, match="score is empty"):
         top(np.zeros(0), 1)
+
+
+def test_limits_speak_of_the_whole_data_set() -> None:
+    classes = np.random.default_rng(5).integers(0, 4, N)
+    hardest, easiest = int(np.argmax(SCORE)), int(np.argmin(SCORE))
+    kept = infomax(X, SCORE, 40, groups=classes, include=[hardest], exclude=[easiest, 7], drop_hardest=0.3).indices
+    shares = np.bincount(classes) * 40 / N
+    assert (np.abs(np.bincount(classes[kept]) - shares) < 1).all()
+    assert hardest in kept  # though it is among those dropped
+    assert not {easiest, 7} & set(kept.tolist())
+    dropped = np.argsort(SCORE, kind="stable")[-int(0.3 * N) :]
+    assert set(dropped.tolist()) & set(kept.tolist()) == {hardest}
+
+
+def test_costs_take_the_place_of_the_count() -> None:
+    costs = np.random.default_rng(6).integers(1, 30, N).astype(np.float64)
+    selection = infomax(X, SCORE, 300.0, costs=costs)
+    assert 0.95 * 300 <= costs[selection.indices].sum() <= 300
+    assert selection.parameters["drop_hardest"] == pytest.approx(auto_drop_hardest(300 / costs.sum()))
+    with pytest.raises(ValueError, match="a group wants at least 2 elements, but drop_hardest leaves 1"):
+        groups = (np.argsort(np.argsort(-SCORE)) < 3).astype(np.int64)  # the three hardest
+        infomax(X, SCORE, 40, groups=groups, group_limits={1: (2, 3)}, drop_hardest=0.005)

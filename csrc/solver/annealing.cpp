@@ -9,7 +9,8 @@
 //
 // swap_annealing: Metropolis swaps of random pairs; with costs, single elements come and go as well.
 //
-// Temperatures are in units of the mean redundancy of an edge, 2 alpha |K_ij|: that is what a decision is about. Elements whose
+// Temperatures are in units of the median redundancy of an edge, 2 alpha |K_ij|: that is what a decision is about. (A mean is
+// spoilt by one huge edge.) Elements whose
 // importance is far from the threshold are frozen from the start, as they should be.
 #include <algorithm>
 #include <array>
@@ -21,10 +22,21 @@
 namespace coremax::solver {
 namespace {
 
-double mean_weight(const Problem& problem, ThreadPool& pool) {
+// The median of 2 alpha |K_ij| over (a sample of) the edges that have any.
+double typical_weight(const Problem& problem) {
+  constexpr std::int64_t kSample = 1 << 16;
   const std::int64_t entries = problem.k.indptr[problem.n()];
-  const double sum = blocked_sum(pool, entries, [&](std::int64_t e) { return std::abs(static_cast<double>(problem.k.values[e])); });
-  return 2 * problem.alpha * sum / static_cast<double>(std::max<std::int64_t>(entries, 1));
+  const std::int64_t stride = std::max<std::int64_t>(1, entries / kSample);
+  std::vector<float> sizes;
+  const auto collect = [&](std::int64_t step) {
+    for (std::int64_t e = 0; e < entries; e += step)
+      if (problem.k.values[e] != 0) sizes.push_back(std::abs(problem.k.values[e]));
+  };
+  collect(stride);
+  if (sizes.empty()) collect(1);
+  const auto middle = sizes.begin() + static_cast<std::ptrdiff_t>(sizes.size() / 2);
+  std::nth_element(sizes.begin(), middle, sizes.end());
+  return 2 * problem.alpha * static_cast<double>(*middle);
 }
 
 struct Schedule {
@@ -66,7 +78,7 @@ class Potential {
   double base_ = 0;
 };
 
-// One chain. Gains are kept relative to a threshold lambda_0 (times cost), in units of the mean weight, so that float32 is
+// One chain. Gains are kept relative to a threshold lambda_0 (times cost), in units of the typical weight, so that float32 is
 // enough without groups and costs, where speed matters most; they are computed afresh every few sweeps.
 template <class Real, bool kConstrained>
 class Chain {
@@ -242,7 +254,7 @@ class Chain {
 
 template <class Real, bool kConstrained>
 std::vector<Annealing> run_chains(const Problem& problem, const Subset& start, std::int64_t sweeps, int n_chains, bool warm, Run& run) {
-  const double unit = mean_weight(problem, run.pool);
+  const double unit = typical_weight(problem);
   std::vector<Chain<Real, kConstrained>> chains;
   for (int c = 0; c < n_chains; ++c) {
     Schedule schedule = kSchedules[at(c) % kSchedules.size()];
@@ -268,7 +280,7 @@ std::vector<Annealing> run_chains(const Problem& problem, const Subset& start, s
 class Swapping {
  public:
   Swapping(const Problem& problem, const Subset& start, std::int64_t moves, Run& run)
-      : problem_(problem), run_(run), moves_(moves), unit_(mean_weight(problem, run.pool)), subset_(start), ledger_(problem, start),
+      : problem_(problem), run_(run), moves_(moves), unit_(typical_weight(problem)), subset_(start), ledger_(problem, start),
         gain_(gains(problem, multiply(problem.k, as_vector(start), run.pool), run.pool)), place_(start.size()) {
     for (std::int64_t i = 0; i < problem.n(); ++i) {
       auto& list = subset_[at(i)] ? in_ : out_;

@@ -91,46 +91,57 @@ struct Swap {
 // What both searches share: the subset with its gains and its ledger.
 class State {
  public:
-  State(const Problem& problem, Subset& subset, Vector gain)
-      : problem_(problem), subset_(subset), ledger_(problem, subset), gain_(std::move(gain)), size_(sizes_of_gains()) {}
+  State(const Problem& problem, Subset& subset, ThreadPool& pool)
+      : problem_(problem), subset_(subset), ledger_(problem, subset), gain_(gains(problem, multiply(problem.k, as_vector(subset), pool), pool)),
+        size_(sizes_of_gains(pool)) {}
 
  protected:
   double change(std::int64_t i, std::int64_t j, double k_ij) const { return gain_[at(i)] - gain_[at(j)] + 2 * problem_.alpha * k_ij; }
   // Improvements below the rounding error of the gains are none: they could go round in circles.
   bool improves(std::int64_t i, std::int64_t j, double k_ij) const { return change(i, j, k_ij) > 1e-12 * (size_[at(i)] + size_[at(j)]); }
 
-  // The largest sum of absolute terms that a gain can have been added up from, now or before an update took some away.
-  Vector sizes_of_gains() {
+  // The sum of absolute terms of a gain: the scale of its rounding error.
+  Vector sizes_of_gains(ThreadPool& pool) const {
     Vector size(gain_.size());
-    for (std::int64_t i = 0; i < problem_.n(); ++i) {
+    parallel_for(pool, problem_.n(), [&](std::int64_t i) {
       double sum = 0;
-      for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e) {
-        sum += std::abs(static_cast<double>(problem_.k.values[e]));
-        any_negative_ = any_negative_ || problem_.k.values[e] < 0;
-      }
+      for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e)
+        if (subset_[at(problem_.k.indices[e])]) sum += std::abs(static_cast<double>(problem_.k.values[e]));
       size[at(i)] = std::abs(problem_.importance[i]) + 2 * problem_.alpha * sum;
-    }
+    });
     return size;
+  }
+
+  // Puts i in or takes it out, and tells of every neighbour whose gain has changed.
+  template <class Changed>
+  void flip(std::int64_t i, const Changed& changed) {
+    subset_[at(i)] ^= 1;
+    subset_[at(i)] ? ledger_.add(i) : ledger_.drop(i);
+    const double factor = (subset_[at(i)] ? -2 : 2) * problem_.alpha;
+    for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e) {
+      const std::int64_t m = problem_.k.indices[e];
+      const double term = factor * static_cast<double>(problem_.k.values[e]);
+      gain_[at(m)] += term;
+      size_[at(m)] += std::abs(term);
+      changed(m);
+    }
   }
 
   const Problem& problem_;
   Subset& subset_;
   Ledger ledger_;
   Vector gain_;
-  bool any_negative_ = false;
-  const Vector size_;
+  Vector size_;
 };
 
 class Polish : State {
  public:
-  Polish(const Problem& problem, Subset& subset, Vector g)
-      : State(problem, subset, std::move(g)), places_(subset.size()), waiting_(subset.size(), 1), n_groups_(has_groups(problem) ? problem.limits.size() : 1) {
+  Polish(const Problem& problem, Subset& subset, bool any_negative, ThreadPool& pool)
+      : State(problem, subset, pool), any_negative_(any_negative), places_(subset.size()), waiting_(subset.size(), 0), n_groups_(has_groups(problem) ? problem.limits.size() : 1) {
     std::vector<std::vector<std::int64_t>> in(n_groups_);
     std::vector<std::vector<std::int64_t>> out(n_groups_);
-    for (std::int64_t i = 0; i < problem.n(); ++i) {
-      (subset[at(i)] ? in : out)[group(problem, i)].push_back(i);
-      changed_.push_back(i);
-    }
+    for (std::int64_t i = 0; i < problem.n(); ++i) (subset[at(i)] ? in : out)[group(problem, i)].push_back(i);
+    mark_side(2 * ledger_.count() <= problem.n());  // every edge between the sides has an end on the smaller one
     for (std::size_t g_ = 0; g_ < n_groups_; ++g_) {
       outside_.emplace_back(gain_, 1, places_).assign(std::move(out[g_]));
       inside_.emplace_back(gain_, -1, places_).assign(std::move(in[g_]));
@@ -185,8 +196,7 @@ class Polish : State {
     // A swap that its groups did not allow may have become possible.
     if (has_groups(problem_) && swaps_since_ > 0) {
       swaps_since_ = 0;
-      for (std::int64_t i = 0; i < problem_.n(); ++i)
-        if (subset_[at(i)]) mark(i);
+      mark_side(true);
       return next_adjacent();
     }
     return {};
@@ -227,34 +237,32 @@ class Polish : State {
     const std::size_t to = group(problem_, swap.out);
     outside_[from].remove(swap.in);
     inside_[to].remove(swap.out);
-    subset_[at(swap.in)] = 1;
-    subset_[at(swap.out)] = 0;
-    ledger_.add(swap.in);
-    ledger_.drop(swap.out);
+    // Both sides change before any gain does: the heaps must know where an element is when its gain changes.
     inside_[from].push(swap.in);
     outside_[to].push(swap.out);
+    const auto changed = [&](std::int64_t m) {
+      const bool kept = m == swap.in || (m != swap.out && subset_[at(m)]);
+      (kept ? inside_ : outside_)[group(problem_, m)].update(m);
+      mark(m);
+    };
+    flip(swap.in, changed);
+    flip(swap.out, changed);
     mark(swap.in);
     mark(swap.out);
-    shift_neighbours(swap.in, -1);
-    shift_neighbours(swap.out, 1);
     swaps_since_ += from != to;
   }
 
-  void shift_neighbours(std::int64_t i, double sign) {
-    for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e) {
-      const std::int64_t m = problem_.k.indices[e];
-      gain_[at(m)] += sign * 2 * problem_.alpha * static_cast<double>(problem_.k.values[e]);
-      (subset_[at(m)] ? inside_ : outside_)[group(problem_, m)].update(m);
-      mark(m);
-    }
+  void mark_side(bool kept) {
+    for (std::int64_t i = 0; i < problem_.n(); ++i)
+      if ((subset_[at(i)] != 0) == kept) mark(i);
   }
-
   void mark(std::int64_t i) {
     if (waiting_[at(i)]) return;
     waiting_[at(i)] = 1;
     changed_.push_back(i);
   }
 
+  const bool any_negative_;
   std::vector<std::int64_t> places_;
   std::vector<Heap> outside_;
   std::vector<Heap> inside_;
@@ -266,7 +274,7 @@ class Polish : State {
 
 class CostPolish : State {
  public:
-  CostPolish(const Problem& problem, Subset& subset, Vector g) : State(problem, subset, std::move(g)), groups_(members(problem)) {}
+  CostPolish(const Problem& problem, Subset& subset, ThreadPool& pool) : State(problem, subset, pool), groups_(members(problem)) {}
 
   // Additions, removals and swaps until a pass finds none; how many.
   std::int64_t run(const Run& run) {
@@ -359,9 +367,7 @@ class CostPolish : State {
   }
 
   void flip(std::int64_t i) {
-    subset_[at(i)] ^= 1;
-    subset_[at(i)] ? ledger_.add(i) : ledger_.drop(i);
-    shift_gains(problem_, i, subset_[at(i)] ? 1.0 : -1.0, gain_);
+    State::flip(i, [](std::int64_t) {});
   }
 
   const std::vector<std::vector<std::int64_t>> groups_;
@@ -372,18 +378,19 @@ class CostPolish : State {
 std::int64_t polish(const Problem& problem, Subset& subset, const Run& run) {
   constexpr std::int64_t kSwapsBetweenLooks = 1024;
   const std::int64_t swaps_between_refreshes = std::max<std::int64_t>(kSwapsBetweenLooks, problem.n());
-  const auto fresh_gains = [&] { return gains(problem, multiply(problem.k, as_vector(subset), run.pool), run.pool); };
+  const std::int64_t entries = problem.k.indptr[problem.n()];
+  const bool any_negative = blocked_sum(run.pool, entries, [&](std::int64_t e) { return problem.k.values[e] < 0 ? 1 : 0; }) > 0;
   std::int64_t swaps = 0;
   // Updated gains drift by rounding; a search that ends, or has made many swaps, is begun again from fresh ones until it finds
   // nothing more.
   for (std::int64_t found = 1; found > 0 && !run.expired();) {
     found = 0;
     if (has_costs(problem)) {
-      found = CostPolish(problem, subset, fresh_gains()).run(run);
+      found = CostPolish(problem, subset, run.pool).run(run);
       swaps += found;
       continue;
     }
-    Polish search(problem, subset, fresh_gains());
+    Polish search(problem, subset, any_negative, run.pool);
     while (found < swaps_between_refreshes && search.step()) {
       ++found;
       if (++swaps % kSwapsBetweenLooks == 0) {

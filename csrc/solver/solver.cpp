@@ -53,6 +53,7 @@ std::int64_t sweeps(Effort effort, std::int64_t n) {
   return static_cast<std::int64_t>(std::clamp(plan.at_20000 * std::pow(20000.0 / static_cast<double>(n), 1.5), plan.least, plan.most));
 }
 
+constexpr std::int64_t kPgdUpTo = 30'000;
 constexpr std::int64_t kWarmShare = 12;  // a warm start needs so many times fewer sweeps
 
 // Nothing to choose, or nothing to weigh against importance.
@@ -105,7 +106,10 @@ class Search {
 
   void portfolio() {
     std::vector<Method> methods = {Method::greedy, Method::heat_bath};
-    if (run_.options.effort == Effort::best) methods.insert(methods.end(), {Method::pgd, Method::annealed, Method::continuation});
+    const Effort effort = run_.options.effort;
+    // It hardly ever wins, but where it is cheap the portfolio can promise never to be worse.
+    if (effort == Effort::best || (effort == Effort::standard && problem_.n() <= kPgdUpTo)) methods.push_back(Method::pgd);
+    if (effort == Effort::best) methods.insert(methods.end(), {Method::annealed, Method::continuation});
     run_.expect_methods(static_cast<int>(methods.size()));
     if (run_.options.x0 != nullptr) offer(Method::automatic, Annealing{start(), 0, {}});
     for (const Method method : methods) {
@@ -197,7 +201,7 @@ class Search {
   bool offer_subset(Method method, Subset subset, std::int64_t iterations, std::vector<double> history) {
     const double begin = run_.seconds();
     std::int64_t swaps = 0;
-    if (run_.options.polish && !linear_ && !run_.expired()) swaps = polish(problem_, subset, run_);
+    if (run_.options.polish && (!linear_ || has_costs(problem_)) && !run_.expired()) swaps = polish(problem_, subset, run_);
     const double value = subset_objective(problem_, subset, run_.pool);
     polish_seconds_ += run_.seconds() - begin;
     if (!best_.empty() && value <= result.objective) return false;

@@ -61,7 +61,7 @@ struct Options {
   Method method = Method::automatic;
   Effort effort = Effort::standard;
   BoundEffort bound = BoundEffort::fast;
-  std::int64_t max_iterations = 0;  // of the relaxed methods; 0 rounds their starting point, -1 is the method's own
+  std::int64_t max_iterations = -1;  // of the relaxed methods; 0 rounds their starting point, -1 is the method's own
   double tolerance = 1e-6;          // on the largest change of x in an iteration
   double temperature = 0;           // of softmax; 0 is its own
   double time_limit = 0;            // seconds; 0 is none

@@ -39,6 +39,45 @@ class Limits:
     ranges: tuple[Range, ...] = ()
     fixed: NDArray[np.int8] | None = None
 
+    @property
+    def size(self) -> int | None:
+        """How many must be kept, where that is known."""
+        return None if self.costs is not None else self.budget
+
+    def kept_share(self, n: int) -> float:
+        """About which share of n elements will be kept."""
+        return self.budget / n if self.costs is None else min(1.0, self.cost_limit / float(self.costs.sum()))
+
+    def among(self, candidates: NDArray[np.int64], why: str) -> Limits:
+        """Return the same limits for some of the elements, all that must be kept among them; `why` names what left out others.
+
+        Raises
+        ------
+        ValueError
+            Where a group has too few elements left.
+        """
+        groups = None if self.groups is None else np.ascontiguousarray(self.groups[candidates])
+        ranges = self.ranges
+        if groups is not None:
+            sizes = np.bincount(groups, minlength=len(ranges))
+            for (low, _), size in zip(ranges, sizes, strict=True):
+                if low > size:
+                    raise ValueError(f"a group wants at least {low} elements, but {why} leaves {size}")
+            ranges = tuple((low, min(high, int(size))) for (low, high), size in zip(ranges, sizes, strict=True))
+            if self.costs is None and sum(high for _, high in ranges) < self.budget:
+                most = sum(high for _, high in ranges)
+                raise ValueError(
+                    f"{why} and group_limits leave {most} elements at most, fewer than the budget of {self.budget}"
+                )
+        return Limits(
+            self.budget,
+            self.cost_limit,
+            None if self.costs is None else self.costs[candidates],
+            groups,
+            ranges,
+            None if self.fixed is None else self.fixed[candidates],
+        )
+
 
 def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_limits: Any, costs: Any) -> Limits:
     """Check the limits that a caller gave for n elements and that some subset meets them all.

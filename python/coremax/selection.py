@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays
+from . import _arrays, _limits
 from ._progress import Progress
 from .graph import METRICS, Graph, GraphStats, Limits, search
 from .sampling import sample
-from .solver import Solution, check_options, solve
+from .solver import Inputs, Solution, check_options, solve_within
 
 __all__ = ["Selection", "auto_drop_hardest", "infomax", "random", "top"]
 
@@ -105,6 +105,11 @@ def infomax(
     normalize: str | None = "minmax",
     drop_hardest: float | str = "auto",
     negative_similarities: str = "clip",
+    include: Any = None,
+    exclude: Any = None,
+    groups: Any = None,
+    group_limits: Any = None,
+    costs: Any = None,
     method: str = "auto",
     effort: str = "default",
     bound: str | None = "fast",
@@ -125,7 +130,7 @@ def infomax(
     importance : array [n] of float32 or float64
         Score of each sample, higher = more informative (and, for drop_hardest, harder): EL2N, margin, entropy, ...
     budget : int or float
-        An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1).
+        An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1); with costs the total allowed.
     alpha : float
         Weight of the redundancy against the importance, >= 0.
     k : int
@@ -140,11 +145,14 @@ def infomax(
         Constant importance becomes 0.
     drop_hardest : float or "auto"
         Fraction of the samples, those of highest importance, that are left out beforehand (ties: higher numbers first); never
-        so many that fewer than budget are left. "auto": `auto_drop_hardest`. **0 is the method as published; with scores
-        that are high for hard samples it fails at high pruning** (Fashion-MNIST, EL2N, 1 % kept: 12 % accuracy against 79 %
-        for random).
+        so many that fewer than budget are left, and never an included one. "auto": `auto_drop_hardest`. **0 is the method
+        as published; with scores that are high for hard samples it fails at high pruning** (Fashion-MNIST, EL2N, 1 % kept:
+        12 % accuracy against 79 % for random).
     negative_similarities : {"clip", "keep"}
         Set negative similarities to 0, or reward them.
+    include, exclude, groups, group_limits, costs
+        What must and must not be kept, limits of classes or sources, costs such as tokens: see `coremax.solve`. Numbers and
+        group sizes are those of the whole data set.
     method, effort, bound, max_iterations
         Of the solver, see `coremax.solve`.
     memory_limit : int or str, optional
@@ -190,25 +198,24 @@ def infomax(
     n = len(scores)
     if n == 0 or view.shape[1] == 0:
         raise ValueError(f"x is empty, shape {view.shape}")
-    count = _arrays.as_budget(budget, n)
+    limits = _limits.resolve(n, budget, include, exclude, groups, group_limits, costs)
     n_parts = _arrays.as_count(partitions, "partitions", 1, n)
     k = _arrays.as_count(k, "k", 1)
 
     clock = time.perf_counter
     start = clock()
-    fraction = auto_drop_hardest(count / n) if isinstance(drop_hardest, str) and drop_hardest == "auto" else drop_hardest
-    fraction = _arrays.as_real(fraction, "drop_hardest", 0.0, 1.0)
-    candidates = _without_hardest(scores, min(int(fraction * n), n - count))
+    automatic = isinstance(drop_hardest, str) and drop_hardest == "auto"
+    fraction = auto_drop_hardest(limits.kept_share(n)) if automatic else _arrays.as_real(drop_hardest, "drop_hardest", 0.0, 1.0)
+    candidates = _candidates(scores, int(fraction * n), limits)
     parts = _random_parts(candidates, n_parts, np.random.SeedSequence(number))
     lowest = 0.0 if negative_similarities == "clip" else -np.inf
     graph = _graph_of_parts(view, candidates, parts, k, metric, lowest, memory_limit, threads, isa, progress)
     graph_done = clock()
     graph._symmetric(threads)  # here, so that its time is told apart from the solver's
     symmetric_done = clock()
-    solution = solve(
-        _normalized(scores[candidates], normalize),
-        graph,
-        count,
+    solution = solve_within(
+        Inputs(_normalized(scores[candidates], normalize), graph, threads),
+        limits.among(candidates, "drop_hardest"),
         alpha=alpha,
         method=method,
         effort=effort,
@@ -303,9 +310,15 @@ def _importance(importance: Any, name: str = "importance") -> np.ndarray[Any, np
     return scores
 
 
-def _without_hardest(scores: np.ndarray[Any, Any], n_dropped: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    order = np.argsort(scores, kind="stable")
-    return np.sort(order[: len(scores) - n_dropped]).astype(np.int64)
+def _candidates(scores: np.ndarray[Any, Any], n_dropped: int, limits: _limits.Limits) -> np.ndarray[Any, np.dtype[np.int64]]:
+    """All but the excluded and the hardest, the included ones in any case; enough for the budget."""
+    order = np.argsort(scores, kind="stable")  # the hardest last
+    if limits.fixed is not None:
+        order = order[limits.fixed[order] >= 0]
+        order = np.concatenate([order[limits.fixed[order] > 0], order[limits.fixed[order] == 0]])
+    pinned = 0 if limits.fixed is None else int((limits.fixed > 0).sum())
+    left = max(len(order) - n_dropped, pinned, limits.size or 1)
+    return np.sort(order[:left]).astype(np.int64)
 
 
 def _random_parts(

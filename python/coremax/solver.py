@@ -149,10 +149,10 @@ def solve(
     alpha : float
         Weight of the redundancy, 0 to 1e100. Every unordered pair counts twice.
     method : {"auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax"}
-        "auto" runs several and returns the best; the others are described in Notes. Every one is completed to the budget and
-        polished.
+        "auto" runs several and returns the best: greedy and heat-bath, up to 30,000 elements pgd as well, and with
+        effort="best" also annealed and continuation. Notes describe them. Every one is completed to the budget and polished.
     effort : {"fast", "default", "best"}
-        How long "auto", "heat-bath" and "swap-annealing" search; "best" also lets "auto" try every other method.
+        How long "auto", "heat-bath" and "swap-annealing" search, and which methods "auto" runs.
     bound : {"fast", "tight", None}
         How much time the upper bound may take; "tight" takes seconds, None leaves it out.
     include, exclude : array of int64 or int32, optional
@@ -237,19 +237,16 @@ def solve(
     >>> coremax.solve(np.array([1.0, 0.8, 0.5]), graph, 2, alpha=1.0).indices
     array([0, 2])
     """
-    return _solve(
-        _Inputs(importance, graph, threads),
-        budget,
-        None,
+    check_options(alpha, method, effort, bound, max_iterations)
+    inputs = Inputs(importance, graph, threads)
+    limits = _limits.resolve(inputs.n, budget, include, exclude, groups, group_limits, costs)
+    return solve_within(
+        inputs,
+        limits,
         alpha=alpha,
         method=method,
         effort=effort,
         bound=bound,
-        include=include,
-        exclude=exclude,
-        groups=groups,
-        group_limits=group_limits,
-        costs=costs,
         x0=x0,
         polish=polish,
         max_iterations=max_iterations,
@@ -302,31 +299,29 @@ def solve_path(
     >>> [len(s.indices) for s in coremax.solve_path(np.array([1.0, 0.8, 0.5]), graph, [1, 2])]
     [1, 2]
     """
-    known = {name: parameter.default for name, parameter in inspect.signature(solve).parameters.items()}
+    known = inspect.signature(solve).parameters
     for name in options:
-        if name not in known or name in ("budget", "x0", "importance", "graph"):
+        if name not in known or name in ("importance", "graph", "budget", "x0"):
             raise TypeError(f"solve_path() got an unexpected keyword argument {name!r}")
-    given = {name: default for name, default in known.items() if name not in ("importance", "graph", "budget")} | options
-    inputs = _Inputs(importance, graph, given["threads"])
-    amounts = [_amount(budget, inputs.n, given["costs"] is not None) for budget in budgets]
+    inputs = Inputs(importance, graph, options.get("threads"))
+    asked = {name: options.pop(name, None) for name in ("include", "exclude", "groups", "group_limits", "costs")}
+    limits = [_limits.resolve(inputs.n, budget, **asked) for budget in budgets]
     solutions: dict[int, Solution] = {}
-    previous: Solution | None = None
-    for position in sorted(range(len(amounts)), key=lambda place: -amounts[place]):
-        kept = None if previous is None else _arrays.as_numpy(previous.indices)
-        warm = None
+    kept = None
+    for position in sorted(range(len(limits)), key=lambda place: (-limits[place].budget, -limits[place].cost_limit)):
+        within = None
         if kept is not None:
-            warm = np.zeros(inputs.n)
-            warm[kept] = 1
-        previous = _solve(inputs, budgets[position], kept if nested else None, **(given | {"x0": warm}))
-        solutions[position] = previous
-    return [solutions[position] for position in range(len(amounts))]
+            options["x0"] = np.zeros(inputs.n)
+            options["x0"][kept] = 1
+            if nested:
+                outside = np.flatnonzero(options["x0"] == 0)
+                within = _limits.resolve(inputs.n, budgets[position], **(asked | {"exclude": outside})).fixed
+        solutions[position] = solve_within(inputs, limits[position], within, **options)
+        kept = _arrays.as_numpy(solutions[position].indices)
+    return [solutions[position] for position in range(len(limits))]
 
 
-def _amount(budget: Any, n: int, is_cost: bool) -> float:
-    return _arrays.as_real(budget, "budget", 0.0) if is_cost else _arrays.as_budget(budget, n)
-
-
-class _Inputs:
+class Inputs:
     """Importance and graph in the form the engine takes them, checked once for many calls."""
 
     def __init__(self, importance: Any, graph: Any, threads: int | None) -> None:
@@ -336,41 +331,31 @@ class _Inputs:
         self.matrix = _matrix_views(graph, self.n, _arrays.as_threads(threads))
 
 
-def _solve(
-    inputs: _Inputs,
-    budget: Any,
-    within: Any,
+def solve_within(
+    inputs: Inputs,
+    limits: _limits.Limits,
+    within: Any = None,
     *,
-    alpha: Any,
-    method: Any,
-    effort: Any,
-    bound: Any,
-    include: Any,
-    exclude: Any,
-    groups: Any,
-    group_limits: Any,
-    costs: Any,
-    x0: Any,
-    polish: Any,
-    max_iterations: Any,
-    tolerance: Any,
-    temperature: Any,
-    time_limit: Any,
-    seed: Any,
-    threads: Any,
-    callback: Any,
-    progress: Any,
+    alpha: float = 0.3,
+    method: str = "auto",
+    effort: str = "default",
+    bound: str | None = "fast",
+    x0: Any = None,
+    polish: bool = True,
+    max_iterations: int | None = None,
+    tolerance: float = 1e-6,
+    temperature: float | None = None,
+    time_limit: float | None = None,
+    seed: _arrays.Seed = 0,
+    threads: int | None = None,
+    callback: Callable[[Iteration], object] | None = None,
+    progress: Progress = False,
 ) -> Solution:
-    """Solve for one budget; within holds the numbers that the search must choose from, if not all."""
+    """Solve within limits that are known to be feasible; within [n] of int8 narrows the search further, not the bound."""
     check_options(alpha, method, effort, bound, max_iterations)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function, got {callback!r}")
     n = inputs.n
-    limits = _limits.resolve(n, budget, include, exclude, groups, group_limits, costs)
-    narrowed = None
-    if within is not None:
-        outside = np.setdiff1d(np.arange(n), within)
-        narrowed = _limits.resolve(n, budget, include, outside, groups, group_limits, costs).fixed
     if x0 is not None:
         x0 = _arrays.as_view(getattr(x0, "x", x0), "x0", ndim=1, dtypes=["float64"], convert_to="float64")
         _arrays.require_length(x0.shape[0], "x0", n, "importance")
@@ -385,7 +370,7 @@ def _solve(
             groups=_optional_view(limits.groups, "groups"),
             limits=list(limits.ranges),
             fixed=_optional_view(limits.fixed, "fixed"),
-            within=_optional_view(narrowed, "within"),
+            within=_optional_view(within, "within"),
             x0=x0,
             options={
                 "method": method,
