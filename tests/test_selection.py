@@ -241,6 +241,6 @@ def test_costs_take_the_place_of_the_count() -> None:
     selection = infomax(X, SCORE, 300.0, costs=costs)
     assert 0.95 * 300 <= costs[selection.indices].sum() <= 300
     assert selection.parameters["drop_hardest"] == pytest.approx(auto_drop_hardest(300 / costs.sum()))
+    groups = (np.argsort(np.argsort(-SCORE)) < 3).astype(np.int64)  # the three hardest
     with pytest.raises(ValueError, match="a group wants at least 2 elements, but drop_hardest leaves 1"):
-        groups = (np.argsort(np.argsort(-SCORE)) < 3).astype(np.int64)  # the three hardest
         infomax(X, SCORE, 40, groups=groups, group_limits={1: (2, 3)}, drop_hardest=0.005)

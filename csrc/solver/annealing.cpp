@@ -279,8 +279,8 @@ std::vector<Annealing> run_chains(const Problem& problem, const Subset& start, s
 
 class Swapping {
  public:
-  Swapping(const Problem& problem, const Subset& start, std::int64_t moves, Run& run)
-      : problem_(problem), run_(run), moves_(moves), unit_(typical_weight(problem)), subset_(start), ledger_(problem, start),
+  Swapping(const Problem& problem, const Subset& start, std::int64_t moves, bool warm, Run& run)
+      : problem_(problem), run_(run), moves_(moves), schedule_(swap_schedule(warm)), unit_(typical_weight(problem)), subset_(start), ledger_(problem, start),
         gain_(gains(problem, multiply(problem.k, as_vector(start), run.pool), run.pool)), place_(start.size()) {
     for (std::int64_t i = 0; i < problem.n(); ++i) {
       auto& list = subset_[at(i)] ? in_ : out_;
@@ -297,7 +297,7 @@ class Swapping {
     for (std::int64_t move = 0; move < moves_;) {
       run_.pool.check();
       const double progress = static_cast<double>(move) / static_cast<double>(moves_);
-      temperature_ = unit_ * kSchedules[0].hot * std::pow(kSchedules[1].cold / kSchedules[0].hot, progress);
+      temperature_ = unit_ * schedule_.hot * std::pow(schedule_.cold / schedule_.hot, progress);
       for (const std::int64_t end = std::min(moves_, move + kStretch); move < end; ++move) f += propose(move);
       found.iterations = move;
       found.history.push_back(f);
@@ -308,6 +308,8 @@ class Swapping {
   }
 
  private:
+  static Schedule swap_schedule(bool warm) { return {warm ? kWarm * kSchedules[0].hot : kSchedules[0].hot, kSchedules[1].cold}; }
+
   double propose(std::int64_t move) {
     const PhiloxBlock random = philox(run_.options.seed, Stream::swap_annealing, static_cast<std::uint64_t>(move));
     const double coin = open_unit(random[2] | static_cast<std::uint64_t>(random[3]) << 32);
@@ -352,6 +354,7 @@ class Swapping {
   const Problem& problem_;
   Run& run_;
   const std::int64_t moves_;
+  const Schedule schedule_;
   const double unit_;
   double temperature_ = 0;
   Subset subset_;
@@ -369,6 +372,8 @@ std::vector<Annealing> heat_bath(const Problem& problem, const Subset& start, st
                            : run_chains<double, true>(problem, start, sweeps, chains, warm, run);
 }
 
-Annealing swap_annealing(const Problem& problem, const Subset& start, std::int64_t moves, Run& run) { return Swapping(problem, start, moves, run).run(); }
+Annealing swap_annealing(const Problem& problem, const Subset& start, std::int64_t moves, bool warm, Run& run) {
+  return Swapping(problem, start, moves, warm, run).run();
+}
 
 }  // namespace coremax::solver

@@ -69,6 +69,7 @@ class Relaxed {
   }
 
   void continuation(double step, std::int64_t iterations) {
+    if (iterations == 0) return;
     for (const double share : {0.1, 0.3, 0.6, 1.0}) {
       Problem part = problem_;
       part.alpha *= share;

@@ -111,7 +111,6 @@ class Search {
     if (effort == Effort::best || (effort == Effort::standard && problem_.n() <= kPgdUpTo)) methods.push_back(Method::pgd);
     if (effort == Effort::best) methods.insert(methods.end(), {Method::annealed, Method::continuation});
     run_.expect_methods(static_cast<int>(methods.size()));
-    if (run_.options.x0 != nullptr) offer(Method::automatic, Annealing{start(), 0, {}});
     for (const Method method : methods) {
       run_method(method);
       if (run_.expired()) return;
@@ -123,6 +122,8 @@ class Search {
     const Effort effort = run_.options.effort;
     const bool warm = run_.options.x0 != nullptr;
     const std::int64_t n_sweeps = std::max<std::int64_t>(1, sweeps(effort, problem_.n()) / (warm ? kWarmShare : 1));
+    // A search may end below where it began.
+    if (warm && (method == Method::heat_bath || method == Method::swap_annealing)) offer(method, Annealing{start(), 0, {}});
     switch (method) {
       case Method::greedy: {
         Subset subset(at(problem_.n()), 0);
@@ -143,7 +144,7 @@ class Search {
         break;
       }
       case Method::swap_annealing:
-        offer(method, swap_annealing(problem_, start(), n_sweeps * problem_.n(), run_));
+        offer(method, swap_annealing(problem_, start(), n_sweeps * problem_.n(), warm, run_));
         break;
       default:
         offer(method, ascend(problem_, method, method == Method::pgd || method == Method::continuation ? ends() : Spectrum{}, run_));

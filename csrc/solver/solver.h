@@ -79,7 +79,7 @@ struct Result {
   double upper_bound = 0;
   BoundKind bound_kind = BoundKind::none;
   Status status = Status::converged;
-  Method method = Method::automatic;  // that found the subset; automatic: the starting point, completed and polished
+  Method method = Method::automatic;  // that found the subset
   std::int64_t iterations = 0;
   std::int64_t swaps = 0;
   std::int64_t fixed = 0;       // elements that presolve proved in or out

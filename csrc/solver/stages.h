@@ -85,7 +85,7 @@ inline void shift_gains(const Problem& problem, std::int64_t i, double change, V
 // presolve.cpp: the problem of the elements that are still open.
 class Reduced {
  public:
-  // With `bounding`, elements that are provably in or out of some best subset are fixed as well.
+  // With `bounding`, elements that are provably in or out of every best subset are fixed as well, and large problems put in order.
   Reduced(const Problem& whole, bool bounding, ThreadPool& pool);
   Reduced(const Reduced&) = delete;
   Reduced& operator=(const Reduced&) = delete;
@@ -107,7 +107,7 @@ class Reduced {
   double constant_ = 0;
   double padding_ = 0;
   std::int64_t n_proved_ = 0;
-  bool same_ = true;               // nothing is fixed: problem_ looks at the caller's arrays
+  bool same_ = true;  // nothing is fixed or moved: problem_ looks at the caller's arrays
   std::vector<std::int8_t> fixed_;
   std::vector<std::int64_t> open_;
   Vector importance_;
@@ -162,7 +162,7 @@ struct Annealing {
 // A warm start is cooled from a lower temperature, which does not forget it.
 std::vector<Annealing> heat_bath(const Problem& problem, const Subset& start, std::int64_t sweeps, int chains, bool warm, Run& run);
 // Metropolis swaps of random pairs, cooled.
-Annealing swap_annealing(const Problem& problem, const Subset& start, std::int64_t moves, Run& run);
+Annealing swap_annealing(const Problem& problem, const Subset& start, std::int64_t moves, bool warm, Run& run);
 
 // polish.cpp: swaps one against one (with costs: adds and drops, too) until none improves f or time is up; returns how many.
 std::int64_t polish(const Problem& problem, Subset& subset, const Run& run);
