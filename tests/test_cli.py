@@ -75,7 +75,7 @@ def test_options_reach_the_method() -> None:
     summary = json.loads(result.stdout)
     assert summary["parameters"] == {
         "alpha": 2.0, "k": 4, "metric": "euclidean", "partitions": 3, "normalize": "rank", "drop_hardest": 0.2,
-        "negative_similarities": "clip", "method": "heat-bath",
+        "negative_similarities": "clip",
     }  # fmt: skip
     assert (summary["n"], summary["kept"], summary["output"]) == (200, 30, "kept.txt")
     assert summary["upper_bound"] >= summary["objective"]

@@ -25,7 +25,7 @@ const char* bound_name(solver::BoundKind kind) {
     case solver::BoundKind::modular: return "modular";
     case solver::BoundKind::lp: return "lp";
     case solver::BoundKind::diagonal_shift: return "diagonal-shift";
-    case solver::BoundKind::blocks: return "blocks";
+    case solver::BoundKind::semidefinite: return "semidefinite";
   }
   return "unknown";
 }

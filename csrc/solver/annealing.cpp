@@ -253,19 +253,19 @@ class Chain {
 };
 
 template <class Real, bool kConstrained>
-std::vector<Annealing> run_chains(const Problem& problem, const Subset& start, std::int64_t sweeps, int n_chains, bool warm, Run& run) {
+std::vector<Annealing> run_chains(const Problem& problem, const Subset& start, std::int64_t sweeps, Chains asked, Run& run) {
   const double unit = typical_weight(problem);
   std::vector<Chain<Real, kConstrained>> chains;
-  for (int c = 0; c < n_chains; ++c) {
+  for (int c = 0; c < asked.count; ++c) {
     Schedule schedule = kSchedules[at(c) % kSchedules.size()];
-    if (warm) schedule.hot = std::max(schedule.cold, kWarm * schedule.hot);
-    chains.emplace_back(problem, start, schedule, sweeps, unit, run.options.seed, static_cast<std::uint64_t>(c));
+    if (asked.warm) schedule.hot = std::max(schedule.cold, kWarm * schedule.hot);
+    chains.emplace_back(problem, start, schedule, sweeps, unit, run.options.seed, static_cast<std::uint64_t>(asked.round * asked.count + c));
   }
   std::vector<Annealing> found(chains.size());
   const std::int64_t stretch = std::max<std::int64_t>(10, sweeps / 40);
   for (std::int64_t done = 0; done < sweeps; done += stretch) {
     run.pool.check();
-    run.pool.run(n_chains, [&](std::int64_t c, const ThreadPool::Worker& worker) {
+    run.pool.run(asked.count, [&](std::int64_t c, const ThreadPool::Worker& worker) {
       found[at(c)].history.push_back(chains[at(c)].advance(stretch, worker));
       found[at(c)].iterations = std::min(sweeps, done + stretch);
     });
@@ -367,9 +367,8 @@ class Swapping {
 
 }  // namespace
 
-std::vector<Annealing> heat_bath(const Problem& problem, const Subset& start, std::int64_t sweeps, int chains, bool warm, Run& run) {
-  return is_plain(problem) ? run_chains<float, false>(problem, start, sweeps, chains, warm, run)
-                           : run_chains<double, true>(problem, start, sweeps, chains, warm, run);
+std::vector<Annealing> heat_bath(const Problem& problem, const Subset& start, std::int64_t sweeps, Chains chains, Run& run) {
+  return is_plain(problem) ? run_chains<float, false>(problem, start, sweeps, chains, run) : run_chains<double, true>(problem, start, sweeps, chains, run);
 }
 
 Annealing swap_annealing(const Problem& problem, const Subset& start, std::int64_t moves, bool warm, Run& run) {

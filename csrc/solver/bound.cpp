@@ -7,7 +7,7 @@
 // d is -lambda_min as found from inside plus the margin of lanczos.cpp, which fails with probability at most 1e-12 over the
 // random start; the Gershgorin radius, which can not fail, caps it.
 //
-// Float rounding: every sum is padded (stages.h).
+// Float rounding: every sum is padded (feasible.h).
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -29,7 +29,7 @@ Bound modular_bound(const Problem& problem, ThreadPool& pool) {
     for (std::int64_t e = problem.k.indptr[i]; e < problem.k.indptr[i + 1]; ++e) negative += std::max(0.0, -static_cast<double>(problem.k.values[e]));
     bracket[at(i)] = problem.importance[i] + problem.alpha * negative;
   });
-  return {support(problem, bracket, pool).upper, BoundKind::modular};
+  return {padded(support(problem, bracket, pool).value), BoundKind::modular};
 }
 
 Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const Subset& start, const Run& run) {
@@ -52,7 +52,7 @@ Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const S
     parallel_for(pool, n, [&](std::int64_t i) { slope[at(i)] = problem.importance[i] + alpha * (d - 2 * (ky[at(i)] + d * y[at(i)])); });
     // h(y) + slope'(s - y) = slope's + alpha y'(K + d)y: concavity holds outside the caps as well.
     const Sum quadratic = blocked_sum(pool, n, [&](std::int64_t i) { return Sum(alpha * y[at(i)] * (ky[at(i)] + d * y[at(i)])); });
-    best = std::min(best, support(problem, slope, pool).upper + padded(quadratic));
+    best = std::min(best, padded(support(problem, slope, pool).value) + padded(quadratic));
     if (iteration % 10 == 9) {
       if (run.expired() || !(ten_steps_ago - best > kEnough * std::abs(best))) break;
       ten_steps_ago = best;

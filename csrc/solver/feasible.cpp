@@ -23,26 +23,55 @@ void best_to_front(std::vector<std::int64_t>& list, std::int64_t count, const Ve
 }
 
 // Groups without costs are a laminar family: every group's best up to its lower limit, then the best of the rest up to the
-// upper limits and the budget.
-Vector best_by_groups(const Problem& problem, const Vector& s) {
+// upper limits and the budget. The price of an element is the last value kept from the rest; in a group that is full, the last
+// value kept in the group if that is higher; in a group at its lower limit, if that is lower.
+Support best_by_groups(const Problem& problem, const Vector& s, ThreadPool& pool) {
   std::vector<std::int64_t> rest;
-  Vector x(s.size(), 0.0);
+  Support found;
+  found.x.assign(s.size(), 0.0);
   std::int64_t left = problem.budget;
   auto groups = members(problem);
+  Vector last_wanted(groups.size(), INFINITY);    // the least value that a lower limit takes
+  Vector last_allowed(groups.size(), -INFINITY);  // the least value that an upper limit lets in
   for (std::size_t g = 0; g < groups.size(); ++g) {
     auto& list = groups[g];
     const GroupLimit limit = problem.limits[g];
     const auto high = std::min(limit.high, static_cast<std::int64_t>(list.size()));
+    const auto least = [&](std::int64_t count) {
+      double value = INFINITY;
+      for (std::int64_t r = 0; r < count; ++r) value = std::min(value, s[at(list[at(r)])]);
+      return value;
+    };
     best_to_front(list, high, s);
+    if (high == 0) {
+      for (const std::int64_t i : list) last_allowed[g] = std::max(last_allowed[g], s[at(i)]);
+    } else if (high < static_cast<std::int64_t>(list.size())) {
+      last_allowed[g] = least(high);
+    }
     list.resize(at(high));
     best_to_front(list, limit.low, s);
-    for (std::int64_t r = 0; r < limit.low; ++r) x[at(list[at(r)])] = 1;
+    last_wanted[g] = least(limit.low);
+    for (std::int64_t r = 0; r < limit.low; ++r) found.x[at(list[at(r)])] = 1;
     left -= limit.low;
     rest.insert(rest.end(), list.begin() + limit.low, list.end());
   }
   best_to_front(rest, left, s);
-  for (std::int64_t r = 0; r < std::min(left, static_cast<std::int64_t>(rest.size())); ++r) x[at(rest[at(r)])] = 1;
-  return x;
+  double threshold = rest.empty() ? 0.0 : left > 0 ? INFINITY : s[at(rest[0])];
+  if (left == 0)
+    for (const std::int64_t i : rest) threshold = std::max(threshold, s[at(i)]);
+  rest.resize(at(std::min(left, static_cast<std::int64_t>(rest.size()))));
+  for (const std::int64_t i : rest) {
+    found.x[at(i)] = 1;
+    threshold = std::min(threshold, s[at(i)]);
+  }
+  found.threshold = threshold;
+  found.extra.resize(s.size());
+  for (std::size_t i = 0; i < s.size(); ++i) {
+    const auto g = at(problem.groups[i]);
+    found.extra[i] = std::max(last_allowed[g], std::min(last_wanted[g], threshold)) - threshold;
+  }
+  found.value = total_of(s, found.x, pool);
+  return found;
 }
 
 // With costs: the Lagrangian in the price of cost. For any price >= 0, price * C + sum_g max {sum_g (s - price c) z} is a bound.
@@ -53,8 +82,8 @@ class Priced {
   Support run() {
     double low = 0;
     Vector at_low = maximiser(low);
-    best_ = bound(low, at_low);
-    if (spent(at_low) <= problem_.cost_limit) return {best_, std::move(at_low)};
+    consider(low, at_low);
+    if (spent(at_low) <= problem_.cost_limit) return finish(std::move(at_low));
     double high = 1e-300;
     for (std::int64_t i = 0; i < problem_.n(); ++i) high = std::max(high, std::abs(s_[at(i)]) / problem_.costs[i]);
     Vector at_high = maximiser(high);
@@ -63,7 +92,7 @@ class Priced {
       pool_.check();
       const double middle = low + (high - low) / 2;
       Vector x = maximiser(middle);
-      best_ = std::min(best_, bound(middle, x));
+      consider(middle, x);
       const bool dear = spent(x) > problem_.cost_limit;
       (dear ? low : high) = middle;
       (dear ? at_low : at_high) = std::move(x);
@@ -73,7 +102,7 @@ class Priced {
     const double above = spent(at_low);
     const double share = above > below ? std::clamp((problem_.cost_limit - below) / (above - below), 0.0, 1.0) : 0.0;
     for (std::size_t i = 0; i < at_low.size(); ++i) at_high[i] += share * (at_low[i] - at_high[i]);
-    return {best_, std::move(at_high)};
+    return finish(std::move(at_high));
   }
 
  private:
@@ -94,12 +123,38 @@ class Priced {
   double spent(const Vector& x) const {
     return blocked_sum(pool_, problem_.n(), [&](std::int64_t i) { return problem_.costs[i] * x[at(i)]; });
   }
-  double bound(double price, const Vector& x) const {
+  void consider(double price, const Vector& x) {
     Sum sum = total_of(value_, x, pool_);
     sum += Sum(price * problem_.cost_limit);
     // value_ itself is rounded: by less than its parts' rounding, which are added to the size.
     sum.size += blocked_sum(pool_, problem_.n(), [&](std::int64_t i) { return (std::abs(s_[at(i)]) + price * problem_.costs[i]) * x[at(i)]; });
-    return padded(sum);
+    if (best_price_ >= 0 && padded(sum) >= padded(best_)) return;
+    best_ = sum;
+    best_price_ = price;
+    // What a group's limits add to the price: the last value kept where the upper one binds, the first where the lower does.
+    for (std::size_t g = 0; has_groups(problem_) && g < groups_.size(); ++g) {
+      double last = INFINITY;
+      double next = -INFINITY;
+      std::int64_t count = 0;
+      for (const std::int64_t i : groups_[g]) {
+        if (x[at(i)] > 0) {
+          last = std::min(last, value_[at(i)]);
+          ++count;
+        } else next = std::max(next, value_[at(i)]);
+      }
+      const GroupLimit limit = problem_.limits[g];
+      const bool full = count == limit.high && limit.high < static_cast<std::int64_t>(groups_[g].size());
+      const bool least = count == limit.low;
+      const double edge = count > 0 ? last : next;
+      group_price_[g] = groups_[g].empty() ? 0.0 : full && least ? edge : full ? std::max(0.0, edge) : least && count > 0 ? std::min(0.0, edge) : 0.0;
+    }
+  }
+
+  Support finish(Vector x) const {
+    Support found{best_, std::move(x), 0, Vector(s_.size())};
+    for (std::int64_t i = 0; i < problem_.n(); ++i)
+      found.extra[at(i)] = best_price_ * problem_.costs[i] + (has_groups(problem_) ? group_price_[group(problem_, i)] : 0.0);
+    return found;
   }
 
   const Problem& problem_;
@@ -107,7 +162,9 @@ class Priced {
   ThreadPool& pool_;
   std::vector<std::vector<std::int64_t>> groups_;
   Vector value_;
-  double best_ = 0;
+  Sum best_;
+  double best_price_ = -1;
+  Vector group_price_ = Vector(problem_.limits.size(), 0.0);
 };
 
 // Drops and adds by a heap of keys that may be out of date: an entry is looked at again when it comes to the top.
@@ -206,9 +263,14 @@ std::vector<std::vector<std::int64_t>> members(const Problem& problem) {
 
 Support support(const Problem& problem, const Vector& s, ThreadPool& pool) {
   if (has_costs(problem)) return Priced(problem, s, pool).run();
-  Vector x = has_groups(problem) ? best_by_groups(problem, s) : as_vector(largest(s, problem.budget));
-  const double upper = padded(total_of(s, x, pool));
-  return {upper, std::move(x)};
+  if (has_groups(problem)) return best_by_groups(problem, s, pool);
+  Support found;
+  found.x = as_vector(largest(s, problem.budget));
+  found.value = total_of(s, found.x, pool);
+  found.threshold = INFINITY;
+  for (std::size_t i = 0; i < s.size(); ++i)
+    if (found.x[i] > 0) found.threshold = std::min(found.threshold, s[i]);
+  return found;
 }
 
 Ledger::Ledger(const Problem& problem, const Subset& subset)

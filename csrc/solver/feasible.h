@@ -6,6 +6,7 @@
 // a subset that is being changed (for searches), and the completion of any subset to a feasible one.
 #pragma once
 
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -27,11 +28,31 @@ inline std::size_t group(const Problem& problem, std::int64_t i) { return has_gr
 // The members of every group, ascending.
 std::vector<std::vector<std::int64_t>> members(const Problem& problem);
 
-// The maximum of s'x over the relaxed set {0 <= x <= 1, limits}: a value that rounding cannot have made too small, and a point
-// that (nearly) attains it. O(n) without costs and groups, O(n log n) with groups, some 30 passes with costs.
+// A sum together with the sum of absolute values: the scale of its rounding error. Sums of at most n terms in blocks of 4096
+// err by less than kRounding of the latter.
+struct Sum {
+  double value = 0;
+  double size = 0;
+  Sum() = default;
+  explicit Sum(double term) : value(term), size(std::abs(term)) {}
+  Sum(double term, double scale) : value(term), size(scale) {}
+  Sum& operator+=(const Sum& other) {
+    value += other.value;
+    size += other.size;
+    return *this;
+  }
+};
+constexpr double kRounding = 4e-12;
+inline double padded(const Sum& sum) { return sum.value + kRounding * sum.size; }
+
+// The maximum of s'x over the relaxed set {0 <= x <= 1, limits}, a point that (nearly) attains it, and prices that prove it:
+// s'x <= constant + sum_i max(0, s_i - price_i) for every x of the set, price_i = threshold + extra_i, with equality to rounding.
+// O(n) without costs and groups, O(n log n) with groups, some 30 passes with costs.
 struct Support {
-  double upper = 0;
+  Sum value;
   Vector x;
+  double threshold = 0;  // the price of one element
+  Vector extra;          // what element i pays besides, for its group and its cost; empty where there are neither
 };
 Support support(const Problem& problem, const Vector& s, ThreadPool& pool);
 

@@ -32,17 +32,6 @@ std::int64_t count_below(const Vector& diagonal, const Vector& off, double x) {
   return count;
 }
 
-// The eigenvalue with `rank` others below it, by bisection within [-radius, radius].
-double eigenvalue(const Vector& diagonal, const Vector& off, std::int64_t rank, double radius) {
-  double low = -radius;
-  double high = radius;
-  for (int step = 0; step < 100; ++step) {
-    const double middle = low + (high - low) / 2;
-    (count_below(diagonal, off, middle) > rank ? high : low) = middle;
-  }
-  return low + (high - low) / 2;
-}
-
 double dot(const Vector& a, const Vector& b, ThreadPool& pool) {
   return blocked_sum(pool, static_cast<std::int64_t>(a.size()), [&](std::int64_t i) { return a[at(i)] * b[at(i)]; });
 }
@@ -58,6 +47,17 @@ Vector random_direction(std::int64_t n, std::uint64_t seed, ThreadPool& pool) {
 }
 
 }  // namespace
+
+// The eigenvalue with `rank` others below it, by bisection within [-radius, radius].
+double tridiagonal_eigenvalue(const Vector& diagonal, const Vector& off, std::int64_t rank, double radius) {
+  double low = -radius;
+  double high = radius;
+  for (int step = 0; step < 100; ++step) {
+    const double middle = low + (high - low) / 2;
+    (count_below(diagonal, off, middle) > rank ? high : low) = middle;
+  }
+  return low + (high - low) / 2;
+}
 
 Spectrum spectrum(const graph::CsrView& k, std::uint64_t seed, ThreadPool& pool) {
   const std::int64_t n = k.n;
@@ -98,7 +98,7 @@ Spectrum spectrum(const graph::CsrView& k, std::uint64_t seed, ThreadPool& pool)
     v = std::move(next);
   }
   const auto m = static_cast<std::int64_t>(diagonal.size());
-  Spectrum ends{eigenvalue(diagonal, off, 0, radius), eigenvalue(diagonal, off, m - 1, radius), 0};
+  Spectrum ends{tridiagonal_eigenvalue(diagonal, off, 0, radius), tridiagonal_eigenvalue(diagonal, off, m - 1, radius), 0};
   const double root = std::log(1.648 * std::sqrt(static_cast<double>(n)) / kFailure) / static_cast<double>(2 * m - 1);
   const double epsilon = exhausted ? 1e-12 : root * root;
   // The width is itself known from inside only: true width <= found width / (1 - 2 epsilon).

@@ -173,6 +173,17 @@ struct Projection {
   Range range(std::int64_t i) const { return {g[at(i)] - (1 - x[at(i)]) / step, g[at(i)] + x[at(i)] / step}; }
 };
 
+struct MetricProjection {
+  const Vector& x;
+  const Vector& g;
+  const Vector& metric;
+  Level level(std::int64_t i, double lambda) const {
+    const double value = std::clamp(x[at(i)] + (g[at(i)] - lambda) / metric[at(i)], 0.0, 1.0);
+    return {value, value > 0 && value < 1 ? 1 / metric[at(i)] : 0.0};
+  }
+  Range range(std::int64_t i) const { return {g[at(i)] - (1 - x[at(i)]) * metric[at(i)], g[at(i)] + x[at(i)] * metric[at(i)]}; }
+};
+
 struct FermiForm {
   const Vector& g;
   double temperature;
@@ -189,6 +200,11 @@ struct FermiForm {
 Vector project(const Problem& problem, const Vector& x, const Vector& g, double step, Multipliers& multipliers, ThreadPool& pool) {
   const Projection response{x, g, step};
   return Fit<Projection>(problem, response, multipliers, pool).run();
+}
+
+Vector project(const Problem& problem, const Vector& x, const Vector& g, const Vector& metric, Multipliers& multipliers, ThreadPool& pool) {
+  const MetricProjection response{x, g, metric};
+  return Fit<MetricProjection>(problem, response, multipliers, pool).run();
 }
 
 Vector fermi(const Problem& problem, const Vector& g, double temperature, Multipliers& multipliers, ThreadPool& pool) {

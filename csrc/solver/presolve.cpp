@@ -214,6 +214,8 @@ void Reduced::build(ThreadPool& pool) {
   problem_.importance = importance_.data();
   problem_.k = {n, indptr_.data(), indices_.data(), values_.data()};
 
+  costs_.reserve(open_.size() + 1);  // never null, not even where nothing is open: a null pointer means that there are none
+  groups_.reserve(open_.size() + 1);
   for (const std::int64_t i : open_) {
     if (has_costs(whole_)) costs_.push_back(whole_.costs[i]);
     if (has_groups(whole_)) groups_.push_back(whole_.groups[i]);

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "core/errors.h"
+#include "solver/dual.h"
 #include "solver/stages.h"
 
 namespace coremax::solver {
@@ -53,7 +54,12 @@ std::int64_t sweeps(Effort effort, std::int64_t n) {
   return static_cast<std::int64_t>(std::clamp(plan.at_20000 * std::pow(20000.0 / static_cast<double>(n), 1.5), plan.least, plan.most));
 }
 
-constexpr std::int64_t kPgdUpTo = 30'000;
+constexpr double kNegligible = 1e-7;         // a gap, as a share of the value, that nothing more is tried for
+constexpr int kRounds = 10;  // of the search that goes on from the best, at the best effort
+constexpr double kPromising = 0.05;          // a gap after a first impression of the linear program that more of it may close
+constexpr double kClose = 0.002;  // the same at the tight effort
+constexpr double kEnough = 0.02;  // a gap, as a share of the value, that the next bound is not tried for
+constexpr std::int64_t kThoroughUpTo = 30'000;  // elements for which the default effort takes the slower methods in
 constexpr std::int64_t kWarmShare = 12;  // a warm start needs so many times fewer sweeps
 
 // Nothing to choose, or nothing to weigh against importance.
@@ -73,10 +79,102 @@ struct Presolved {
   const Reduced open;
 };
 
+// What duality knows of a problem: upper bounds, points to round, elements that no better subset has or lacks.
+class Relaxations {
+ public:
+  // announce: the bounds hold for the whole call, so that whoever watches is told.
+  Relaxations(const Problem& problem, bool announce, Run& run) : problem_(problem), announce_(announce), run_(run), linear_(is_linear(problem, run.pool)) {}
+
+  // At once, for whoever watches.
+  void modular() { note(modular_bound(problem_, run_.pool)); }
+
+  // How far the linear program is taken.
+  enum class Depth { none, fast, rounding, tight };
+
+  // A linear program with cuts: nearly tight where little is kept. `subset` is feasible, the better the tighter the bound. A first
+  // impression says whether more is worth its time, unless the caller is patient. Returns a point to round; empty where nothing
+  // came of it or as much has been done before.
+  Vector linear_program(Depth depth, const Subset& subset, bool patient) {
+    const double value = subset_objective(problem_, subset, run_.pool);
+    Vector x;
+    for (const Depth next : {Depth::fast, depth}) {
+      if (linear_ || run_.expired() || next <= linear_program_done_) continue;
+      if (next != Depth::fast && !patient && linear_gap_ > kPromising) continue;
+      linear_program_done_ = next;
+      DualOptions options = next == Depth::fast ? fast_dual() : next == Depth::rounding ? rounding_dual() : DualOptions{};
+      if (patient) options.hopeless_cost = INFINITY;
+      Dual dual = dual_bound(problem_, options, subset, value, [&] { return run_.expired(); }, run_.pool);
+      note(dual.bound);
+      linear_gap_ = (dual.bound.value - value) / std::max(std::abs(value), std::numeric_limits<double>::min());
+      if (dual.n_cuts == 0) break;
+      x = dual.x;
+      if (dual_.loss_in.empty() || dual.bound.value < dual_.bound.value) dual_ = std::move(dual);
+      if (gap(value) <= kNegligible) break;
+    }
+    return x;
+  }
+
+  // A semidefinite relaxation: close where a fifth and more is kept. Groups are left out of it, which keeps it valid; with costs
+  // a uniform diagonal shift takes its place.
+  Vector semidefinite(BoundEffort effort, const Subset& subset) {
+    if (linear_ || run_.expired() || static_cast<int>(effort) <= static_cast<int>(semidefinite_done_)) return {};
+    semidefinite_done_ = effort;
+    // A uniform shift hardly ever wins against it, but it does.
+    if (has_costs(problem_) || problem_.n() <= kThoroughUpTo)
+      note(diagonal_shift_bound(problem_, spectrum(problem_.k, run_.options.seed, run_.pool), subset, run_));
+    if (has_costs(problem_)) return {};
+    Problem plain = problem_;
+    plain.groups = nullptr;
+    plain.limits.clear();
+    const double value = subset_objective(problem_, subset, run_.pool);
+    SemidefiniteBound found =
+        semidefinite_bound(plain, effort, value, kNegligible * std::abs(value), run_.options.seed, [&] { return run_.expired(); }, run_.pool);
+    note(found.bound);
+    return std::move(found.x);
+  }
+
+  // Whatever of the two is worth its time, given what is known.
+  void tighten(BoundEffort effort, const Subset& subset) {
+    const double value = subset_objective(problem_, subset, run_.pool);
+    linear_program(effort == BoundEffort::tight ? Depth::tight : Depth::fast, subset, false);
+    if (gap(value) > (effort == BoundEffort::tight ? kClose : kEnough)) semidefinite(effort, subset);
+  }
+
+  // Relative to the value of the best subset known.
+  double gap(double value) const { return (best_.value - value) / std::max(std::abs(value), std::numeric_limits<double>::min()); }
+  const Bound& best() const { return best_; }
+  // By reduced cost: 1 and -1 where every subset better than `value` has, or lacks, the element; empty where nothing is known.
+  std::vector<std::int8_t> decided(double value) const {
+    if (dual_.loss_in.empty()) return {};
+    std::vector<std::int8_t> sides(at(problem_.n()), 0);
+    const Fixed fixed = fix_by_reduced_cost(dual_, value);
+    for (const std::int64_t i : fixed.in) sides[at(i)] = 1;
+    for (const std::int64_t i : fixed.out) sides[at(i)] = -1;
+    return sides;
+  }
+
+ private:
+  void note(const Bound& bound) {
+    if (bound.value < best_.value) best_ = bound;
+    if (announce_) run_.upper_bound = std::min(run_.upper_bound, run_.constant + best_.value);
+  }
+
+  const Problem& problem_;
+  const bool announce_;
+  Run& run_;
+  const bool linear_;
+  Bound best_;
+  Dual dual_;
+  Depth linear_program_done_ = Depth::none;
+  double linear_gap_ = INFINITY;
+  BoundEffort semidefinite_done_ = BoundEffort::none;
+};
+
 // The best subset of one or several methods.
 class Search {
  public:
-  Search(const Problem& problem, Run& run) : problem_(problem), run_(run), linear_(is_linear(problem, run.pool)) {}
+  Search(const Problem& problem, Relaxations& relaxations, Run& run)
+      : problem_(problem), relaxations_(relaxations), run_(run), linear_(is_linear(problem, run.pool)) {}
 
   void run() {
     if (linear_) return without_redundancy();
@@ -105,15 +203,75 @@ class Search {
   }
 
   void portfolio() {
-    std::vector<Method> methods = {Method::greedy, Method::heat_bath};
     const Effort effort = run_.options.effort;
+    const bool warm = run_.options.x0 != nullptr;
+    std::vector<Method> methods;
+    if (!warm) methods.push_back(Method::greedy);
+    methods.push_back(Method::heat_bath);
     // It hardly ever wins, but where it is cheap the portfolio can promise never to be worse.
-    if (effort == Effort::best || (effort == Effort::standard && problem_.n() <= kPgdUpTo)) methods.push_back(Method::pgd);
+    if (effort == Effort::best || (effort == Effort::standard && !warm && problem_.n() <= kThoroughUpTo)) methods.push_back(Method::pgd);
     if (effort == Effort::best) methods.insert(methods.end(), {Method::annealed, Method::continuation});
+    methods.push_back(Method::lp);
     run_.expect_methods(static_cast<int>(methods.size()));
     for (const Method method : methods) {
       run_method(method);
       if (run_.expired()) return;
+    }
+    if (effort == Effort::best) search_on(kRounds);
+    else if (effort == Effort::standard && !warm && result.method == Method::lp) search_on(1);
+  }
+
+  // The points of the relaxations, rounded; then, where they decide most elements, a search among the others.
+  void round_relaxations() {
+    using Depth = Relaxations::Depth;
+    const Effort effort = run_.options.effort;
+    if (run_.options.method == Method::lp) return round_point(relaxations_.linear_program(effort == Effort::fast ? Depth::fast : Depth::tight, best_, true));
+    const bool hurried = effort == Effort::fast || problem_.n() > kThoroughUpTo || (effort == Effort::standard && run_.options.x0 != nullptr);
+    round_point(relaxations_.linear_program(hurried ? Depth::fast : Depth::rounding, best_, false));
+    if (effort == Effort::best) round_point(relaxations_.linear_program(Depth::tight, best_, false));
+    if (effort != Effort::best || relaxations_.gap(result.objective) <= kNegligible) return;
+    round_point(relaxations_.semidefinite(BoundEffort::tight, best_));
+    if (relaxations_.gap(result.objective) > kNegligible) search_undecided();
+  }
+
+  // From the best subset so far at a low temperature, again and again.
+  void search_on(int rounds) {
+    const std::int64_t n_sweeps = std::max<std::int64_t>(1, sweeps(Effort::standard, problem_.n()) / kWarmShare);
+    for (int round = 1; round <= rounds && !run_.expired() && relaxations_.gap(result.objective) > kNegligible; ++round)
+      for (Annealing& found : heat_bath(problem_, best_, n_sweeps, {2, true, round}, run_)) {
+        complete(problem_, found.subset, run_.pool);
+        offer(Method::heat_bath, std::move(found));
+      }
+  }
+
+  void round_point(Vector x) {
+    if (x.empty() || run_.expired()) return;
+    Multipliers multipliers;
+    x = project(problem_, x, Vector(x.size(), 0.0), 1.0, multipliers, run_.pool);
+    Ascent ascent;
+    ascent.kx = multiply(problem_.k, x, run_.pool);
+    ascent.x = std::move(x);
+    ascent.status = Status::converged;
+    ascent.history = {relaxed_objective(problem_, ascent.x, ascent.kx, run_.pool)};
+    run_.report(Method::lp, 1, 1, ascent.history.back());
+    offer(Method::lp, std::move(ascent));
+  }
+
+  void search_undecided() {
+    const std::vector<std::int8_t> sides = relaxations_.decided(result.objective);
+    const auto open = std::count(sides.begin(), sides.end(), 0);
+    if (sides.empty() || 2 * open > problem_.n()) return;
+    Problem narrowed = problem_;
+    narrowed.fixed = sides.data();
+    const Reduced core(narrowed, false, run_.pool);
+    const std::int64_t budget = core.problem().budget;
+    if (open == 0 || (!has_costs(problem_) && (budget <= 0 || budget >= open)) || is_linear(core.problem(), run_.pool)) return;
+    Subset start = core.restrict(best_);
+    complete(core.problem(), start, run_.pool);
+    for (Annealing& found : heat_bath(core.problem(), start, sweeps(run_.options.effort, open), {4, false, 0}, run_)) {
+      complete(core.problem(), found.subset, run_.pool);
+      found.subset = core.expand(found.subset);
+      offer(Method::heat_bath, std::move(found));
     }
   }
 
@@ -133,7 +291,7 @@ class Search {
       }
       case Method::heat_bath: {
         const int chains = effort == Effort::fast ? 1 : effort == Effort::standard ? 2 : 4;
-        auto found = heat_bath(problem_, start(), n_sweeps, chains, warm, run_);
+        auto found = heat_bath(problem_, start(), n_sweeps, {chains, warm, 0}, run_);
         for (Annealing& one : found) complete(problem_, one.subset, run_.pool);
         // A polish changes less than a chain: the best is enough, but for the last drop.
         if (effort == Effort::best) {
@@ -143,6 +301,10 @@ class Search {
         }
         break;
       }
+      case Method::lp:
+        if (best_.empty()) run_method(Method::greedy);
+        round_relaxations();
+        break;
       case Method::swap_annealing:
         offer(method, swap_annealing(problem_, start(), n_sweeps * problem_.n(), warm, run_));
         break;
@@ -216,37 +378,12 @@ class Search {
   }
 
   const Problem& problem_;
+  Relaxations& relaxations_;
   Run& run_;
   const bool linear_;
   std::optional<Spectrum> ends_;
   Subset best_;
   double polish_seconds_ = 0;
-};
-
-// The smallest of several upper bounds.
-class Certificate {
- public:
-  Certificate(const Problem& problem, Run& run) : problem_(problem), run_(run) {}
-
-  // At once, for whoever watches.
-  void begin() { note(modular_bound(problem_, run_.pool)); }
-
-  // `subset` is the best known and feasible.
-  void tighten(const Subset& subset) {
-    if (is_linear(problem_, run_.pool) || run_.expired()) return;
-    note(diagonal_shift_bound(problem_, spectrum(problem_.k, run_.options.seed, run_.pool), subset, run_));
-  }
-
-  const Bound& best() const { return best_; }
-
- private:
-  void note(const Bound& bound) {
-    if (bound.value < best_.value) best_ = bound;
-  }
-
-  const Problem& problem_;
-  Run& run_;
-  Bound best_;
 };
 
 }  // namespace
@@ -299,14 +436,13 @@ Result solve(const Problem& problem, const Options& options, ThreadPool& pool) {
     run.options.x0 = x0.data();
   }
   const bool bounded = options.bound != BoundEffort::none;
-  Certificate certificate(whole.problem(), run);
-  if (bounded) {
-    certificate.begin();
-    run.upper_bound = whole.constant() + certificate.best().value;
-  }
+  Relaxations relaxations(whole.problem(), bounded && !part, run);
+  std::optional<Relaxations> of_part;
+  if (part) of_part.emplace(part->problem(), false, run);
+  if (bounded) relaxations.modular();
   lap("presolve");
 
-  Search search(searched.problem(), run);
+  Search search(searched.problem(), part ? *of_part : relaxations, run);
   search.run();
   Subset subset = searched.open.expand(search.best());
   Result result = std::move(search.result);
@@ -330,10 +466,10 @@ Result solve(const Problem& problem, const Options& options, ThreadPool& pool) {
   if (bounded) {
     Subset start = whole.open.restrict(whole.given.restrict(subset));
     complete(whole.problem(), start, pool);
-    certificate.tighten(start);
+    relaxations.tighten(options.bound, start);
     // A bound below the value found could only be rounding: the value found is attained.
-    result.upper_bound = std::max(whole.constant() + certificate.best().value + whole.padding(), result.objective);
-    result.bound_kind = certificate.best().kind;
+    result.upper_bound = std::max(whole.constant() + relaxations.best().value + whole.padding(), result.objective);
+    result.bound_kind = relaxations.best().kind;
     lap("bound");
   }
   for (std::int64_t i = 0; i < problem.n(); ++i)

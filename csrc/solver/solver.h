@@ -40,7 +40,7 @@ struct Problem {
 };
 
 enum class Status { converged, max_iterations, time_limit, interrupted };
-enum class BoundKind { none, modular, lp, diagonal_shift, blocks };
+enum class BoundKind { none, modular, lp, diagonal_shift, semidefinite };
 enum class Method { automatic, pgd, annealed, continuation, softmax, greedy, swap_annealing, heat_bath, lp };
 enum class Effort { fast, standard, best };
 enum class BoundEffort { none, fast, tight };

@@ -25,22 +25,6 @@ struct Max {
   }
 };
 
-// A sum together with the sum of absolute values: the scale of its rounding error. Sums of at most n terms in blocks of 4096
-// err by less than kRounding of the latter.
-struct Sum {
-  double value = 0;
-  double size = 0;
-  Sum() = default;
-  explicit Sum(double term) : value(term), size(std::abs(term)) {}
-  Sum& operator+=(const Sum& other) {
-    value += other.value;
-    size += other.size;
-    return *this;
-  }
-};
-constexpr double kRounding = 4e-12;
-inline double padded(const Sum& sum) { return sum.value + kRounding * sum.size; }
-
 // What a stage may ask of the call it is part of: how long it has run, whether to stop, what is known so far.
 class Run {
  public:
@@ -127,6 +111,8 @@ struct Multipliers {
 };
 // The point of the relaxed set nearest to x + step g.
 Vector project(const Problem& problem, const Vector& x, const Vector& g, double step, Multipliers& multipliers, ThreadPool& pool);
+// The same in the norm of a metric, with x + g / metric.
+Vector project(const Problem& problem, const Vector& x, const Vector& g, const Vector& metric, Multipliers& multipliers, ThreadPool& pool);
 // x_i = 1 / (1 + exp((lambda_i - g_i) / temperature)): the maximiser of g'x + temperature entropy(x) over the relaxed set.
 Vector fermi(const Problem& problem, const Vector& g, double temperature, Multipliers& multipliers, ThreadPool& pool);
 
@@ -137,6 +123,7 @@ struct Spectrum {
   double margin = 0;
 };
 Spectrum spectrum(const graph::CsrView& k, std::uint64_t seed, ThreadPool& pool);
+double tridiagonal_eigenvalue(const Vector& diagonal, const Vector& off, std::int64_t rank, double radius);
 inline double norm(const Spectrum& ends) { return std::max(ends.highest, -ends.lowest); }
 
 // relaxed.cpp: methods that move a relaxed point; f of it after every iteration is kept.
@@ -159,8 +146,12 @@ struct Annealing {
   std::vector<double> history;
 };
 // Gibbs sampling of single elements under a chemical potential that keeps the count, cooled; several chains in parallel.
-// A warm start is cooled from a lower temperature, which does not forget it.
-std::vector<Annealing> heat_bath(const Problem& problem, const Subset& start, std::int64_t sweeps, int chains, bool warm, Run& run);
+struct Chains {
+  int count;
+  bool warm;  // cooled from a lower temperature, which does not forget the start
+  int round;  // other random numbers for another round
+};
+std::vector<Annealing> heat_bath(const Problem& problem, const Subset& start, std::int64_t sweeps, Chains chains, Run& run);
 // Metropolis swaps of random pairs, cooled.
 Annealing swap_annealing(const Problem& problem, const Subset& start, std::int64_t moves, bool warm, Run& run);
 
@@ -173,6 +164,15 @@ struct Bound {
   BoundKind kind = BoundKind::none;
 };
 Bound modular_bound(const Problem& problem, ThreadPool& pool);
+// semidefinite.cpp; plain problems only
+struct SemidefiniteBound {
+  Bound bound;
+  bool proved = false;  // true: valid for certain; false: with probability at least 1 - 1e-12 over a random start
+  Vector x;             // a relaxed point near the optimum of the relaxation: worth rounding
+};
+// Stops early when the bound is within `target` of the value known to be attained.
+SemidefiniteBound semidefinite_bound(const Problem& problem, BoundEffort effort, double known_value, double target, std::uint64_t seed,
+                                     const std::function<bool()>& expired, ThreadPool& pool);
 Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const Subset& start, const Run& run);
 
 }  // namespace coremax::solver

@@ -89,6 +89,8 @@ def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_
     TypeError
         A wrong type.
     """
+    if n == 0:
+        raise ValueError("importance is empty: no budget can be met")
     fixed = _fixed(n, include, exclude)
     cost = None if costs is None else _costs(costs, n)
     if cost is None:
@@ -173,7 +175,7 @@ def _ranges(given: Any, labels: NDArray[Any], sizes: NDArray[np.int64]) -> tuple
             _range(given[int(label)], label, int(size)) if int(label) in given else (0, int(size))
             for label, size in zip(labels, sizes, strict=True)
         )
-    if isinstance(given, (int, float, np.integer, np.floating)) and not isinstance(given, (bool, np.bool_)):
+    if isinstance(given, (float, np.floating)):
         return tuple(_range(float(given), label, int(size)) for label, size in zip(labels, sizes, strict=True))
     if isinstance(given, tuple) and len(given) == 2 and not any(isinstance(end, (tuple, list, np.ndarray)) for end in given):
         return tuple(_range(given, label, int(size)) for label, size in zip(labels, sizes, strict=True))
@@ -263,16 +265,16 @@ def _check_cost(
         return
     least = 0.0
     if fixed is not None:
-        least = float(costs[fixed > 0].sum())
+        least = math.fsum(costs[fixed > 0])
         if least > limit:
-            raise ValueError(f"include costs {least:.6g}, more than the budget of {limit:.6g}")
+            raise ValueError(f"include costs {least:.17g}, more than the budget of {limit:.17g}")
     wanted = least
     for g, (low, _) in enumerate(ranges):
         mine = places == g
         kept = int(((fixed > 0) & mine).sum()) if fixed is not None else 0
         open_costs = costs[mine & (fixed == 0)] if fixed is not None else costs[mine]
         if low > kept:
-            wanted += float(np.partition(open_costs, low - kept - 1)[: low - kept].sum())
+            wanted += math.fsum(np.partition(open_costs, low - kept - 1)[: low - kept])
     if wanted > limit:
         raise ValueError(
             f"the cheapest subset that meets group_limits and include costs {wanted:.6g}, more than the budget of {limit:.6g}"

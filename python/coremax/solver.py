@@ -16,7 +16,7 @@ from .graph import Graph
 
 __all__ = ["Iteration", "Solution", "Status", "objective", "solve", "solve_path"]
 
-METHODS = ("auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax")
+METHODS = ("auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax", "lp")
 EFFORTS = ("fast", "default", "best")
 BOUNDS = ("fast", "tight", None)
 
@@ -148,9 +148,9 @@ def solve(
         allowed.
     alpha : float
         Weight of the redundancy, 0 to 1e100. Every unordered pair counts twice.
-    method : {"auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax"}
-        "auto" runs several and returns the best: greedy and heat-bath, up to 30,000 elements pgd as well, and with
-        effort="best" also annealed and continuation. Notes describe them. Every one is completed to the budget and polished.
+    method : {"auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax", "lp"}
+        "auto" runs several and returns the best: greedy, heat-bath and lp, up to 30,000 elements pgd as well, and with
+        effort="best" also annealed, continuation and the point of the semidefinite bound. Notes describe them. Every one is completed to the budget and polished.
     effort : {"fast", "default", "best"}
         How long "auto", "heat-bath" and "swap-annealing" search, and which methods "auto" runs.
     bound : {"fast", "tight", None}
@@ -213,6 +213,7 @@ def solve(
     - continuation: pgd with alpha raised in four stages.
     - annealed: mean-field annealing, x = 1 / (1 + exp((lambda - gradient) / T)) with sum x = p and T falling.
     - softmax: the same at one temperature: the paper applies a softmax; this is its form at the scale sum x = p (ours).
+    - lp: the linear program of the upper bound, rounded; hard to beat where little is kept, of little use elsewhere.
 
     Relaxed points are rounded pairwise, which loses nothing where K >= 0 because f is convex along every swap (with costs, up
     to one element). The polish is a 1-swap local search, with costs also single additions and removals. With negative
@@ -221,9 +222,20 @@ def solve(
     Presolve fixes elements whose gain, whatever else is kept, is beyond that of enough others (bounding after Boether et al.,
     arXiv 2402.16442; our version is proved in csrc/solver/presolve.cpp).
 
-    The upper bound is the smallest of several, float rounding included. "modular": no redundancy at all. "diagonal-shift": a
-    concave majorant; it rests on the smallest eigenvalue of K from a Lanczos process with a random start, with a margin that
-    is too small with probability at most 1e-12.
+    The upper bound is the smallest of several, float rounding included (all ours, from known parts):
+
+    - modular: no redundancy at all.
+    - lp: the dual of a linear program with edge and clique cuts, tightened by small sets of elements solved exactly. Nearly
+      tight where little is kept (a tenth, say); always valid.
+    - semidefinite: a diagonal, optimised element by element, and triangle inequalities make the problem concave. Close where a
+      fifth and more is kept. Proved by Cholesky factors where components have at most 512 elements; otherwise its eigenvalue
+      comes from Lanczos processes with random starts, with a margin that is too small with probability at most 1e-12.
+      Limits of groups are left out of it, which keeps it valid.
+    - diagonal-shift: a uniform diagonal instead, for costs and up to 30,000 elements; the same probability.
+
+    bound="fast" stops the linear program early and leaves out cuts and triangles; where it comes within 2 % the semidefinite
+    bound is not tried. Elements that the reduced costs of the linear program decide are left out of a last search (effort
+    "best").
 
     The same bits for any thread count (time_limit and callbacks that stop it apart). A sweep of the heat bath costs O(n) plus
     the degrees of the elements that change; memory is some arrays of n float64 beyond the graph, and a copy of the part of
@@ -315,7 +327,10 @@ def solve_path(
             options["x0"][kept] = 1
             if nested:
                 outside = np.flatnonzero(options["x0"] == 0)
-                within = _limits.resolve(inputs.n, budgets[position], **(asked | {"exclude": outside})).fixed
+                try:
+                    within = _limits.resolve(inputs.n, budgets[position], **(asked | {"exclude": outside})).fixed
+                except ValueError as error:
+                    raise ValueError(f"budget {budgets[position]} inside the subset of the next larger one: {error}") from None
         solutions[position] = solve_within(inputs, limits[position], within, **options)
         kept = _arrays.as_numpy(solutions[position].indices)
     return [solutions[position] for position in range(len(limits))]

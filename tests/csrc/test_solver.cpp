@@ -14,6 +14,7 @@
 #include "check.h"
 #include "core/control.h"
 #include "core/errors.h"
+#include "solver/feasible.h"
 #include "solver/solver.h"
 #include "solver/stages.h"
 
@@ -260,8 +261,10 @@ TEST(bounds_hold_before_the_value_found_props_them_up) {
     for (std::int64_t j = 0; j < i; ++j) complete.connect(i, j, 0.5f);
   complete.finish();
   check(complete, 0.7);
-  const Result result = solve(complete.problem(4, 0.7));
-  CHECK(result.upper_bound - result.objective <= 1e-4);
+  Options tight;
+  tight.bound = solver::BoundEffort::tight;
+  const Result result = solve(complete.problem(4, 0.7), tight);
+  CHECK_AT(std::to_string(result.upper_bound - result.objective), result.upper_bound - result.objective <= 1e-4);
 }
 
 TEST(solver_bound_is_tight_where_there_is_no_redundancy) {
@@ -333,17 +336,20 @@ bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
 
 TEST(solver_has_the_same_bits_for_any_thread_count) {
   constexpr std::int64_t kN = 9001;
-  for (const bool negative : {false, true}) {
+  for (const solver::Method method : {solver::Method::automatic, solver::Method::pgd}) {
+    const bool negative = method == solver::Method::pgd;
     std::vector<double> importance;
     graph::Csr k;
     large_instance(kN, negative, importance, k);
     const Problem problem = problem_of(importance, k, 2500, 0.4);
     Options options;
+    options.method = method;
     options.max_iterations = 12;
     options.seed = 5;
+    options.bound = negative ? solver::BoundEffort::fast : solver::BoundEffort::tight;
     const Result first = solve(problem, options, 1);
     CHECK(is_subset_of_size(first, kN, 2500));
-    CHECK(first.swaps > 0);
+    CHECK(first.swaps > 0 || method == solver::Method::automatic);
     CHECK(first.upper_bound >= first.objective);
     CHECK(first.upper_bound <= 1.2 * first.objective);
     for (const int threads : {2, 3}) {
@@ -448,6 +454,550 @@ TEST(solver_answers_at_extreme_scales) {
       CHECK_AT(where, std::all_of(result.x.begin(), result.x.end(), [](double x) { return x >= 0 && x <= 1; }));
     }
   }
+}
+
+// The stages one by one, under limits.
+
+using solver::Subset;
+using solver::Vector;
+
+// An instance with limits drawn around a random subset, so that they can be met.
+struct Limited {
+  Instance instance;
+  std::vector<double> costs;
+  std::vector<std::int32_t> groups;
+  std::vector<std::int8_t> fixed;
+  Problem problem;
+
+  Limited(std::int64_t n, Sign sign, bool grouped, bool priced, bool coarse, unsigned seed) : instance(random_instance(n, sign, 0.5, seed)) {
+    std::mt19937 random(seed + 1000);
+    const auto below = [&](unsigned end) { return static_cast<std::int64_t>(random() % end); };
+    if (coarse) {  // Many ties.
+      for (double& value : instance.importance) value = std::round(value * 2) / 2;
+      for (double& value : instance.dense) value = std::round(value * 2) / 2;
+      instance.finish();
+    }
+    Subset base(at(n));
+    for (auto& side : base) side = static_cast<std::uint8_t>(random() % 2);
+    base[at(below(static_cast<unsigned>(n)))] = 1;
+    problem = instance.problem(std::count(base.begin(), base.end(), 1), 0.1 * static_cast<double>(1 + random() % 5));
+    if (grouped) {
+      std::vector<std::int64_t> inside(4, 0);
+      for (std::int64_t i = 0; i < n; ++i) {
+        groups.push_back(static_cast<std::int32_t>(random() % 3));  // Group 3 is empty.
+        inside[at(groups.back())] += base[at(i)];
+      }
+      for (const std::int64_t count : inside) problem.limits.push_back({below(static_cast<unsigned>(count + 1)), count + below(3)});
+      problem.groups = groups.data();
+    }
+    if (priced) {
+      for (std::int64_t i = 0; i < n; ++i) {
+        costs.push_back(coarse ? static_cast<double>(1 + random() % 4) : 0.1 + static_cast<double>(random() % 1000) / 500);
+        problem.cost_limit += base[at(i)] * costs.back();
+      }
+      problem.cost_limit *= 1 + 1e-12;
+      problem.costs = costs.data();
+      problem.budget = 0;
+    }
+    fixed.resize(at(n));
+  }
+  Limited(const Limited&) = delete;
+  Limited& operator=(const Limited&) = delete;
+
+  // Fixes some elements on the side they have in a feasible subset.
+  void fix_some(const Subset& feasible, unsigned seed) {
+    std::mt19937 random(seed);
+    for (std::size_t i = 0; i < fixed.size(); ++i) fixed[i] = static_cast<std::int8_t>(random() % 3 == 0 ? (feasible[i] ? 1 : -1) : 0);
+    problem.fixed = fixed.data();
+  }
+
+  // By counting, not by the ledger.
+  bool meets(const Subset& subset) const {
+    double spent = 0;
+    std::vector<std::int64_t> inside(problem.limits.size(), 0);
+    for (std::size_t i = 0; i < subset.size(); ++i) {
+      if (problem.fixed != nullptr && ((fixed[i] > 0 && !subset[i]) || (fixed[i] < 0 && subset[i]))) return false;
+      if (!subset[i]) continue;
+      spent += costs.empty() ? 1 : costs[i];
+      if (!groups.empty()) ++inside[at(groups[i])];
+    }
+    for (std::size_t g = 0; g < inside.size(); ++g)
+      if (inside[g] < problem.limits[g].low || inside[g] > problem.limits[g].high) return false;
+    return costs.empty() ? spent == static_cast<double>(problem.budget) : spent <= problem.cost_limit;
+  }
+
+  double f(const Subset& subset) const {
+    std::vector<std::int64_t> indices;
+    for (std::size_t i = 0; i < subset.size(); ++i)
+      if (subset[i]) indices.push_back(static_cast<std::int64_t>(i));
+    return instance.f(indices, problem.alpha);
+  }
+
+  std::vector<Subset> feasible() const {
+    std::vector<Subset> all;
+    Subset subset(at(instance.n));
+    for (unsigned mask = 0; mask < 1u << instance.n; ++mask) {
+      for (std::size_t i = 0; i < subset.size(); ++i) subset[i] = mask >> i & 1;
+      if (meets(subset)) all.push_back(subset);
+    }
+    return all;
+  }
+};
+
+// f(limited, where) for plain problems, groups, costs and both, of every sign, with and without ties.
+template <class F>
+void for_each_limited(std::initializer_list<std::int64_t> sizes, int repetitions, F&& f) {
+  unsigned seed = 0;
+  for (const std::int64_t n : sizes)
+    for (int kind = 0; kind < 16 * repetitions; ++kind) {
+      const Sign sign = kind % 16 < 8 ? Sign::positive : kind % 3 == 0 ? Sign::negative : Sign::mixed;
+      Limited limited(n, sign, (kind & 1) != 0, (kind & 2) != 0, (kind & 4) != 0, ++seed);
+      f(limited, "n " + std::to_string(n) + " kind " + std::to_string(kind) + " seed " + std::to_string(seed));
+    }
+}
+
+double largest_f(const Limited& limited, const std::vector<Subset>& subsets) {
+  double best = -std::numeric_limits<double>::infinity();
+  for (const Subset& subset : subsets) best = std::max(best, limited.f(subset));
+  return best;
+}
+
+TEST(presolve_agrees_with_every_optimum) {
+  ThreadPool pool(1);
+  std::int64_t proved = 0;
+  std::int64_t open = 0;
+  for_each_limited({1, 2, 3, 6, 9}, 12, [&](Limited& limited, const std::string& where) {
+    for (const double weaker : {1.0, 0.1, 0.0}) {
+      limited.problem.alpha *= weaker;
+      const auto subsets = limited.feasible();
+      const double best = largest_f(limited, subsets);
+      const solver::Reduced reduced(limited.problem, true, pool);
+      const Subset in = reduced.expand(Subset(at(reduced.problem().n()), 0));
+      const Subset not_out = reduced.expand(Subset(at(reduced.problem().n()), 1));
+      std::int64_t fixed = 0;
+      for (std::size_t i = 0; i < in.size(); ++i) fixed += in[i] == not_out[i];
+      CHECK_AT(where, fixed == reduced.n_proved() && fixed + reduced.problem().n() == limited.instance.n);
+      CHECK_AT(where, limited.costs.empty() || fixed == 0);
+      for (const Subset& subset : subsets) {
+        if (limited.f(subset) < best - kSlack) continue;
+        for (std::size_t i = 0; i < in.size(); ++i) CHECK_AT(where, in[i] <= subset[i] && subset[i] <= not_out[i]);
+      }
+      proved += fixed;
+      open += reduced.problem().n();
+    }
+  });
+  CHECK_AT(std::to_string(proved) + " proved, " + std::to_string(open) + " open", proved > open / 4 && open > proved / 4);
+}
+
+TEST(presolve_leaves_the_same_problem) {
+  ThreadPool pool(1);
+  for_each_limited({1, 2, 5, 8}, 4, [&](Limited& limited, const std::string& where) {
+    const auto unfixed = limited.feasible();
+    limited.fix_some(unfixed[unfixed.size() / 2], static_cast<unsigned>(unfixed.size()));
+    const auto whole = limited.feasible();
+    const solver::Reduced reduced(limited.problem, false, pool);
+    const Problem& part = reduced.problem();
+    CHECK_AT(where, reduced.n_proved() == 0 && part.fixed == nullptr);
+    CHECK_AT(where, solver::has_costs(part) == solver::has_costs(limited.problem) && solver::has_groups(part) == solver::has_groups(limited.problem));
+    // Every subset of the part is feasible there if and only if it is in the whole, and has the same f.
+    std::size_t feasible = 0;
+    Subset subset(at(part.n()));
+    for (unsigned mask = 0; mask < 1u << part.n(); ++mask) {
+      for (std::size_t i = 0; i < subset.size(); ++i) subset[i] = mask >> i & 1;
+      const Subset expanded = reduced.expand(subset);
+      CHECK_AT(where, solver::Ledger(part, subset).feasible() == limited.meets(expanded));
+      const double value = reduced.constant() + solver::subset_objective(part, subset, pool);
+      CHECK_AT(where, std::abs(value - limited.f(expanded)) <= kSlack);
+      CHECK_AT(where, reduced.restrict(solver::as_vector(expanded).data()) == solver::as_vector(subset));
+      feasible += limited.meets(expanded);
+    }
+    CHECK_AT(where, feasible == whole.size());
+  });
+}
+
+double dot(const Vector& a, const Vector& b) { return std::inner_product(a.begin(), a.end(), b.begin(), 0.0); }
+
+// Whether a relaxed point is within the limits, up to a slack that is relative for costs.
+bool is_inside(const Limited& limited, const Vector& x, double slack, double group_slack) {
+  const Problem& problem = limited.problem;
+  if (!std::all_of(x.begin(), x.end(), [](double value) { return value >= 0 && value <= 1; })) return false;
+  std::vector<double> inside(problem.limits.size(), 0.0);
+  for (std::size_t i = 0; i < x.size() && !inside.empty(); ++i) inside[at(limited.groups[i])] += x[i];
+  for (std::size_t g = 0; g < inside.size(); ++g)
+    if (inside[g] < static_cast<double>(problem.limits[g].low) - group_slack || inside[g] > static_cast<double>(problem.limits[g].high) + group_slack) return false;
+  if (!limited.costs.empty()) return dot(x, limited.costs) <= problem.cost_limit * (1 + slack);
+  return std::abs(std::accumulate(x.begin(), x.end(), 0.0) - static_cast<double>(problem.budget)) <= slack;
+}
+
+// A feasible point that attains a value no feasible point exceeds: both are what they say.
+TEST(support_is_the_maximum_over_the_relaxed_set) {
+  ThreadPool pool(2);
+  for_each_limited({1, 2, 4, 7, 10}, 4, [&](Limited& limited, const std::string& where) {
+    std::mt19937 random(static_cast<unsigned>(limited.instance.n));
+    const auto subsets = limited.feasible();
+    for (const double scale : {1e-8, 1.0, 1e12})
+      for (const double shift : {-2.0, 0.0, 2.0}) {
+        Vector s(at(limited.instance.n));
+        for (double& value : s) value = scale * (shift + std::round(static_cast<double>(random() % 64)) / 16 - 2);
+        const solver::Support found = solver::support(limited.problem, s, pool);
+        const double upper = solver::padded(found.value);
+        double best = -std::numeric_limits<double>::infinity();
+        for (const Subset& subset : subsets) best = std::max(best, dot(s, solver::as_vector(subset)));
+        CHECK_AT(where, upper >= best);
+        // The prices prove it: no feasible subset pays more than what the paid-for gains leave of the maximum.
+        Vector price(s.size(), found.threshold);
+        double surplus = 0;
+        for (std::size_t i = 0; i < s.size(); ++i) {
+          if (!found.extra.empty()) price[i] += found.extra[i];
+          surplus += std::max(0.0, s[i] - price[i]);
+        }
+        for (const Subset& subset : subsets) CHECK_AT(where, dot(price, solver::as_vector(subset)) <= upper - surplus + 1e-6 * scale);
+        CHECK_AT(where, is_inside(limited, found.x, 1e-9, 1e-9));
+        CHECK_AT(where, upper >= dot(s, found.x) - 1e-12 * scale);
+        CHECK_AT(where, upper <= dot(s, found.x) + 1e-6 * scale);
+        if (limited.costs.empty()) CHECK_AT(where, upper <= best + 1e-6 * scale);
+        if (limited.costs.empty() || !limited.groups.empty()) continue;
+        // The fractional knapsack by its textbook greedy.
+        std::vector<std::size_t> order(s.size());
+        std::iota(order.begin(), order.end(), 0);
+        std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return s[a] / limited.costs[a] > s[b] / limited.costs[b]; });
+        double left = limited.problem.cost_limit;
+        double knapsack = 0;
+        for (const std::size_t i : order) {
+          if (s[i] <= 0) break;
+          const double share = std::min(1.0, left / limited.costs[i]);
+          knapsack += share * s[i];
+          left -= share * limited.costs[i];
+        }
+        CHECK_AT(where, upper >= knapsack - 1e-12 * scale && upper <= knapsack + 1e-6 * scale);
+      }
+  });
+}
+
+TEST(completion_makes_any_subset_feasible) {
+  ThreadPool pool(1);
+  for_each_limited({1, 2, 3, 5, 8, 11}, 4, [&](Limited& limited, const std::string& where) {
+    std::mt19937 random(99);
+    const auto subsets = limited.feasible();
+    for (int turn = 0; turn < 12; ++turn) {
+      Subset subset(at(limited.instance.n));
+      for (auto& side : subset) side = turn == 0 ? 0 : turn == 1 ? 1 : static_cast<std::uint8_t>(random() % 2);
+      if (turn >= 10) subset = subsets[random() % subsets.size()];
+      const Subset given = subset;
+      solver::complete(limited.problem, subset, pool);
+      CHECK_AT(where, limited.meets(subset));
+      if (!limited.meets(given)) continue;
+      // What is feasible loses nothing; without costs there is nothing to add either.
+      for (std::size_t i = 0; i < subset.size(); ++i) CHECK_AT(where, given[i] <= subset[i]);
+      CHECK_AT(where, limited.costs.empty() ? subset == given : limited.f(subset) >= limited.f(given) - kSlack);
+    }
+  });
+}
+
+TEST(completion_of_the_empty_set_is_the_greedy_algorithm) {
+  ThreadPool pool(1);
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    const std::int64_t n = 1 + seed % 40;
+    Limited limited(n, Sign::positive, seed % 4 == 1, seed % 4 >= 2, seed % 3 == 0, seed);
+    if (seed % 4 == 1)
+      for (auto& limit : limited.problem.limits) limit.low = 0;
+    const Problem& problem = limited.problem;
+    Subset textbook(at(n), 0);
+    for (;;) {
+      const solver::Ledger ledger(problem, textbook);
+      Vector gain = solver::gains(problem, solver::multiply(problem.k, solver::as_vector(textbook), pool), pool);
+      std::int64_t best = -1;
+      for (std::int64_t i = 0; i < n; ++i) {
+        gain[at(i)] /= solver::cost(problem, i);
+        const bool pays = !solver::has_costs(problem) || gain[at(i)] > 0;
+        if (!textbook[at(i)] && pays && ledger.can_add(i) && (best < 0 || gain[at(i)] > gain[at(best)])) best = i;
+      }
+      if (best < 0) break;
+      textbook[at(best)] = 1;
+    }
+    Subset subset(at(n), 0);
+    solver::complete(problem, subset, pool);
+    CHECK_AT("seed " + std::to_string(seed), subset == textbook);
+  }
+}
+
+TEST(ledger_keeps_count) {
+  for_each_limited({1, 3, 9, 40}, 1, [&](Limited& limited, const std::string& where) {
+    const Problem& problem = limited.problem;
+    std::mt19937 random(7);
+    Subset subset(at(problem.n()));
+    for (auto& side : subset) side = static_cast<std::uint8_t>(random() % 2);
+    solver::Ledger ledger(problem, subset);
+    for (int turn = 0; turn < 300; ++turn) {
+      const auto i = static_cast<std::int64_t>(random() % subset.size());
+      const auto j = static_cast<std::int64_t>(random() % subset.size());
+      subset[at(i)] ? ledger.drop(i) : ledger.add(i);
+      subset[at(i)] ^= 1;
+      const auto inside = [&](std::size_t g) {
+        std::int64_t count = 0;
+        for (std::size_t m = 0; m < subset.size(); ++m) count += subset[m] && solver::group(problem, static_cast<std::int64_t>(m)) == g;
+        return count;
+      };
+      std::int64_t missing = 0;
+      std::int64_t surplus = 0;
+      for (std::size_t g = 0; g < problem.limits.size(); ++g) {
+        CHECK_AT(where, ledger.in_group(g) == inside(g));
+        missing += std::max<std::int64_t>(0, problem.limits[g].low - inside(g));
+        surplus += std::max<std::int64_t>(0, inside(g) - problem.limits[g].high);
+      }
+      CHECK_AT(where, ledger.missing() == missing && ledger.surplus() == surplus);
+      CHECK_AT(where, ledger.count() == std::count(subset.begin(), subset.end(), 1));
+      long double used = 0;
+      for (std::size_t m = 0; m < subset.size(); ++m) used += subset[m] ? solver::cost(problem, static_cast<std::int64_t>(m)) : 0.0;
+      CHECK_AT(where, std::abs(ledger.used() - static_cast<double>(used)) <= 2e-16 * static_cast<double>(used));
+      CHECK_AT(where, ledger.feasible() == limited.meets(subset));
+      if (problem.limits.empty()) continue;
+      const auto held = inside(solver::group(problem, i));
+      const solver::GroupLimit limit = problem.limits[solver::group(problem, i)];
+      CHECK_AT(where, ledger.group_takes(i) == (held < limit.high) && ledger.group_gives(i) == (held > limit.low));
+      CHECK_AT(where, ledger.group_wants(i) == (held < limit.low) && ledger.group_overflows(i) == (held > limit.high));
+      if (!limited.meets(subset) || subset[at(i)] || !subset[at(j)]) continue;
+      Subset swapped = subset;
+      std::swap(swapped[at(i)], swapped[at(j)]);
+      CHECK_AT(where, ledger.can_swap(i, j) == limited.meets(swapped));
+    }
+  });
+}
+
+// Without compensation the many small costs after a large one would be lost, and come back wrong.
+TEST(ledger_does_not_drift) {
+  constexpr std::int64_t kN = 1000;
+  const Instance instance(kN);
+  std::vector<double> costs(at(kN), 0.1);
+  costs[0] = 1e15;
+  Problem problem;
+  problem.k.n = kN;
+  problem.costs = costs.data();
+  problem.cost_limit = 100;
+  solver::Ledger ledger(problem, Subset(at(kN), 0));
+  for (int turn = 0; turn < 100; ++turn) {
+    ledger.add(0);
+    for (std::int64_t i = 1; i < kN; ++i) ledger.add(i);
+    ledger.drop(0);
+    CHECK(std::abs(ledger.used() - 99.9) <= 1e-9);
+    CHECK(ledger.feasible());
+    for (std::int64_t i = 1; i < kN; ++i) ledger.drop(i);
+    CHECK(std::abs(ledger.used()) <= 1e-9);
+  }
+}
+
+// The multipliers that belong to a point: one of the total, and one of each group, of the right signs, by which every
+// coordinate is the response to its gradient.
+struct Conditions {
+  double largest_error = 0;
+  bool signs_hold = true;
+};
+template <class Response>
+Conditions conditions(const Limited& limited, const Vector& x, const solver::Multipliers& multipliers, const Response& response) {
+  const Problem& problem = limited.problem;
+  Conditions found;
+  std::vector<double> inside(problem.limits.size(), 0.0);
+  for (std::int64_t i = 0; i < problem.n(); ++i) {
+    double lambda = multipliers.total * solver::cost(problem, i);
+    if (!inside.empty()) {
+      lambda += multipliers.group[solver::group(problem, i)];
+      inside[solver::group(problem, i)] += x[at(i)];
+    }
+    found.largest_error = std::max(found.largest_error, std::abs(x[at(i)] - response(i, lambda)));
+  }
+  if (solver::has_costs(problem)) {
+    const bool all_spent = dot(x, limited.costs) >= problem.cost_limit * (1 - 1e-6);
+    found.signs_hold = multipliers.total >= -1e-12 && (all_spent || multipliers.total <= 1e-12);
+  }
+  for (std::size_t g = 0; g < inside.size(); ++g) {
+    if (multipliers.group[g] > 1e-9) found.signs_hold = found.signs_hold && inside[g] >= static_cast<double>(problem.limits[g].high) - 0.2;
+    if (multipliers.group[g] < -1e-9) found.signs_hold = found.signs_hold && inside[g] <= static_cast<double>(problem.limits[g].low) + 0.2;
+  }
+  return found;
+}
+
+// Groups are fitted in turn and may be left a little off: rarely, and by less than an element.
+constexpr double kGroupSlack = 0.9;
+
+TEST(projection_meets_its_optimality_conditions) {
+  ThreadPool pool(2);
+  int grouped = 0;
+  int exact = 0;
+  for_each_limited({1, 2, 5, 9, 60}, 6, [&](Limited& limited, const std::string& where) {
+    const std::int64_t n = limited.instance.n;
+    std::mt19937 random(static_cast<unsigned>(n));
+    const auto unit = [&] { return static_cast<double>(random() % 4096) / 4096; };
+    for (const double step : {0.05, 1.0, 30.0}) {
+      Vector x(at(n));
+      Vector g(at(n));
+      for (double& value : x) value = 3 * unit() - 1;
+      for (double& value : g) value = 2 * unit() - 1;
+      solver::Multipliers multipliers;
+      const Vector y = solver::project(limited.problem, x, g, step, multipliers, pool);
+      const auto response = [&](std::int64_t i, double lambda) { return std::clamp(x[at(i)] + step * (g[at(i)] - lambda), 0.0, 1.0); };
+      const Conditions found = conditions(limited, y, multipliers, response);
+      CHECK_AT(where + " error " + std::to_string(found.largest_error), found.largest_error <= 1e-8);
+      CHECK_AT(where, found.signs_hold);
+      CHECK_AT(where, is_inside(limited, y, limited.groups.empty() ? 1e-9 : 1e-6, kGroupSlack));
+      grouped += !limited.groups.empty();
+      exact += !limited.groups.empty() && is_inside(limited, y, 1e-6, 1e-2);
+      // Of the set, no point is nearer: the way to any other leads away from x + step g.
+      if (n > 9) continue;
+      Vector away(at(n));
+      for (std::size_t i = 0; i < away.size(); ++i) away[i] = x[i] + step * g[i] - y[i];
+      for (const Subset& subset : limited.feasible()) CHECK_AT(where, dot(away, solver::as_vector(subset)) <= dot(away, y) + 1e-2 * (1 + step));
+    }
+  });
+  CHECK_AT(std::to_string(exact) + " of " + std::to_string(grouped), exact >= 0.9 * grouped);
+}
+
+TEST(fermi_meets_its_optimality_conditions) {
+  ThreadPool pool(2);
+  int grouped = 0;
+  int exact = 0;
+  for_each_limited({1, 2, 5, 9, 60}, 6, [&](Limited& limited, const std::string& where) {
+    const std::int64_t n = limited.instance.n;
+    std::mt19937 random(static_cast<unsigned>(n));
+    for (const double temperature : {0.01, 0.3, 10.0}) {
+      Vector g(at(n));
+      for (double& value : g) value = static_cast<double>(random() % 4096) / 2048 - 1;
+      solver::Multipliers multipliers;
+      const Vector y = solver::fermi(limited.problem, g, temperature, multipliers, pool);
+      const auto response = [&](std::int64_t i, double lambda) { return 1 / (1 + std::exp((lambda - g[at(i)]) / temperature)); };
+      const Conditions found = conditions(limited, y, multipliers, response);
+      CHECK_AT(where + " error " + std::to_string(found.largest_error), found.largest_error <= 1e-8);
+      CHECK_AT(where, found.signs_hold);
+      CHECK_AT(where, is_inside(limited, y, limited.groups.empty() ? 1e-9 : 1e-6, kGroupSlack));
+      grouped += !limited.groups.empty();
+      exact += !limited.groups.empty() && is_inside(limited, y, 1e-6, 1e-2);
+    }
+  });
+  CHECK_AT(std::to_string(exact) + " of " + std::to_string(grouped), exact >= 0.9 * grouped);
+}
+
+std::vector<solver::Annealing> heat_bath_of(const Problem& problem, std::uint64_t seed, int threads, int chains) {
+  ThreadPool pool(threads);
+  Options options;
+  options.seed = seed;
+  solver::Run run(options, pool);
+  Subset start(at(problem.n()), 0);
+  solver::complete(problem, start, pool);
+  return solver::heat_bath(problem, start, 60, {chains, false, 0}, run);
+}
+
+TEST(heat_bath_is_the_same_for_a_seed_and_any_thread_count) {
+  constexpr std::int64_t kN = 3001;
+  std::vector<double> importance;
+  graph::Csr k;
+  large_instance(kN, true, importance, k);
+  std::vector<double> costs;
+  std::vector<std::int32_t> groups;
+  for (std::int64_t i = 0; i < kN; ++i) {
+    costs.push_back(0.5 + importance[at(i)]);
+    groups.push_back(static_cast<std::int32_t>(i % 4));
+  }
+  for (const int kind : {0, 1, 2, 3}) {
+    Problem problem = problem_of(importance, k, 900, 0.6);
+    if ((kind & 1) != 0) {
+      problem.groups = groups.data();
+      problem.limits = {{100, 200}, {300, 400}, {0, 3001}, {150, 150}};
+    }
+    if ((kind & 2) != 0) {
+      problem.costs = costs.data();
+      problem.cost_limit = 900;
+    }
+    // The fifth chain cools as the first does and differs by its random numbers alone.
+    const auto first = heat_bath_of(problem, 5, 1, 5);
+    CHECK(first.size() == 5 && first[0].iterations == 60);
+    for (const int threads : {2, 3, 7}) {
+      const auto other = heat_bath_of(problem, 5, threads, 5);
+      for (std::size_t c = 0; c < 5; ++c) CHECK(other[c].subset == first[c].subset && same_bits(other[c].history, first[c].history));
+    }
+    const auto reseeded = heat_bath_of(problem, 6, 1, 5);
+    const auto alone = heat_bath_of(problem, 5, 1, 1);
+    CHECK(alone[0].subset == first[0].subset);
+    for (std::size_t c = 0; c < 5; ++c) {
+      CHECK(reseeded[c].subset != first[c].subset);
+      CHECK(c == 0 || first[c].subset != first[0].subset);
+      CHECK(first[c].history.back() > first[c].history.front());
+      // The potentials hold the count, the cost and the groups nearly where they are to be.
+      const solver::Ledger ledger(problem, first[c].subset);
+      CHECK_AT("used " + std::to_string(ledger.used()), std::abs(ledger.used() - ledger.limit()) <= 0.02 * ledger.limit());
+      CHECK_AT("missing " + std::to_string(ledger.missing()) + " surplus " + std::to_string(ledger.surplus()), ledger.missing() + ledger.surplus() <= 40);
+    }
+  }
+}
+
+constexpr solver::Method kMethods[] = {solver::Method::automatic, solver::Method::pgd,    solver::Method::annealed,       solver::Method::continuation,
+                                       solver::Method::softmax,   solver::Method::greedy, solver::Method::swap_annealing, solver::Method::heat_bath};
+
+// What the best addition, removal or swap within the limits would add to f.
+double best_move(const Limited& limited, const Subset& subset) {
+  const double value = limited.f(subset);
+  double best = -std::numeric_limits<double>::infinity();
+  for (std::size_t i = 0; i < subset.size(); ++i)
+    for (std::size_t j = 0; j <= i; ++j) {
+      Subset moved = subset;
+      moved[i] ^= 1;
+      if (j < i) moved[j] ^= 1;
+      if (j < i && subset[i] == subset[j]) continue;
+      if (limited.meets(moved)) best = std::max(best, limited.f(moved) - value);
+    }
+  return best;
+}
+
+TEST(polish_ends_where_no_move_improves) {
+  ThreadPool pool(1);
+  std::int64_t moves = 0;
+  for_each_limited({2, 3, 5, 9, 24}, 3, [&](Limited& limited, const std::string& where) {
+    const bool positive = std::all_of(limited.instance.dense.begin(), limited.instance.dense.end(), [](double value) { return value >= 0; });
+    std::mt19937 random(3);
+    for (int turn = 0; turn < 6; ++turn) {
+      Subset subset(at(limited.instance.n));
+      for (auto& side : subset) side = static_cast<std::uint8_t>(random() % 2);
+      solver::complete(limited.problem, subset, pool);
+      const double before = limited.f(subset);
+      const solver::Run run({}, pool);
+      const std::int64_t made = solver::polish(limited.problem, subset, run);
+      CHECK_AT(where, limited.meets(subset));
+      CHECK_AT(where, made == 0 ? limited.f(subset) == before : limited.f(subset) > before);
+      if (positive || limited.costs.empty()) CHECK_AT(where, best_move(limited, subset) <= kSlack);
+      moves += made;
+    }
+  });
+  CHECK(moves > 500);
+}
+
+TEST(every_method_respects_the_limits_and_its_promises) {
+  int solved = 0;
+  int optimal = 0;
+  for_each_limited({1, 2, 4, 7, 10}, 3, [&](Limited& limited, const std::string& where) {
+    const auto unfixed = limited.feasible();
+    if (unfixed.size() % 2 == 0) limited.fix_some(unfixed[unfixed.size() / 2], static_cast<unsigned>(unfixed.size()));
+    const double best = largest_f(limited, limited.feasible());
+    const bool positive = std::all_of(limited.instance.dense.begin(), limited.instance.dense.end(), [](double value) { return value >= 0; });
+    for (const solver::Method method : kMethods) {
+      const std::string at_method = where + " " + solver::name(method);
+      Options options;
+      options.method = method;
+      options.effort = solver::Effort::fast;
+      const Result result = solve(limited.problem, options);
+      Subset subset(at(limited.instance.n), 0);
+      for (const std::int64_t i : result.indices) subset[at(i)] = 1;
+      CHECK_AT(at_method, limited.meets(subset));
+      CHECK_AT(at_method, std::abs(result.objective - limited.f(subset)) <= kSlack);
+      CHECK_AT(at_method, result.objective <= best + kSlack);
+      CHECK_AT(at_method, result.upper_bound >= best - 1e-12 * (1 + std::abs(best)));
+      if (positive || limited.costs.empty()) CHECK_AT(at_method, best_move(limited, subset) <= kSlack);
+      options.polish = false;
+      for (const std::int64_t i : solve(limited.problem, options).indices) subset[at(i)] |= 2;
+      for (auto& side : subset) side >>= 1;
+      CHECK_AT(at_method, limited.meets(subset));
+      ++solved;
+      optimal += result.objective >= best - kSlack;
+    }
+  });
+  CHECK_AT(std::to_string(optimal) + " of " + std::to_string(solved), optimal >= 0.9 * solved);
 }
 
 }  // namespace
