@@ -150,7 +150,8 @@ def solve(
         Weight of the redundancy, 0 to 1e100. Every unordered pair counts twice.
     method : {"auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax", "lp"}
         "auto" runs several and returns the best: greedy, heat-bath and lp, up to 30,000 elements pgd as well, and with
-        effort="best" also annealed, continuation and the point of the semidefinite bound. Notes describe them. Every one is completed to the budget and polished.
+        effort="best" also annealed, continuation and the point of the semidefinite bound. Notes describe them. Every one is
+        completed to the budget and polished.
     effort : {"fast", "default", "best"}
         How long "auto", "heat-bath" and "swap-annealing" search, and which methods "auto" runs.
     bound : {"fast", "tight", None}

@@ -4,7 +4,6 @@
 #include <cmath>
 #include <cstdint>
 #include <limits>
-#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -31,7 +30,7 @@ void for_each_block_instance(F&& f) {
         for (const double alpha : {0.05, 0.3, 2.0}) f(block_instance(n, n == 12 ? 4 : n, density, lowest, ++seed), alpha);
 }
 
-// A bound among others: how many there were, how many close to the optimum, and what they fixed.
+// Of many bounds: how many are close to the optimum, and how many elements they fixed.
 struct Tally {
   int bounds = 0;
   int tight = 0;
@@ -43,7 +42,7 @@ struct Tally {
   }
 };
 
-// What a dual bound says, against all feasible subsets: with value[mask] = f. It starts from the best of them, and from some other.
+// What a dual bound says, against all feasible subsets; value[mask] is f. Its incumbents are the best of them and some other.
 void check_dual(const Problem& problem, const std::vector<unsigned>& feasible, const std::vector<double>& value, const std::string& where,
                 ThreadPool& pool, Tally& tally) {
   const std::int64_t n = problem.n();
