@@ -169,7 +169,7 @@ def check_exact(options: argparse.Namespace) -> Iterator[Check]:
     hits, lacking, above, unproved = 0, [], 0, 0
     for seed in range(options.instances):
         importance, graph, budget, alpha = random_instance(seed)
-        k = oracle.dense(graph)
+        k = np.asarray(graph.to_scipy().todense(), dtype=np.float64)
         try:
             optimum = oracle.exact_optimum(importance, k, budget, alpha, time_limit=EXACT_SECONDS)
         except TimeoutError:

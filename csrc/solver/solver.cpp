@@ -50,7 +50,7 @@ std::int64_t sweeps(Effort effort, std::int64_t n) {
     double least;
     double most;
   };
-  const Plan plan = effort == Effort::fast ? Plan{100, 40, 200} : effort == Effort::standard ? Plan{3000, 150, 3000} : Plan{30000, 1000, 30000};
+  const Plan plan = effort == Effort::fast ? Plan{100, 40, 200} : effort == Effort::standard ? Plan{2500, 150, 2500} : Plan{30000, 1000, 30000};
   return static_cast<std::int64_t>(std::clamp(plan.at_20000 * std::pow(20000.0 / static_cast<double>(n), 1.5), plan.least, plan.most));
 }
 
@@ -60,7 +60,7 @@ constexpr double kPromising = 0.05;          // a gap after a first impression o
 constexpr double kClose = 0.002;  // the same at the tight effort
 constexpr double kEnough = 0.02;  // a gap, as a share of the value, that the next bound is not tried for
 constexpr std::int64_t kThoroughUpTo = 30'000;  // elements for which the default effort takes the slower methods in
-constexpr std::int64_t kWarmShare = 12;  // a warm start needs so many times fewer sweeps
+constexpr std::int64_t kWarmShare = 16;  // a warm start needs so many times fewer sweeps
 
 // Nothing to choose, or nothing to weigh against importance.
 bool is_linear(const Problem& problem, ThreadPool& pool) {

@@ -302,7 +302,7 @@ def solve_path(
 
     Notes
     -----
-    Ours. The largest budget is solved as `solve` does; every other one is a warm start, which takes a twelfth of the sweeps.
+    Ours. The largest budget is solved as `solve` does; every other one is a warm start, which takes a sixteenth of the sweeps.
 
     Examples
     --------
