@@ -119,8 +119,9 @@ class Relaxations {
   Vector semidefinite(BoundEffort effort, const Subset& subset) {
     if (linear_ || run_.expired() || static_cast<int>(effort) <= static_cast<int>(semidefinite_done_)) return {};
     semidefinite_done_ = effort;
-    // A uniform shift hardly ever wins against it, but it does.
-    if (has_costs(problem_) || problem_.n() <= kThoroughUpTo)
+    // A uniform shift hardly ever wins against it, but it does; along a path of budgets it takes too long.
+    const bool hurried = effort != BoundEffort::tight && run_.options.x0 != nullptr;
+    if (has_costs(problem_) || (problem_.n() <= kThoroughUpTo && !hurried))
       note(diagonal_shift_bound(problem_, spectrum(problem_.k, run_.options.seed, run_.pool), subset, run_));
     if (has_costs(problem_)) return {};
     Problem plain = problem_;
