@@ -31,14 +31,20 @@ constexpr double kStuck = 0.7;             // of the gap, left after a round of 
 constexpr double kViolation = 0.02;       // of cuts worth adding
 constexpr double kPriceMargin = 0.05;     // of the mean surplus: how far the price may fall and still see all its elements
 constexpr double kRoundCells = 0.01;      // a gap, as a share of the value, above which cells round worse than the program's point
-constexpr double kNegligible = 1e-7;      // of the incumbent's value
+constexpr double kNegligible = 1e-7;      // a share of DualOptions::scale
 constexpr double kLeastTolerance = 1e-5;  // of the same: what the program is solved to at most; cells close what is left
 constexpr double kLossRounding = 1e-11;
 
 class DualSearch {
  public:
   DualSearch(const Problem& problem, const DualOptions& options, double incumbent_value, const std::function<bool()>& expired, ThreadPool& pool)
-      : problem_(problem), options_(options), incumbent_value_(incumbent_value), expired_(expired), pool_(pool), value_(values()) {}
+      : problem_(problem),
+        options_(options),
+        incumbent_value_(incumbent_value),
+        scale_(options.scale > 0 ? options.scale : std::abs(incumbent_value)),
+        expired_(expired),
+        pool_(pool),
+        value_(values()) {}
 
   Dual run(const Subset& incumbent) {
     const Vector kx = multiply(problem_.k, as_vector(incumbent), pool_);
@@ -74,7 +80,7 @@ class DualSearch {
   }
 
   double gap() const { return dual_.bound.value - incumbent_value_; }
-  bool done() const { return gap() <= std::max(options_.target_gap, kNegligible * std::abs(incumbent_value_)) || expired_(); }
+  bool done() const { return gap() <= std::max(options_.target_gap, kNegligible * scale_) || expired_(); }
 
   double margin(double price) const {
     struct Surplus {
@@ -162,14 +168,14 @@ class DualSearch {
     const double enough = incumbent_value_ + options_.target_gap;
     for (std::int64_t round = 0; !done(); ++round) {
       const double before = gap();
-      const double tolerance = std::max(kRoundTolerance * before, kLeastTolerance * std::abs(incumbent_value_));
+      const double tolerance = std::max(kRoundTolerance * before, kLeastTolerance * scale_);
       const std::int64_t most = std::min(options_.iterations_per_round, options_.max_iterations - dual_.iterations);
       const auto outcome = program.run(most, tolerance, [&](double dual) { return dual <= enough || expired_(); });
       dual_.iterations += outcome.iterations;
       consider(graph, program);
       take_point(graph, program.x());
       const bool solved = outcome.error <= tolerance;
-      if (round > 0 && gap() > options_.give_up_gap * std::abs(incumbent_value_) && gap() > kStuck * before) return false;
+      if (round > 0 && gap() > options_.give_up_gap * scale_ && gap() > kStuck * before) return false;
       if (round >= options_.cut_rounds || dual_.iterations >= options_.max_iterations || done()) break;
       if (round > 0 && solved && gap() > (1 - kLeastProgress) * before) break;
       if (separate(graph, program.x(), program.y(), kViolation, cuts, pool_) == 0 && solved) break;
@@ -196,7 +202,7 @@ class DualSearch {
         consider(cells.constant(), &graph, cells.left(), &cells);
         if (gap() > (1 - kLeastProgress) * before) break;
       }
-      if (gap() > kRoundCells * std::abs(incumbent_value_)) continue;
+      if (gap() > kRoundCells * scale_) continue;
       // Where all cells of an element agree, what they say; the program's point elsewhere.
       Vector x(program.x());
       cells.maximisers(x);
@@ -214,6 +220,7 @@ class DualSearch {
   const Problem& problem_;
   const DualOptions& options_;
   const double incumbent_value_;
+  const double scale_;
   const std::function<bool()>& expired_;
   ThreadPool& pool_;
   Vector value_;  // of every element, less what it costs by limits other than the budget

@@ -19,7 +19,8 @@ struct DualOptions {
   // Where the incumbent pays more than this share of its value for redundancy, the cuts are far from tight and cost time and
   // memory for nothing: only the modular bound is taken.
   double hopeless_cost = 0.5;
-  double give_up_gap = 0.03;  // of the incumbent's value: where more is left after cuts that help little, the rest is not tried
+  double give_up_gap = 0.03;  // a share: where more is left after cuts that help little, the rest is not tried
+  double scale = 0;           // what gaps are shares of; 0 is the incumbent's value
   double target_gap = 0;      // stop once bound - incumbent_value is at most this
 };
 // A sixtieth of the work: for a million elements, or a first impression.

@@ -36,11 +36,55 @@ void check(const Problem& problem, const Options& options) {
     require(std::isfinite(options.x0[i]), [&] { return "x0[" + std::to_string(i) + "] is not finite"; });
 }
 
-// A redundancy too small for a normal number is none: its reciprocal, the step, would be infinite.
-bool is_redundant(const Problem& problem, ThreadPool& pool) {
-  const double most = blocked_sum(pool, problem.k.indptr[problem.n()], [&](std::int64_t e) { return Max{std::abs(static_cast<double>(problem.k.values[e]))}; }).value;
-  return problem.alpha * most >= 1e-280;
+double largest_redundancy(const Problem& problem, ThreadPool& pool) {
+  const auto size = [&](std::int64_t e) { return Max{std::abs(static_cast<double>(problem.k.values[e]))}; };
+  return problem.alpha * blocked_sum(pool, problem.k.indptr[problem.n()], size).value;
 }
+
+// A redundancy too small for a normal number is none: its reciprocal, the step, would be infinite.
+bool is_redundant(const Problem& problem, ThreadPool& pool) { return largest_redundancy(problem, pool) >= 1e-280; }
+
+// The same problem in a unit, a power of two and so without rounding, in which the largest redundancy is near one, as far as
+// that leaves importance in range: some stages work in single precision.
+class Rescaled {
+ public:
+  Rescaled(const Problem& problem, const Options& options, ThreadPool& pool) : problem_(problem), options_(options) {
+    const double importance = blocked_sum(pool, problem.n(), [&](std::int64_t i) { return Max{std::abs(problem.importance[i])}; }).value;
+    const double unit = std::max(largest_redundancy(problem, pool), importance / kLargest);
+    if (unit < std::numeric_limits<double>::min()) return;
+    exponent_ = std::ilogb(unit);
+    importance_.resize(at(problem.n()));
+    for (std::int64_t i = 0; i < problem.n(); ++i) importance_[at(i)] = std::ldexp(problem.importance[i], -exponent_);
+    problem_.importance = importance_.data();
+    problem_.alpha = std::ldexp(problem.alpha, -exponent_);
+    options_.temperature = std::ldexp(options.temperature, -exponent_);
+    if (options.callback)
+      options_.callback = [this, &options](Iteration iteration) {
+        iteration.objective = restored(iteration.objective);
+        iteration.upper_bound = restored(iteration.upper_bound);
+        return options.callback(iteration);
+      };
+  }
+  Rescaled(const Rescaled&) = delete;
+  Rescaled& operator=(const Rescaled&) = delete;
+
+  const Problem& problem() const { return problem_; }
+  const Options& options() const { return options_; }
+  Result restored(Result result) const {
+    result.objective = restored(result.objective);
+    result.upper_bound = restored(result.upper_bound);
+    for (double& value : result.history) value = restored(value);
+    return result;
+  }
+
+ private:
+  double restored(double value) const { return std::ldexp(value, exponent_); }
+
+  Problem problem_;
+  Options options_;
+  int exponent_ = 0;
+  Vector importance_;
+};
 
 // How long a search goes on: thousands of sweeps while they are cheap, fewer as the elements become many (measured: the time
 // grows with the root of n between the limits).
@@ -88,6 +132,20 @@ class Relaxations {
   // At once, for whoever watches.
   void modular() { note(modular_bound(problem_, run_.pool)); }
 
+  // What shares of the value are taken of: the value, unless a constant in all importances makes it large beside what choice can
+  // change. Then ten times the latter, from a subset at random to the modular bound.
+  double scale(double value) {
+    if (has_costs(problem_) || linear_) return std::abs(value);
+    if (spread_ < 0) {
+      const double share = static_cast<double>(problem_.budget) / static_cast<double>(problem_.n());
+      const double importance = blocked_sum(run_.pool, problem_.n(), [&](std::int64_t i) { return Sum(problem_.importance[i]); }).value;
+      const auto entry = [&](std::int64_t e) { return Sum(static_cast<double>(problem_.k.values[e])); };
+      const double redundancy = blocked_sum(run_.pool, problem_.k.indptr[problem_.n()], entry).size;
+      spread_ = modular_bound(problem_, run_.pool).value - share * importance + problem_.alpha * share * share * redundancy;
+    }
+    return std::min(std::abs(value), 10 * spread_);
+  }
+
   // How far the linear program is taken.
   enum class Depth { none, fast, rounding, tight };
 
@@ -103,13 +161,14 @@ class Relaxations {
       linear_program_done_ = next;
       DualOptions options = next == Depth::fast ? fast_dual() : next == Depth::rounding ? rounding_dual() : DualOptions{};
       if (patient) options.hopeless_cost = INFINITY;
+      options.scale = scale(value);
       Dual dual = dual_bound(problem_, options, subset, value, [&] { return run_.expired(); }, run_.pool);
       note(dual.bound);
       linear_gap_ = (dual.bound.value - value) / std::max(std::abs(value), std::numeric_limits<double>::min());
       if (dual.n_cuts == 0) break;
       x = dual.x;
       if (dual_.loss_in.empty() || dual.bound.value < dual_.bound.value) dual_ = std::move(dual);
-      if (gap(value) <= kNegligible) break;
+      if (is_settled(value)) break;
     }
     return x;
   }
@@ -129,7 +188,7 @@ class Relaxations {
     plain.limits.clear();
     const double value = subset_objective(problem_, subset, run_.pool);
     SemidefiniteBound found =
-        semidefinite_bound(plain, effort, value, kNegligible * std::abs(value), run_.options.seed, [&] { return run_.expired(); }, run_.pool);
+        semidefinite_bound(plain, effort, value, kNegligible * scale(value), run_.options.seed, [&] { return run_.expired(); }, run_.pool);
     note(found.bound);
     return std::move(found.x);
   }
@@ -143,6 +202,7 @@ class Relaxations {
 
   // Relative to the value of the best subset known.
   double gap(double value) const { return (best_.value - value) / std::max(std::abs(value), std::numeric_limits<double>::min()); }
+  bool is_settled(double value) { return best_.value - value <= kNegligible * scale(value); }
   const Bound& best() const { return best_; }
   // By reduced cost: 1 and -1 where every subset better than `value` has, or lacks, the element; empty where nothing is known.
   std::vector<std::int8_t> decided(double value) const {
@@ -168,6 +228,7 @@ class Relaxations {
   Dual dual_;
   Depth linear_program_done_ = Depth::none;
   double linear_gap_ = INFINITY;
+  double spread_ = -1;
   BoundEffort semidefinite_done_ = BoundEffort::none;
 };
 
@@ -230,15 +291,15 @@ class Search {
     const bool hurried = effort == Effort::fast || problem_.n() > kThoroughUpTo || (effort == Effort::standard && run_.options.x0 != nullptr);
     round_point(relaxations_.linear_program(hurried ? Depth::fast : Depth::rounding, best_, false));
     if (effort == Effort::best) round_point(relaxations_.linear_program(Depth::tight, best_, false));
-    if (effort != Effort::best || relaxations_.gap(result.objective) <= kNegligible) return;
+    if (effort != Effort::best || relaxations_.is_settled(result.objective)) return;
     round_point(relaxations_.semidefinite(BoundEffort::tight, best_));
-    if (relaxations_.gap(result.objective) > kNegligible) search_undecided();
+    if (!relaxations_.is_settled(result.objective)) search_undecided();
   }
 
   // From the best subset so far at a low temperature, again and again.
   void search_on(int rounds) {
     const std::int64_t n_sweeps = std::max<std::int64_t>(1, sweeps(Effort::standard, problem_.n()) / kWarmShare);
-    for (int round = 1; round <= rounds && !run_.expired() && relaxations_.gap(result.objective) > kNegligible; ++round)
+    for (int round = 1; round <= rounds && !run_.expired() && !relaxations_.is_settled(result.objective); ++round)
       for (Annealing& found : heat_bath(problem_, best_, n_sweeps, {2, true, round}, run_)) {
         complete(problem_, found.subset, run_.pool);
         offer(Method::heat_bath, std::move(found));
@@ -387,32 +448,7 @@ class Search {
   double polish_seconds_ = 0;
 };
 
-}  // namespace
-
-const char* name(Method method) {
-  switch (method) {
-    case Method::automatic: return "auto";
-    case Method::pgd: return "pgd";
-    case Method::annealed: return "annealed";
-    case Method::continuation: return "continuation";
-    case Method::softmax: return "softmax";
-    case Method::greedy: return "greedy";
-    case Method::swap_annealing: return "swap-annealing";
-    case Method::heat_bath: return "heat-bath";
-    case Method::lp: return "lp";
-  }
-  return "unknown";
-}
-
-bool Run::report(Method method, std::int64_t iteration, std::int64_t total, double objective) {
-  constexpr std::int64_t kSteps = 1000;  // of the progress
-  pool.progress((kSteps * std::max(method_, 0) + kSteps * std::min(iteration, total) / std::max<std::int64_t>(total, 1)) / methods_, kSteps);
-  if (options.callback && options.callback({method, iteration, constant + objective, upper_bound, seconds()})) interrupted_ = true;
-  return expired();
-}
-
-Result solve(const Problem& problem, const Options& options, ThreadPool& pool) {
-  check(problem, options);
+Result solve_scaled(const Problem& problem, const Options& options, ThreadPool& pool) {
   Run run(options, pool);
   double last = 0;
   std::vector<std::pair<std::string, double>> timings;
@@ -477,6 +513,36 @@ Result solve(const Problem& problem, const Options& options, ThreadPool& pool) {
     if (subset[at(i)]) result.indices.push_back(i);
   result.timings = std::move(timings);
   return result;
+}
+
+}  // namespace
+
+const char* name(Method method) {
+  switch (method) {
+    case Method::automatic: return "auto";
+    case Method::pgd: return "pgd";
+    case Method::annealed: return "annealed";
+    case Method::continuation: return "continuation";
+    case Method::softmax: return "softmax";
+    case Method::greedy: return "greedy";
+    case Method::swap_annealing: return "swap-annealing";
+    case Method::heat_bath: return "heat-bath";
+    case Method::lp: return "lp";
+  }
+  return "unknown";
+}
+
+bool Run::report(Method method, std::int64_t iteration, std::int64_t total, double objective) {
+  constexpr std::int64_t kSteps = 1000;  // of the progress
+  pool.progress((kSteps * std::max(method_, 0) + kSteps * std::min(iteration, total) / std::max<std::int64_t>(total, 1)) / methods_, kSteps);
+  if (options.callback && options.callback({method, iteration, constant + objective, upper_bound, seconds()})) interrupted_ = true;
+  return expired();
+}
+
+Result solve(const Problem& problem, const Options& options, ThreadPool& pool) {
+  check(problem, options);
+  const Rescaled scaled(problem, options, pool);
+  return scaled.restored(solve_scaled(scaled.problem(), scaled.options(), pool));
 }
 
 double objective(const Problem& problem, const std::vector<std::int64_t>& indices, ThreadPool& pool) {
