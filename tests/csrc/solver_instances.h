@@ -67,6 +67,15 @@ struct Instance {
     }
   }
   Problem problem(std::int64_t budget, double alpha) const { return problem_of(importance, k, budget, alpha); }
+  double f(const std::vector<std::int64_t>& subset, double alpha) const {
+    double value = 0;
+    for (const std::int64_t i : subset) {
+      value += importance[at(i)];
+      for (const std::int64_t j : subset)
+        if (i != j) value -= alpha * dense[at(i * n + j)];
+    }
+    return value;
+  }
   // f of every subset, by its mask.
   std::vector<double> values(double alpha) const {
     std::vector<double> value(std::size_t{1} << n, 0.0);
@@ -124,6 +133,7 @@ struct Limited {
   Instance instance;
   std::vector<double> costs;
   std::vector<std::int32_t> groups;
+  std::vector<std::int8_t> fixed;
   Problem problem;
 
   // coarse: numbers with many ties.
@@ -157,15 +167,24 @@ struct Limited {
       problem.costs = costs.data();
       problem.budget = 0;
     }
+    fixed.resize(at(n));
   }
   Limited(const Limited&) = delete;
   Limited& operator=(const Limited&) = delete;
+
+  // Fixes some elements on the side they have in a feasible subset.
+  void fix_some(const Subset& feasible, unsigned seed) {
+    std::mt19937 random(seed);
+    for (std::size_t i = 0; i < fixed.size(); ++i) fixed[i] = static_cast<std::int8_t>(random() % 3 == 0 ? (feasible[i] ? 1 : -1) : 0);
+    problem.fixed = fixed.data();
+  }
 
   // By counting, not by the ledger.
   bool meets(const Subset& subset) const {
     double spent = 0;
     std::vector<std::int64_t> inside(problem.limits.size(), 0);
     for (std::size_t i = 0; i < subset.size(); ++i) {
+      if (problem.fixed != nullptr && ((fixed[i] > 0 && !subset[i]) || (fixed[i] < 0 && subset[i]))) return false;
       if (!subset[i]) continue;
       spent += costs.empty() ? 1 : costs[i];
       if (!groups.empty()) ++inside[at(groups[i])];
@@ -180,6 +199,18 @@ struct Limited {
       if (meets(subset_of(mask, instance.n))) masks.push_back(mask);
     return masks;
   }
+  std::vector<Subset> feasible_subsets() const {
+    std::vector<Subset> all;
+    for (const unsigned mask : feasible()) all.push_back(subset_of(mask, instance.n));
+    return all;
+  }
+
+  double f(const Subset& subset) const {
+    std::vector<std::int64_t> indices;
+    for (std::size_t i = 0; i < subset.size(); ++i)
+      if (subset[i]) indices.push_back(static_cast<std::int64_t>(i));
+    return instance.f(indices, problem.alpha);
+  }
 };
 
 // f(limited, where) for plain problems, groups, costs and both, of every sign, with and without ties.
@@ -189,7 +220,7 @@ void for_each_limited(std::initializer_list<std::int64_t> sizes, int repetitions
   for (const std::int64_t n : sizes)
     for (int kind = 0; kind < 16 * repetitions; ++kind) {
       const Sign sign = kind % 16 < 8 ? Sign::positive : kind % 3 == 0 ? Sign::negative : Sign::mixed;
-      const Limited limited(n, sign, (kind & 1) != 0, (kind & 2) != 0, (kind & 4) != 0, ++seed);
+      Limited limited(n, sign, (kind & 1) != 0, (kind & 2) != 0, (kind & 4) != 0, ++seed);
       f(limited, "n " + std::to_string(n) + " kind " + std::to_string(kind) + " seed " + std::to_string(seed));
     }
 }

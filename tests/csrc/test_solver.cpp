@@ -14,94 +14,17 @@
 #include "check.h"
 #include "core/control.h"
 #include "core/errors.h"
-#include "solver/feasible.h"
-#include "solver/solver.h"
 #include "solver/stages.h"
+#include "solver_instances.h"
 
 namespace {
 
 using namespace coremax;
+using namespace coremax::test;
 using solver::Options;
-using solver::Problem;
 using solver::Result;
 
 constexpr double kSlack = 1e-9;  // of values around 1: rounding of sums, nothing else
-
-std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
-
-Problem problem_of(const std::vector<double>& importance, const graph::Csr& k, std::int64_t budget, double alpha) {
-  Problem problem;
-  problem.importance = importance.data();
-  problem.k = {static_cast<std::int64_t>(importance.size()), k.indptr.data(), k.indices.data(), k.values.data()};
-  problem.alpha = alpha;
-  problem.budget = budget;
-  return problem;
-}
-
-// A problem with its data, and f by definition over a dense K.
-struct Instance {
-  std::int64_t n;
-  std::vector<double> importance;
-  std::vector<double> dense;
-  graph::Csr k;
-
-  explicit Instance(std::int64_t size) : n(size), importance(at(size), 0.0), dense(at(size * size), 0.0) {}
-  void connect(std::int64_t i, std::int64_t j, float value) { dense[at(i * n + j)] = dense[at(j * n + i)] = static_cast<double>(value); }
-  void finish() {
-    k = {};
-    k.indptr.push_back(0);
-    for (std::int64_t i = 0; i < n; ++i) {
-      for (std::int64_t j = 0; j < n; ++j)
-        if (dense[at(i * n + j)] != 0) {
-          k.indices.push_back(static_cast<std::int32_t>(j));
-          k.values.push_back(static_cast<float>(dense[at(i * n + j)]));
-        }
-      k.indptr.push_back(static_cast<std::int64_t>(k.indices.size()));
-    }
-  }
-  Problem problem(std::int64_t budget, double alpha) const { return problem_of(importance, k, budget, alpha); }
-  double f(const std::vector<std::int64_t>& subset, double alpha) const {
-    double value = 0;
-    for (const std::int64_t i : subset) {
-      value += importance[at(i)];
-      for (const std::int64_t j : subset)
-        if (i != j) value -= alpha * dense[at(i * n + j)];
-    }
-    return value;
-  }
-  double f_of_mask(unsigned mask, double alpha) const {
-    std::vector<std::int64_t> subset;
-    for (std::int64_t i = 0; i < n; ++i)
-      if (mask >> i & 1) subset.push_back(i);
-    return f(subset, alpha);
-  }
-  // The optimum for every budget, by enumeration: best[p].
-  std::vector<double> optima(double alpha) const {
-    std::vector<double> best(at(n + 1), -std::numeric_limits<double>::infinity());
-    for (unsigned mask = 0; mask < 1u << n; ++mask) {
-      double& value = best[static_cast<std::size_t>(std::popcount(mask))];
-      value = std::max(value, f_of_mask(mask, alpha));
-    }
-    return best;
-  }
-};
-
-enum class Sign { positive, negative, mixed };
-
-Instance random_instance(std::int64_t n, Sign sign, double density, unsigned seed) {
-  std::mt19937 random(seed);
-  const auto unit = [&] { return static_cast<double>(random() % 4096) / 4096; };
-  Instance instance(n);
-  for (double& value : instance.importance) value = 2 * unit() - 0.5;
-  for (std::int64_t i = 0; i < n; ++i)
-    for (std::int64_t j = 0; j < i; ++j) {
-      if (unit() >= density) continue;
-      const double value = sign == Sign::positive ? unit() : sign == Sign::negative ? -unit() : 2 * unit() - 1;
-      instance.connect(i, j, static_cast<float>(value));
-    }
-  instance.finish();
-  return instance;
-}
 
 Result solve(const Problem& problem, const Options& options = {}, int threads = 1) {
   ThreadPool pool(threads);
@@ -135,17 +58,6 @@ double best_swap(const Instance& instance, const std::vector<std::int64_t>& subs
       best = std::max(best, instance.f(swapped, alpha) - value);
     }
   return best;
-}
-
-template <class F>
-void for_each_instance(F&& f) {
-  unsigned seed = 0;
-  for (const std::int64_t n : {1, 2, 3, 5, 8, 10})
-    for (const Sign sign : {Sign::positive, Sign::negative, Sign::mixed})
-      for (const double density : {0.25, 1.0}) {
-        const Instance instance = random_instance(n, sign, density, ++seed);
-        for (const double alpha : {0.0, 0.05, 0.5, 4.0}) f(instance, sign, alpha);
-      }
 }
 
 TEST(solver_agrees_with_enumeration) {
@@ -303,37 +215,6 @@ TEST(solver_takes_apart_a_cluster_of_duplicates) {
   CHECK(std::abs(result.objective - 1.7) <= kSlack);
 }
 
-// A graph of more elements than one reduction block: a ring of random similarities with chords.
-void large_instance(std::int64_t n, bool negative, std::vector<double>& importance, graph::Csr& k) {
-  std::mt19937 random(91);
-  std::vector<std::vector<std::pair<std::int32_t, float>>> rows(at(n));
-  const auto connect = [&](std::int64_t i, std::int64_t j) {
-    const float value = static_cast<float>(random() % 1000) / 1000 - (negative ? 0.3f : 0.0f);
-    const auto known = [&](const auto& edge) { return edge.first == static_cast<std::int32_t>(j); };
-    if (i == j || std::any_of(rows[at(i)].begin(), rows[at(i)].end(), known)) return;
-    rows[at(i)].emplace_back(static_cast<std::int32_t>(j), value);
-    rows[at(j)].emplace_back(static_cast<std::int32_t>(i), value);
-  };
-  for (std::int64_t i = 0; i < n; ++i) {
-    importance.push_back(static_cast<double>(random() % 10'000) / 10'000);
-    connect(i, (i + 1) % n);
-    connect(i, static_cast<std::int64_t>(random()) % n);
-  }
-  k.indptr.push_back(0);
-  for (auto& row : rows) {
-    std::sort(row.begin(), row.end());
-    for (const auto& [column, value] : row) {
-      k.indices.push_back(column);
-      k.values.push_back(value);
-    }
-    k.indptr.push_back(static_cast<std::int64_t>(k.indices.size()));
-  }
-}
-
-bool same_bits(const std::vector<double>& a, const std::vector<double>& b) {
-  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(double)) == 0;
-}
-
 TEST(solver_has_the_same_bits_for_any_thread_count) {
   constexpr std::int64_t kN = 9001;
   for (const solver::Method method : {solver::Method::automatic, solver::Method::pgd}) {
@@ -458,104 +339,6 @@ TEST(solver_answers_at_extreme_scales) {
 
 // The stages one by one, under limits.
 
-using solver::Subset;
-using solver::Vector;
-
-// An instance with limits drawn around a random subset, so that they can be met.
-struct Limited {
-  Instance instance;
-  std::vector<double> costs;
-  std::vector<std::int32_t> groups;
-  std::vector<std::int8_t> fixed;
-  Problem problem;
-
-  Limited(std::int64_t n, Sign sign, bool grouped, bool priced, bool coarse, unsigned seed) : instance(random_instance(n, sign, 0.5, seed)) {
-    std::mt19937 random(seed + 1000);
-    const auto below = [&](unsigned end) { return static_cast<std::int64_t>(random() % end); };
-    if (coarse) {  // Many ties.
-      for (double& value : instance.importance) value = std::round(value * 2) / 2;
-      for (double& value : instance.dense) value = std::round(value * 2) / 2;
-      instance.finish();
-    }
-    Subset base(at(n));
-    for (auto& side : base) side = static_cast<std::uint8_t>(random() % 2);
-    base[at(below(static_cast<unsigned>(n)))] = 1;
-    problem = instance.problem(std::count(base.begin(), base.end(), 1), 0.1 * static_cast<double>(1 + random() % 5));
-    if (grouped) {
-      std::vector<std::int64_t> inside(4, 0);
-      for (std::int64_t i = 0; i < n; ++i) {
-        groups.push_back(static_cast<std::int32_t>(random() % 3));  // Group 3 is empty.
-        inside[at(groups.back())] += base[at(i)];
-      }
-      for (const std::int64_t count : inside) problem.limits.push_back({below(static_cast<unsigned>(count + 1)), count + below(3)});
-      problem.groups = groups.data();
-    }
-    if (priced) {
-      for (std::int64_t i = 0; i < n; ++i) {
-        costs.push_back(coarse ? static_cast<double>(1 + random() % 4) : 0.1 + static_cast<double>(random() % 1000) / 500);
-        problem.cost_limit += base[at(i)] * costs.back();
-      }
-      problem.cost_limit *= 1 + 1e-12;
-      problem.costs = costs.data();
-      problem.budget = 0;
-    }
-    fixed.resize(at(n));
-  }
-  Limited(const Limited&) = delete;
-  Limited& operator=(const Limited&) = delete;
-
-  // Fixes some elements on the side they have in a feasible subset.
-  void fix_some(const Subset& feasible, unsigned seed) {
-    std::mt19937 random(seed);
-    for (std::size_t i = 0; i < fixed.size(); ++i) fixed[i] = static_cast<std::int8_t>(random() % 3 == 0 ? (feasible[i] ? 1 : -1) : 0);
-    problem.fixed = fixed.data();
-  }
-
-  // By counting, not by the ledger.
-  bool meets(const Subset& subset) const {
-    double spent = 0;
-    std::vector<std::int64_t> inside(problem.limits.size(), 0);
-    for (std::size_t i = 0; i < subset.size(); ++i) {
-      if (problem.fixed != nullptr && ((fixed[i] > 0 && !subset[i]) || (fixed[i] < 0 && subset[i]))) return false;
-      if (!subset[i]) continue;
-      spent += costs.empty() ? 1 : costs[i];
-      if (!groups.empty()) ++inside[at(groups[i])];
-    }
-    for (std::size_t g = 0; g < inside.size(); ++g)
-      if (inside[g] < problem.limits[g].low || inside[g] > problem.limits[g].high) return false;
-    return costs.empty() ? spent == static_cast<double>(problem.budget) : spent <= problem.cost_limit;
-  }
-
-  double f(const Subset& subset) const {
-    std::vector<std::int64_t> indices;
-    for (std::size_t i = 0; i < subset.size(); ++i)
-      if (subset[i]) indices.push_back(static_cast<std::int64_t>(i));
-    return instance.f(indices, problem.alpha);
-  }
-
-  std::vector<Subset> feasible() const {
-    std::vector<Subset> all;
-    Subset subset(at(instance.n));
-    for (unsigned mask = 0; mask < 1u << instance.n; ++mask) {
-      for (std::size_t i = 0; i < subset.size(); ++i) subset[i] = mask >> i & 1;
-      if (meets(subset)) all.push_back(subset);
-    }
-    return all;
-  }
-};
-
-// f(limited, where) for plain problems, groups, costs and both, of every sign, with and without ties.
-template <class F>
-void for_each_limited(std::initializer_list<std::int64_t> sizes, int repetitions, F&& f) {
-  unsigned seed = 0;
-  for (const std::int64_t n : sizes)
-    for (int kind = 0; kind < 16 * repetitions; ++kind) {
-      const Sign sign = kind % 16 < 8 ? Sign::positive : kind % 3 == 0 ? Sign::negative : Sign::mixed;
-      Limited limited(n, sign, (kind & 1) != 0, (kind & 2) != 0, (kind & 4) != 0, ++seed);
-      f(limited, "n " + std::to_string(n) + " kind " + std::to_string(kind) + " seed " + std::to_string(seed));
-    }
-}
-
 double largest_f(const Limited& limited, const std::vector<Subset>& subsets) {
   double best = -std::numeric_limits<double>::infinity();
   for (const Subset& subset : subsets) best = std::max(best, limited.f(subset));
@@ -569,7 +352,7 @@ TEST(presolve_agrees_with_every_optimum) {
   for_each_limited({1, 2, 3, 6, 9}, 12, [&](Limited& limited, const std::string& where) {
     for (const double weaker : {1.0, 0.1, 0.0}) {
       limited.problem.alpha *= weaker;
-      const auto subsets = limited.feasible();
+      const auto subsets = limited.feasible_subsets();
       const double best = largest_f(limited, subsets);
       const solver::Reduced reduced(limited.problem, true, pool);
       const Subset in = reduced.expand(Subset(at(reduced.problem().n()), 0));
@@ -592,9 +375,9 @@ TEST(presolve_agrees_with_every_optimum) {
 TEST(presolve_leaves_the_same_problem) {
   ThreadPool pool(1);
   for_each_limited({1, 2, 5, 8}, 4, [&](Limited& limited, const std::string& where) {
-    const auto unfixed = limited.feasible();
+    const auto unfixed = limited.feasible_subsets();
     limited.fix_some(unfixed[unfixed.size() / 2], static_cast<unsigned>(unfixed.size()));
-    const auto whole = limited.feasible();
+    const auto whole = limited.feasible_subsets();
     const solver::Reduced reduced(limited.problem, false, pool);
     const Problem& part = reduced.problem();
     CHECK_AT(where, reduced.n_proved() == 0 && part.fixed == nullptr);
@@ -634,7 +417,7 @@ TEST(support_is_the_maximum_over_the_relaxed_set) {
   ThreadPool pool(2);
   for_each_limited({1, 2, 4, 7, 10}, 4, [&](Limited& limited, const std::string& where) {
     std::mt19937 random(static_cast<unsigned>(limited.instance.n));
-    const auto subsets = limited.feasible();
+    const auto subsets = limited.feasible_subsets();
     for (const double scale : {1e-8, 1.0, 1e12})
       for (const double shift : {-2.0, 0.0, 2.0}) {
         Vector s(at(limited.instance.n));
@@ -678,7 +461,7 @@ TEST(completion_makes_any_subset_feasible) {
   ThreadPool pool(1);
   for_each_limited({1, 2, 3, 5, 8, 11}, 4, [&](Limited& limited, const std::string& where) {
     std::mt19937 random(99);
-    const auto subsets = limited.feasible();
+    const auto subsets = limited.feasible_subsets();
     for (int turn = 0; turn < 12; ++turn) {
       Subset subset(at(limited.instance.n));
       for (auto& side : subset) side = turn == 0 ? 0 : turn == 1 ? 1 : static_cast<std::uint8_t>(random() % 2);
@@ -845,7 +628,7 @@ TEST(projection_meets_its_optimality_conditions) {
       if (n > 9) continue;
       Vector away(at(n));
       for (std::size_t i = 0; i < away.size(); ++i) away[i] = x[i] + step * g[i] - y[i];
-      for (const Subset& subset : limited.feasible()) CHECK_AT(where, dot(away, solver::as_vector(subset)) <= dot(away, y) + 1e-2 * (1 + step));
+      for (const Subset& subset : limited.feasible_subsets()) CHECK_AT(where, dot(away, solver::as_vector(subset)) <= dot(away, y) + 1e-2 * (1 + step));
     }
   });
   CHECK_AT(std::to_string(exact) + " of " + std::to_string(grouped), exact >= 0.9 * grouped);
@@ -972,9 +755,9 @@ TEST(every_method_respects_the_limits_and_its_promises) {
   int solved = 0;
   int optimal = 0;
   for_each_limited({1, 2, 4, 7, 10}, 3, [&](Limited& limited, const std::string& where) {
-    const auto unfixed = limited.feasible();
+    const auto unfixed = limited.feasible_subsets();
     if (unfixed.size() % 2 == 0) limited.fix_some(unfixed[unfixed.size() / 2], static_cast<unsigned>(unfixed.size()));
-    const double best = largest_f(limited, limited.feasible());
+    const double best = largest_f(limited, limited.feasible_subsets());
     const bool positive = std::all_of(limited.instance.dense.begin(), limited.instance.dense.end(), [](double value) { return value >= 0; });
     for (const solver::Method method : kMethods) {
       const std::string at_method = where + " " + solver::name(method);
