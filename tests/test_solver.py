@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import scipy.sparse
 import torch
 
 import coremax
@@ -397,3 +398,37 @@ def test_objective_checks_its_numbers() -> None:
     with pytest.raises(ValueError, match="alpha must be finite and from 0"):
         coremax.objective([1.0, 1.0], PAIR, [1], 1e300)
     assert coremax.objective([1.0, 1.0], PAIR, []) == 0
+
+
+def test_the_bound_holds_where_importance_and_redundancy_are_of_different_worlds() -> None:
+    # A triangle and one element to keep: f is importance alone, however heavy the edges are.
+    triangle = coremax.Graph.from_neighbors(np.array([[1, 2], [0, 2], [0, 1]]), np.ones((3, 2), dtype=np.float32))
+    for tiny in (1e-100, 1e-230, 1.234567e-290):
+        importance = np.array([1.0, 3.456789, 2.0]) * tiny
+        solution = coremax.solve(importance, triangle, 1, alpha=1e100)
+        assert solution.indices.tolist() == [1]
+        assert solution.objective == importance[1]
+        assert importance[1] <= solution.upper_bound <= importance[1] * 1.01
+    heavy = coremax.Graph.from_neighbors(
+        np.array([[1, 2], [0, 2], [0, 1]]), np.array([[1e30, 1], [1e30, 1], [1, 1]], dtype=np.float32)
+    )
+    solution = coremax.solve([1.0, 3.0, 2.0], heavy, 2, alpha=0.3)
+    assert solution.indices.tolist() == [1, 2]
+    assert solution.gap < 1e-6
+
+
+def test_any_temperature_gives_numbers() -> None:
+    importance, graph = np.linspace(0, 1, 50), coremax.topk_graph(np.random.default_rng(0).normal(size=(50, 4)), 5)
+    for temperature in (1e-300, 1e300, 1.7e308):
+        solution = coremax.solve(importance, graph, 10, method="softmax", temperature=temperature)
+        assert np.isfinite(solution.x).all()
+        assert np.isfinite(solution.history).all()
+
+
+def test_a_matrix_must_be_square_and_budgets_a_sequence() -> None:
+    matrix = scipy.sparse.csr_array((4, 3), dtype=np.float32)
+    with pytest.raises(ValueError, match=r"graph must be square, got shape \(4, 3\)"):
+        coremax.solve(np.ones(4), matrix, 2)
+    with pytest.raises(TypeError, match="budgets must be a sequence of numbers, got int"):
+        coremax.solve_path(np.ones(4), scipy.sparse.csr_array((4, 4), dtype=np.float32), 2)  # type: ignore[arg-type]
+    assert "no bound" in repr(coremax.solve(np.ones(4), scipy.sparse.csr_array((4, 4), dtype=np.float32), 2, bound=None))

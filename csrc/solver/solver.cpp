@@ -44,20 +44,22 @@ double largest_redundancy(const Problem& problem, ThreadPool& pool) {
 // A redundancy too small for a normal number is none: its reciprocal, the step, would be infinite.
 bool is_redundant(const Problem& problem, ThreadPool& pool) { return largest_redundancy(problem, pool) >= 1e-280; }
 
-// The same problem in a unit, a power of two and so without rounding, in which the largest redundancy is near one, as far as
-// that leaves importance in range: some stages work in single precision.
+// The same problem in a unit, a power of two and so without rounding, in which the smaller of the largest importance and the
+// largest redundancy is near one, as far as that leaves the larger in range: some stages work in single precision.
 class Rescaled {
  public:
   Rescaled(const Problem& problem, const Options& options, ThreadPool& pool) : problem_(problem), options_(options) {
     const double importance = blocked_sum(pool, problem.n(), [&](std::int64_t i) { return Max{std::abs(problem.importance[i])}; }).value;
-    const double unit = std::max(largest_redundancy(problem, pool), importance / kLargest);
+    const double redundancy = largest_redundancy(problem, pool);
+    const double smaller = importance > 0 && redundancy > 0 ? std::min(importance, redundancy) : std::max(importance, redundancy);
+    const double unit = std::max({smaller, importance / kLargest, redundancy / kLargest});
     if (unit < std::numeric_limits<double>::min()) return;
     exponent_ = std::ilogb(unit);
     importance_.resize(at(problem.n()));
     for (std::int64_t i = 0; i < problem.n(); ++i) importance_[at(i)] = std::ldexp(problem.importance[i], -exponent_);
     problem_.importance = importance_.data();
     problem_.alpha = std::ldexp(problem.alpha, -exponent_);
-    options_.temperature = std::ldexp(options.temperature, -exponent_);
+    options_.temperature = std::min(std::ldexp(options.temperature, -exponent_), kLargest * kLargest);
     if (options.callback)
       options_.callback = [this, &options](Iteration iteration) {
         iteration.objective = restored(iteration.objective);
@@ -98,13 +100,14 @@ std::int64_t sweeps(Effort effort, std::int64_t n) {
   return static_cast<std::int64_t>(std::clamp(plan.at_20000 * std::pow(20000.0 / static_cast<double>(n), 1.5), plan.least, plan.most));
 }
 
-constexpr double kNegligible = 1e-7;         // a gap, as a share of the value, that nothing more is tried for
-constexpr int kRounds = 10;  // of the search that goes on from the best, at the best effort
-constexpr double kPromising = 0.05;          // a gap after a first impression of the linear program that more of it may close
-constexpr double kClose = 0.002;  // the same at the tight effort
-constexpr double kEnough = 0.02;  // a gap, as a share of the value, that the next bound is not tried for
+// Gaps, as shares of Relaxations::scale.
+constexpr double kNegligible = 1e-7;  // nothing more is tried for it
+constexpr double kPromising = 0.05;   // after a first impression of the linear program: more of it may close it
+constexpr double kEnough = 0.02;      // the next bound is not tried for it
+constexpr double kClose = 0.002;      // the same at the tight effort
+constexpr int kRounds = 10;           // of the search that goes on from the best, at the best effort
 constexpr std::int64_t kThoroughUpTo = 30'000;  // elements for which the default effort takes the slower methods in
-constexpr std::int64_t kWarmShare = 16;  // a warm start needs so many times fewer sweeps
+constexpr std::int64_t kWarmShare = 16;         // a warm start needs so many times fewer sweeps
 
 // Nothing to choose, or nothing to weigh against importance.
 bool is_linear(const Problem& problem, ThreadPool& pool) {
@@ -133,9 +136,10 @@ class Relaxations {
   void modular() { note(modular_bound(problem_, run_.pool)); }
 
   // What shares of the value are taken of: the value, unless a constant in all importances makes it large beside what choice can
-  // change. Then ten times the latter, from a subset at random to the modular bound.
+  // change. Then twice the latter, from a subset at random to the modular bound.
   double scale(double value) {
-    if (has_costs(problem_) || linear_) return std::abs(value);
+    const double size = std::max(std::abs(value), std::numeric_limits<double>::min());
+    if (has_costs(problem_) || linear_) return size;
     if (spread_ < 0) {
       const double share = static_cast<double>(problem_.budget) / static_cast<double>(problem_.n());
       const double importance = blocked_sum(run_.pool, problem_.n(), [&](std::int64_t i) { return Sum(problem_.importance[i]); }).value;
@@ -143,7 +147,7 @@ class Relaxations {
       const double redundancy = blocked_sum(run_.pool, problem_.k.indptr[problem_.n()], entry).size;
       spread_ = modular_bound(problem_, run_.pool).value - share * importance + problem_.alpha * share * share * redundancy;
     }
-    return std::min(std::abs(value), 10 * spread_);
+    return std::max(std::min(size, 2 * spread_), std::numeric_limits<double>::min());
   }
 
   // How far the linear program is taken.
@@ -164,7 +168,7 @@ class Relaxations {
       options.scale = scale(value);
       Dual dual = dual_bound(problem_, options, subset, value, [&] { return run_.expired(); }, run_.pool);
       note(dual.bound);
-      linear_gap_ = (dual.bound.value - value) / std::max(std::abs(value), std::numeric_limits<double>::min());
+      linear_gap_ = (dual.bound.value - value) / scale(value);
       if (dual.n_cuts == 0) break;
       x = dual.x;
       if (dual_.loss_in.empty() || dual.bound.value < dual_.bound.value) dual_ = std::move(dual);
@@ -182,11 +186,11 @@ class Relaxations {
     const bool hurried = effort != BoundEffort::tight && run_.options.x0 != nullptr;
     if (has_costs(problem_) || (problem_.n() <= kThoroughUpTo && !hurried))
       note(diagonal_shift_bound(problem_, spectrum(problem_.k, run_.options.seed, run_.pool), subset, run_));
-    if (has_costs(problem_)) return {};
+    const double value = subset_objective(problem_, subset, run_.pool);
+    if (has_costs(problem_) || is_settled(value)) return {};
     Problem plain = problem_;
     plain.groups = nullptr;
     plain.limits.clear();
-    const double value = subset_objective(problem_, subset, run_.pool);
     SemidefiniteBound found =
         semidefinite_bound(plain, effort, value, kNegligible * scale(value), run_.options.seed, [&] { return run_.expired(); }, run_.pool);
     note(found.bound);
@@ -200,9 +204,9 @@ class Relaxations {
     if (gap(value) > (effort == BoundEffort::tight ? kClose : kEnough)) semidefinite(effort, subset);
   }
 
-  // Relative to the value of the best subset known.
-  double gap(double value) const { return (best_.value - value) / std::max(std::abs(value), std::numeric_limits<double>::min()); }
-  bool is_settled(double value) { return best_.value - value <= kNegligible * scale(value); }
+  // From the value of the best subset known, as a share.
+  double gap(double value) { return (best_.value - value) / scale(value); }
+  bool is_settled(double value) { return gap(value) <= kNegligible; }
   const Bound& best() const { return best_; }
   // By reduced cost: 1 and -1 where every subset better than `value` has, or lacks, the element; empty where nothing is known.
   std::vector<std::int8_t> decided(double value) const {

@@ -104,9 +104,10 @@ class Solution:
     timings: Mapping[str, float]
 
     def __repr__(self) -> str:
+        bound = f"gap={self.gap:.2%}, bound_kind={self.bound_kind!r}" if np.isfinite(self.gap) else "no bound"
         return (
-            f"Solution({self.indices.shape[0]} of {self.x.shape[0]}, objective={self.objective:.6g}, gap={self.gap:.2%}, "
-            f"bound_kind={self.bound_kind!r}, status={self.status.name}, method={self.method!r})"
+            f"Solution({self.indices.shape[0]} of {self.x.shape[0]}, objective={self.objective:.6g}, {bound}, "
+            f"status={self.status.name}, method={self.method!r})"
         )
 
 
@@ -165,8 +166,8 @@ def solve(
         (floats) of the group, None an open end. A mapping leaves groups it does not name unlimited. Default: every group
         keeps its share of the budget.
     costs : array [n] of float32 or float64, optional
-        Above 0: tokens, bytes, seconds. The budget is then what the kept elements may cost in all, and as many are kept as
-        pay.
+        Tokens, bytes, seconds: 1e-100 to 1e100. The budget is then what the kept elements may cost in all, and as many are
+        kept as pay.
     x0 : array [n] of float64 or Solution, optional
         Starting point, brought into the relaxed set. Default: the relaxed methods start from the same value everywhere, the
         others from the greedy subset.
@@ -318,6 +319,8 @@ def solve_path(
             raise TypeError(f"solve_path() got an unexpected keyword argument {name!r}")
     inputs = Inputs(importance, graph, options.get("threads"))
     asked = {name: options.pop(name, None) for name in ("include", "exclude", "groups", "group_limits", "costs")}
+    if not isinstance(budgets, (Sequence, np.ndarray)) or isinstance(budgets, str):
+        raise TypeError(f"budgets must be a sequence of numbers, got {type(budgets).__name__}")
     limits = [_limits.resolve(inputs.n, budget, **asked) for budget in budgets]
     solutions: dict[int, Solution] = {}
     kept = None
@@ -478,6 +481,9 @@ def _matrix_views(graph: Any, n: int, threads: int) -> tuple[_core.Array, _core.
     if not isinstance(graph, Graph):
         if not all(hasattr(graph, part) for part in ("indptr", "indices", "data")):
             raise TypeError(f"graph must be a coremax.Graph or a SciPy CSR array, got {type(graph).__name__}")
+        shape = getattr(graph, "shape", None)
+        if shape is not None and (len(shape) != 2 or shape[0] != shape[1]):
+            raise ValueError(f"graph must be square, got shape {tuple(shape)}")
         graph = Graph.from_csr(graph.indptr, graph.indices, graph.data)
     if graph.n != n:
         raise ValueError(f"importance has {n} elements, but graph has {graph.n} rows")
