@@ -49,8 +49,8 @@ weight_lists = pytest.mark.parametrize("weights", WEIGHTS.values(), ids=list(WEI
 
 def parts(table: AliasTable) -> tuple[list[int], list[int]]:
     """Thresholds and aliases, as Python integers."""
-    _, (thresholds, aliases) = table.__reduce__()
-    return thresholds.tolist(), aliases.tolist()
+    _, (cells,) = table.__reduce__()
+    return cells[:, 0].tolist(), cells[:, 1].tolist()
 
 
 def draws_of(table: AliasTable, size: int, **options: Any) -> list[int]:
@@ -551,11 +551,7 @@ def test_load_refuses_foreign_files(tmp_path: Path) -> None:
         AliasTable.load(tmp_path / "absent")
 
 
-GOOD: dict[str, Any] = {
-    "format": np.array(1),
-    "thresholds": np.array([1, 2**62], np.uint64),
-    "aliases": np.array([1, 1], np.int64),
-}
+GOOD: dict[str, Any] = {"format": np.array(1), "cells": np.array([[1, 1], [2**61 - 1, 1]], np.uint64)}
 
 
 @pytest.mark.parametrize(
@@ -566,19 +562,22 @@ GOOD: dict[str, Any] = {
         {"format": np.array([1, 2])},
         {"format": np.array("one")},
         {"format": None},
-        {"thresholds": None},
-        {"aliases": None},
-        {"thresholds": np.array([0.5, 0.5])},
-        {"aliases": np.array([1.0, 1.0])},
-        {"thresholds": np.array([[1, 2]], np.uint64)},
-        {"thresholds": np.array([1], np.uint64)},
-        {"thresholds": np.array([], np.uint64), "aliases": np.array([], np.int64)},
-        {"thresholds": np.array([1, 2**62 + 1], np.uint64)},
-        {"aliases": np.array([1, 2])},
-        {"aliases": np.array([1, -1])},
-        {"thresholds": np.array([1, None], dtype=object)},
+        {"cells": None},
+        {"cells": np.array([[0.5, 1.0], [0.5, 1.0]])},
+        {"cells": np.array([[1, 1], [2, 1]], np.int64)},
+        {"cells": np.array([[1, 1], [2, 1]], np.uint32)},
+        {"cells": np.array([[1, 1], [2, 1]], ">u8")},
+        {"cells": np.zeros((2**16, 2), np.uint64)},
+        {"cells": np.array([1, 1], np.uint64)},
+        {"cells": np.array([[1, 1, 1]], np.uint64)},
+        {"cells": np.zeros((0, 2), np.uint64)},
+        {"cells": np.array(1, np.uint64)},
+        {"cells": np.array([[1, 1], [2**61, 1]], np.uint64)},
+        {"cells": np.array([[1, 1], [2, 2]], np.uint64)},
+        {"cells": np.array([[1, 1], [2, 2**64 - 1]], np.uint64)},
+        {"cells": np.array([[1, 1], [1, None]], dtype=object)},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:60],
 )
 def test_load_refuses_what_is_no_table(change: dict[str, Any], tmp_path: Path) -> None:
     contents = {key: value for key, value in {**GOOD, **change}.items() if value is not None}
@@ -591,6 +590,9 @@ def test_load_refuses_what_is_no_table(change: dict[str, Any], tmp_path: Path) -
 def test_load_takes_what_is_one(tmp_path: Path) -> None:
     with (tmp_path / "table").open("wb") as file:
         np.savez(file, **GOOD)
+    assert AliasTable.load(tmp_path / "table").probabilities().tolist() == pytest.approx([0.0, 1.0])
+    with (tmp_path / "table").open("wb") as file:
+        np.savez(file, **{**GOOD, "cells": np.asfortranarray(GOOD["cells"])})
     assert AliasTable.load(tmp_path / "table").probabilities().tolist() == pytest.approx([0.0, 1.0])
 
 

@@ -28,8 +28,8 @@ SMALL_INTEGERS = weights_of(st.integers(0, 5).map(float))
 
 
 def parts(table: AliasTable) -> tuple[list[int], list[int]]:
-    _, (thresholds, aliases) = table.__reduce__()
-    return thresholds.tolist(), aliases.tolist()
+    _, (cells,) = table.__reduce__()
+    return cells[:, 0].tolist(), cells[:, 1].tolist()
 
 
 @MANY
