@@ -172,7 +172,7 @@ struct Builder {
   struct Point;
   std::vector<Point> stretches() const;
   void locate(Point& point) const;
-  void pack(const Point& from, const Point& to);
+  void pack(Point& from, const Point& to);
   void pack_all();
 };
 
@@ -259,6 +259,10 @@ struct Builder<Cell>::Point {
   std::int64_t q = 0;
   std::int64_t current = -1;  // the heavy element last reached
   std::int64_t left = 0;      // E(q) - D(p), which is what it has beyond its own cell; negative: its cell lacks so much
+  // The final cell of `current`, where the stretch from here on reaches the next heavy element. It is put down when all
+  // stretches are done, for the one before reads the units there.
+  bool closes = false;
+  Cell closed{};
 };
 
 template <class Cell>
@@ -332,7 +336,7 @@ void Builder<Cell>::locate(Point& point) const {
 }
 
 template <class Cell>
-void Builder<Cell>::pack(const Point& from, const Point& to) {
+void Builder<Cell>::pack(Point& from, const Point& to) {
   Finger lights(heavy.data(), true, from.p, to.p);
   Finger heavies(heavy.data(), false, from.q, to.q);
   const auto whole = static_cast<std::int64_t>(unit);
@@ -348,7 +352,13 @@ void Builder<Cell>::pack(const Point& from, const Point& to) {
     }
     const std::int64_t q = heavies.next();
     if (q >= to.q) return;
-    if (current >= 0) cells[current] = left == 0 ? Cell::of(0, current) : Cell::of(static_cast<std::uint64_t>(whole + left), q);
+    const Cell closed = left == 0 ? Cell::of(0, current) : Cell::of(static_cast<std::uint64_t>(whole + left), q);
+    if (current != from.current) {
+      cells[current] = closed;
+    } else if (current >= 0) {
+      from.closes = true;
+      from.closed = closed;
+    }
     left += static_cast<std::int64_t>(cells[q].units() - unit);
     current = q;
   }
@@ -364,6 +374,8 @@ void Builder<Cell>::pack_all() {
   pool.run(static_cast<std::int64_t>(points.size()) - 1, [&](std::int64_t i, ThreadPool::Worker&) {
     pack(points[static_cast<std::size_t>(i)], points[static_cast<std::size_t>(i) + 1]);
   });
+  for (const Point& point : points)
+    if (point.closes) cells[point.current] = point.closed;
   const std::int64_t last = balance(n_blocks).last_heavy;
   cells[last] = Cell::of(0, last);
 }
