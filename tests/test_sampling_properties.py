@@ -49,6 +49,14 @@ def test_the_table_does_not_depend_on_the_unit_of_weights(weights: NDArray[np.fl
 
 
 @MANY
+@given(ANY_WEIGHTS, ANY_WEIGHTS)
+def test_an_updated_table_is_a_new_one(first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
+    table = AliasTable(first)
+    table.update(second)
+    assert parts(table) == parts(AliasTable(second))
+
+
+@MANY
 @given(ANY_WEIGHTS, SEEDS, st.integers(0, 2**63 - 1), st.sampled_from(THREADS))
 def test_alias_draws_follow_the_mapping(weights: NDArray[np.float64], seed: int, offset: int, threads: int) -> None:
     table = AliasTable(weights, threads=threads)
