@@ -9,6 +9,7 @@ from __future__ import annotations
 import gc
 import math
 import pickle
+import threading
 import weakref
 import zipfile
 from collections import Counter
@@ -49,8 +50,12 @@ weight_lists = pytest.mark.parametrize("weights", WEIGHTS.values(), ids=list(WEI
 
 def parts(table: AliasTable) -> tuple[list[int], list[int]]:
     """Thresholds and aliases, as Python integers."""
-    _, (thresholds, aliases) = table.__reduce__()
-    return thresholds.tolist(), aliases.tolist()
+    _, (cells,) = table.__reduce__()
+    return cells[:, 0].tolist(), cells[:, 1].tolist()
+
+
+def rng_weights(n: int) -> NDArray[np.float64]:
+    return np.random.default_rng(n).random(n)
 
 
 def draws_of(table: AliasTable, size: int, **options: Any) -> list[int]:
@@ -84,6 +89,14 @@ def test_philox_known_answers(counter: list[int], key: list[int], answer: list[i
 def test_alias_draws_follow_the_mapping(weights: list[float], seed: int, offset: int) -> None:
     table = AliasTable(weights)
     assert draws_of(table, 40, seed=seed, offset=offset) == oracle.alias_draws(*parts(table), 40, seed, offset)
+
+
+@pytest.mark.parametrize("isa", _core.available_isas())
+def test_alias_draws_of_large_tables_follow_the_mapping_on_every_level(isa: str) -> None:
+    """A table of 8-byte cells, and draws that begin in the middle of a block and end in one."""
+    table = AliasTable(np.random.default_rng(3).random(70_000) ** 4)
+    expected = oracle.alias_draws(*parts(table), 1200, 5, 2**40 + 1)
+    assert table._table.sample(1200, 5, 2**40 + 1, isa, 2).tolist() == expected
 
 
 @weight_lists
@@ -128,6 +141,26 @@ def test_table_does_not_suffer_from_the_order_of_summation() -> None:
     assert worst <= Fraction(1, 2**50), f"off by 2^{math.log2(worst):.1f}"
 
 
+def test_a_large_table_is_exact() -> None:
+    """8-byte cells, several blocks of the builder: each element within four units, 2^-30 / n, of its share."""
+    weights = np.random.default_rng(2).integers(0, 1000, 70_001) ** 3
+    thresholds, aliases = parts(AliasTable(weights))
+    units = [0] * len(weights)
+    for cell, (threshold, alias) in enumerate(zip(thresholds, aliases, strict=True)):
+        units[cell] += threshold
+        units[alias] += 2**32 - threshold
+    all_units, total = len(weights) * 2**32, int(weights.sum())
+    assert sum(units) == all_units
+    for unit, weight in zip(units, weights.tolist(), strict=True):
+        assert abs(unit * total - weight * all_units) <= 4 * total
+        assert weight > 0 or unit == 0
+
+
+def test_equal_weights_have_equal_probabilities() -> None:
+    for n in (3, 65_535, 65_536, 100_003):
+        assert set(AliasTable(np.full(n, 0.1)).probabilities().tolist()) == {1 / n}
+
+
 @weight_lists
 def test_probabilities_are_those_of_the_table(weights: list[float]) -> None:
     table = AliasTable(weights)
@@ -152,6 +185,8 @@ def test_threads_do_not_change_the_draws(threads: int) -> None:
     reference = AliasTable(weights, threads=1)
     table = AliasTable(weights, threads=threads)
     assert parts(table) == parts(reference)
+    for large in (rng_weights(300_000), np.sort(rng_weights(300_000)), np.where(np.arange(300_000) < 150_000, 0.0, 1.0)):
+        assert parts(AliasTable(large, threads=threads)) == parts(AliasTable(large, threads=1))
     assert draws_of(table, 20_000, threads=threads) == draws_of(reference, 20_000, threads=1)
     assert sample(weights, 9000, threads=threads).tolist() == sample(weights, 9000, threads=1).tolist()
 
@@ -169,6 +204,64 @@ def test_prefixes_and_offsets() -> None:
         assert draws_of(table, 4000, seed=4, offset=offset) == whole[offset : offset + 4000]
 
 
+# Updates
+
+
+def test_update_is_a_new_table_in_the_same_memory() -> None:
+    table = AliasTable(rng_weights(80_000))
+    held = table.nbytes
+    assert held == 8 * 80_000
+    for weights in (rng_weights(70_000), np.arange(1.0, 6.0), rng_weights(80_000).astype(np.float32), rng_weights(40_000)):
+        assert table.update(weights) is None  # type: ignore[func-returns-value]
+        assert table.n == len(weights)
+        assert parts(table) == parts(AliasTable(weights))
+        assert draws_of(table, 100, seed=2) == draws_of(AliasTable(weights), 100, seed=2)
+        assert table.nbytes == held
+    table.update(rng_weights(90_000))
+    assert table.nbytes == 8 * 90_000
+    assert AliasTable(rng_weights(1000)).nbytes == 16 * 1000
+
+
+def test_update_takes_the_library_of_the_new_weights() -> None:
+    table = AliasTable([1.0, 2.0])
+    assert isinstance(table.sample(3), np.ndarray)
+    table.update(torch.ones(3))
+    assert isinstance(table.sample(3), torch.Tensor)
+
+
+def test_a_refused_update_leaves_the_table_as_it_was() -> None:
+    bad: Any
+    table = AliasTable(rng_weights(70_000))
+    before = parts(table)
+    for bad in (np.r_[np.ones(70_000), np.nan], [1.0, -1.0], [0.0], [], ["a"], None, np.ones((2, 2))):
+        with pytest.raises((ValueError, TypeError), match=r"^weights"):
+            table.update(bad)
+        assert parts(table) == before
+    with pytest.raises(ValueError, match=r"^threads must be from 1"):
+        table.update([1.0], threads=0)
+    assert parts(table) == before
+
+
+def test_draws_and_updates_of_several_threads_keep_apart() -> None:
+    """Whoever draws while another updates sees one of the two tables whole."""
+    both = rng_weights(70_000), np.ones(5)
+    expected = [draws_of(AliasTable(weights), 500, seed=1) for weights in both]
+    table, stop, seen = AliasTable(both[0]), threading.Event(), list[list[int]]()
+
+    def draw() -> None:
+        while not stop.is_set():
+            seen.append(draws_of(table, 500, seed=1, threads=1))
+            assert table.n in (70_000, 5)
+
+    drawer = threading.Thread(target=draw)
+    drawer.start()
+    for turn in range(1, 100):
+        table.update(both[turn % 2], threads=1)
+    stop.set()
+    drawer.join()
+    assert all(draws in expected for draws in seen)
+
+
 # Distributions
 
 
@@ -180,6 +273,14 @@ def test_alias_frequencies() -> None:
     assert counts[~positive].sum() == 0
     expected = 300_000 * weights[positive] / weights.sum()
     assert stats.chisquare(counts[positive], expected).pvalue > FALSE_ALARM
+
+
+def test_alias_frequencies_of_a_large_table() -> None:
+    """Chi-square of two million draws on a thousand ranges of elements; false alarm 1e-6."""
+    weights = rng_weights(100_000) ** 2
+    counts = np.bincount(AliasTable(weights).sample(2_000_000, seed=23) // 100, minlength=1000)
+    expected = 2_000_000 * weights.reshape(1000, 100).sum(1) / weights.sum()
+    assert stats.chisquare(counts, expected).pvalue > FALSE_ALARM
 
 
 def test_alias_neighbouring_draws_are_independent() -> None:
@@ -495,21 +596,21 @@ def test_flushed_denormals_change_nothing() -> None:
 
 
 def test_save_and_load(tmp_path: Path) -> None:
-    table = AliasTable([1.0, 0.0, 2.5, 1e-9])
-    for path in (tmp_path / "table", str(tmp_path / "other.npz")):
-        table.save(path)
-        copy = AliasTable.load(path)
-        assert parts(copy) == parts(table)
-        assert draws_of(copy, 100, seed=3) == draws_of(table, 100, seed=3)
+    for table in (AliasTable(rng_weights(70_000)), AliasTable([1.0, 0.0, 2.5, 1e-9])):
+        for path in (tmp_path / "table", str(tmp_path / "other.npz")):
+            table.save(path)
+            copy = AliasTable.load(path)
+            assert parts(copy) == parts(table)
+            assert draws_of(copy, 100, seed=3) == draws_of(table, 100, seed=3)
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["other.npz", "table"]
 
 
 def test_pickle() -> None:
-    table = AliasTable(torch.tensor([1.0, 2.0, 4.0]))
-    for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
-        copy = pickle.loads(pickle.dumps(table, protocol))
-        assert parts(copy) == parts(table)
-        assert draws_of(copy, 100) == draws_of(table, 100)
+    for table in (AliasTable(torch.tensor([1.0, 2.0, 4.0])), AliasTable(rng_weights(70_000))):
+        for protocol in range(2, pickle.HIGHEST_PROTOCOL + 1):
+            copy = pickle.loads(pickle.dumps(table, protocol))
+            assert parts(copy) == parts(table)
+            assert draws_of(copy, 100) == draws_of(table, 100)
 
 
 def test_load_refuses_truncated_and_damaged_files(tmp_path: Path) -> None:
@@ -551,11 +652,7 @@ def test_load_refuses_foreign_files(tmp_path: Path) -> None:
         AliasTable.load(tmp_path / "absent")
 
 
-GOOD: dict[str, Any] = {
-    "format": np.array(1),
-    "thresholds": np.array([1, 2**62], np.uint64),
-    "aliases": np.array([1, 1], np.int64),
-}
+GOOD: dict[str, Any] = {"format": np.array(1), "cells": np.array([[1, 1], [2**61 - 1, 1]], np.uint64)}
 
 
 @pytest.mark.parametrize(
@@ -566,19 +663,22 @@ GOOD: dict[str, Any] = {
         {"format": np.array([1, 2])},
         {"format": np.array("one")},
         {"format": None},
-        {"thresholds": None},
-        {"aliases": None},
-        {"thresholds": np.array([0.5, 0.5])},
-        {"aliases": np.array([1.0, 1.0])},
-        {"thresholds": np.array([[1, 2]], np.uint64)},
-        {"thresholds": np.array([1], np.uint64)},
-        {"thresholds": np.array([], np.uint64), "aliases": np.array([], np.int64)},
-        {"thresholds": np.array([1, 2**62 + 1], np.uint64)},
-        {"aliases": np.array([1, 2])},
-        {"aliases": np.array([1, -1])},
-        {"thresholds": np.array([1, None], dtype=object)},
+        {"cells": None},
+        {"cells": np.array([[0.5, 1.0], [0.5, 1.0]])},
+        {"cells": np.array([[1, 1], [2, 1]], np.int64)},
+        {"cells": np.array([[1, 1], [2, 1]], np.uint32)},
+        {"cells": np.array([[1, 1], [2, 1]], ">u8")},
+        {"cells": np.zeros((2**16, 2), np.uint64)},
+        {"cells": np.array([1, 1], np.uint64)},
+        {"cells": np.array([[1, 1, 1]], np.uint64)},
+        {"cells": np.zeros((0, 2), np.uint64)},
+        {"cells": np.array(1, np.uint64)},
+        {"cells": np.array([[1, 1], [2**61, 1]], np.uint64)},
+        {"cells": np.array([[1, 1], [2, 2]], np.uint64)},
+        {"cells": np.array([[1, 1], [2, 2**64 - 1]], np.uint64)},
+        {"cells": np.array([[1, 1], [1, None]], dtype=object)},
     ],
-    ids=str,
+    ids=lambda change: str(change)[:60],
 )
 def test_load_refuses_what_is_no_table(change: dict[str, Any], tmp_path: Path) -> None:
     contents = {key: value for key, value in {**GOOD, **change}.items() if value is not None}
@@ -591,6 +691,9 @@ def test_load_refuses_what_is_no_table(change: dict[str, Any], tmp_path: Path) -
 def test_load_takes_what_is_one(tmp_path: Path) -> None:
     with (tmp_path / "table").open("wb") as file:
         np.savez(file, **GOOD)
+    assert AliasTable.load(tmp_path / "table").probabilities().tolist() == pytest.approx([0.0, 1.0])
+    with (tmp_path / "table").open("wb") as file:
+        np.savez(file, **{**GOOD, "cells": np.asfortranarray(GOOD["cells"])})
     assert AliasTable.load(tmp_path / "table").probabilities().tolist() == pytest.approx([0.0, 1.0])
 
 

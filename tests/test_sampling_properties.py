@@ -28,8 +28,8 @@ SMALL_INTEGERS = weights_of(st.integers(0, 5).map(float))
 
 
 def parts(table: AliasTable) -> tuple[list[int], list[int]]:
-    _, (thresholds, aliases) = table.__reduce__()
-    return thresholds.tolist(), aliases.tolist()
+    _, (cells,) = table.__reduce__()
+    return cells[:, 0].tolist(), cells[:, 1].tolist()
 
 
 @MANY
@@ -46,6 +46,14 @@ def test_the_table_is_exact(weights: NDArray[np.float64]) -> None:
 @given(SMALL_INTEGERS, st.integers(-1000, 1000))
 def test_the_table_does_not_depend_on_the_unit_of_weights(weights: NDArray[np.float64], exponent: int) -> None:
     assert parts(AliasTable(np.ldexp(weights, exponent))) == parts(AliasTable(weights))
+
+
+@MANY
+@given(ANY_WEIGHTS, ANY_WEIGHTS)
+def test_an_updated_table_is_a_new_one(first: NDArray[np.float64], second: NDArray[np.float64]) -> None:
+    table = AliasTable(first)
+    table.update(second)
+    assert parts(table) == parts(AliasTable(second))
 
 
 @MANY

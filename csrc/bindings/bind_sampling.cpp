@@ -1,4 +1,7 @@
 // Python's way into csrc/sampling.
+#include <chrono>
+#include <shared_mutex>
+
 #include "bindings/bind.h"
 #include "core/errors.h"
 #include "sampling/sampling.h"
@@ -12,21 +15,108 @@ constexpr auto kWeightTypes = {DType::float32, DType::float64};
 
 void check_size(std::int64_t size) { require(size >= 0, "size must not be negative, got " + std::to_string(size)); }
 
-std::unique_ptr<AliasTable> build(const Array& weights, int threads) {
+// A table with the lock that keeps draws and updates of several Python threads apart.
+class SharedTable {
+ public:
+  explicit SharedTable(AliasTable&& table) : table_(std::move(table)) {}
+
+  template <class F>
+  void read(const ThreadPool& pool, F&& f) {
+    const std::shared_lock lock = wait<std::shared_lock<std::shared_timed_mutex>>(pool);
+    f(std::as_const(table_));
+  }
+  template <class F>
+  void write(const ThreadPool& pool, F&& f) {
+    const std::unique_lock lock = wait<std::unique_lock<std::shared_timed_mutex>>(pool);
+    f(table_);
+  }
+
+ private:
+  // Waiting, too, ends on Ctrl-C.
+  template <class Lock>
+  Lock wait(const ThreadPool& pool) {
+    Lock lock(mutex_, std::defer_lock);
+    while (!lock.try_lock_for(std::chrono::milliseconds(50))) pool.check();
+    return lock;
+  }
+
+  std::shared_timed_mutex mutex_;
+  AliasTable table_;
+};
+
+const Array& expect_weights(const Array& weights) {
   expect(weights, "weights", 1, kWeightTypes);
   require(weights.size(0) >= 1, "weights is empty");
-  std::unique_ptr<AliasTable> table;
-  call_engine(threads, py::none(), [&](ThreadPool& pool) { table = std::make_unique<AliasTable>(weights.data, weights.dtype, weights.size(0), pool); });
+  return weights;
+}
+
+std::unique_ptr<SharedTable> build(const Array& weights, int threads) {
+  expect_weights(weights);
+  std::unique_ptr<SharedTable> table;
+  call_engine(threads, py::none(), [&](ThreadPool& pool) {
+    table = std::make_unique<SharedTable>(AliasTable(weights.data, weights.dtype, weights.size(0), pool));
+  });
   return table;
 }
 
-py::array_t<std::int64_t> draw(const AliasTable& table, std::int64_t size, std::uint64_t seed, std::uint64_t offset, int threads) {
+void update(SharedTable& shared, const Array& weights, int threads) {
+  expect_weights(weights);
+  call_engine(threads, py::none(), [&](ThreadPool& pool) {
+    shared.write(pool, [&](AliasTable& table) { table.update(weights.data, weights.dtype, weights.size(0), pool); });
+  });
+}
+
+py::array_t<std::int64_t> draw(SharedTable& shared, std::int64_t size, std::uint64_t seed, std::uint64_t offset, const std::string& isa_name, int threads) {
   check_size(size);
   checked_multiply(size, 8);
+  const Isa isa = resolve_isa(isa_name);
   py::array_t<std::int64_t> out(size);
   std::int64_t* data = out.mutable_data();
-  call_engine(threads, py::none(), [&](ThreadPool& pool) { table.sample(size, seed, offset, data, pool); });
+  call_engine(threads, py::none(), [&](ThreadPool& pool) {
+    shared.read(pool, [&](const AliasTable& table) { table.sample(size, seed, offset, data, isa, pool); });
+  });
   return out;
+}
+
+// What make(table) gives, a value that owns its memory, taken under the lock and without the GIL.
+template <class F>
+auto look(SharedTable& shared, F&& make) {
+  decltype(make(std::declval<const AliasTable&>())) result{};
+  call_engine(1, py::none(), [&](ThreadPool& pool) { shared.read(pool, [&](const AliasTable& table) { result = make(table); }); });
+  return result;
+}
+
+py::array_t<double> probabilities(SharedTable& shared) {
+  return adopt(look(shared, [](const AliasTable& table) {
+    std::vector<double> out(static_cast<std::size_t>(table.n()));
+    table.probabilities(out.data());
+    return out;
+  }));
+}
+
+py::array cells(SharedTable& shared) {
+  struct Copy {
+    bool wide;
+    std::vector<std::uint64_t> words;
+  };
+  Copy copy = look(shared, [](const AliasTable& table) {
+    const auto* first = static_cast<const std::uint64_t*>(table.cells());
+    return Copy{table.layout().wide, {first, first + table.n() * table.layout().cell_bytes() / 8}};
+  });
+  const py::array_t<std::uint64_t> words = adopt(std::move(copy.words));
+  const py::dtype type = copy.wide ? py::dtype::of<std::uint64_t>() : py::dtype::of<std::uint32_t>();
+  return py::array(type, {words.nbytes() / 2 / type.itemsize(), py::ssize_t{2}}, words.data(), words);
+}
+
+// Cells of any type and shape; those of a table of so many are what the engine reads.
+std::unique_ptr<SharedTable> restore(const py::array& given) {
+  if (given.ndim() != 2 || given.shape(1) != 2 || given.shape(0) == 0)
+    throw py::value_error("a saved alias table is an array of cells [n, 2], n at least 1");
+  const bool wide = AliasTable::Layout::of(given.shape(0)).wide;
+  if (!(wide ? py::dtype::of<std::uint64_t>() : py::dtype::of<std::uint32_t>()).equal(given.dtype()))
+    throw py::value_error(std::string("an alias table of so many cells is saved as ") + (wide ? "uint64" : "uint32"));
+  const py::array contiguous = py::array::ensure(given, py::array::c_style);
+  return std::make_unique<SharedTable>(AliasTable(contiguous.data(), contiguous.shape(0)));
 }
 
 py::array_t<std::int64_t> draw_without_replacement(const Array& weights, std::int64_t size, bool log_weights, std::uint64_t seed, int threads) {
@@ -39,29 +129,18 @@ py::array_t<std::int64_t> draw_without_replacement(const Array& weights, std::in
   return adopt(std::move(drawn));
 }
 
-std::unique_ptr<AliasTable> restore(const py::array_t<std::uint64_t, py::array::c_style>& thresholds,
-                                    const py::array_t<std::int64_t, py::array::c_style>& aliases) {
-  if (thresholds.ndim() != 1 || aliases.ndim() != 1) throw py::value_error("a saved alias table has one-dimensional parts");
-  return std::make_unique<AliasTable>(std::vector<std::uint64_t>(thresholds.data(), thresholds.data() + thresholds.size()),
-                                      std::vector<std::int64_t>(aliases.data(), aliases.data() + aliases.size()));
-}
-
 }  // namespace
 
 void bind_sampling(py::module_& module) {
-  py::class_<AliasTable>(module, "AliasTable")
-      .def_property_readonly("n", &AliasTable::n)
-      .def("sample", &draw, py::arg("size"), py::arg("seed"), py::arg("offset"), py::arg("threads"))
-      .def("probabilities",
-           [](const AliasTable& table) {
-             py::array_t<double> out(table.n());
-             table.probabilities(out.mutable_data());
-             return out;
-           })
-      .def("thresholds", [](const AliasTable& table) { return adopt(std::vector<std::uint64_t>(table.thresholds())); })
-      .def("aliases", [](const AliasTable& table) { return adopt(std::vector<std::int64_t>(table.aliases())); });
+  py::class_<SharedTable>(module, "AliasTable")
+      .def_property_readonly("n", [](SharedTable& shared) { return look(shared, [](const AliasTable& table) { return table.n(); }); })
+      .def_property_readonly("nbytes", [](SharedTable& shared) { return look(shared, [](const AliasTable& table) { return table.nbytes(); }); })
+      .def("sample", &draw, py::arg("size"), py::arg("seed"), py::arg("offset"), py::arg("isa"), py::arg("threads"))
+      .def("update", &update, py::arg("weights"), py::arg("threads"))
+      .def("probabilities", &probabilities)
+      .def("cells", &cells, "A copy of the cells [n, 2], threshold and alias, for restore_alias_table.");
   module.def("build_alias_table", &build, py::arg("weights"), py::arg("threads"));
-  module.def("restore_alias_table", &restore, py::arg("thresholds"), py::arg("aliases"));
+  module.def("restore_alias_table", &restore, py::arg("cells"));
   module.def("sample_without_replacement", &draw_without_replacement, py::arg("weights"), py::arg("size"), py::arg("log_weights"), py::arg("seed"),
              py::arg("threads"));
 }

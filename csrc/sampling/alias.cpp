@@ -1,151 +1,147 @@
-// Building and drawing from the alias table. See sampling.h for the arithmetic.
+// The alias table: its layout, its memory, and drawing from it. See sampling.h for the arithmetic, alias_build.cpp for its making.
 #include <algorithm>
 #include <bit>
-#include <cmath>
+#include <cstring>
 #include <string>
+#include <utility>
 
 #include "core/errors.h"
-#include "core/philox.h"
-#include "sampling/sampling.h"
+#include "isa/random_bits.h"
+#include "sampling/alias_cells.h"
 
 namespace coremax::sampling {
 namespace {
 
-constexpr int kMaxAttempts = 64;  // one or two suffice
+constexpr std::int64_t kMostElements = std::int64_t{1} << 40;
+constexpr std::int64_t kNarrowFrom = std::int64_t{1} << 16;
+constexpr std::int64_t kNarrowBelow = std::int64_t{1} << 31;  // 2^32 units to each cell still fit a signed integer
+constexpr int kNarrowBits = 32;
+constexpr int kWideTotalBits = 62;
+// Elements to a block: the weights and cells of one fit the first-level cache. Wide tables that are small are one block, whose
+// share of all units has no rounding in it.
+constexpr std::int64_t kBlock = 2048;
+// Draws at a time: enough cache misses in flight, and random bits that stay in the first-level cache until they are used.
+constexpr std::int64_t kBatch = 512;
+constexpr std::int64_t kChunkBatches = 16;
 
-// A sum of non-negative terms that carries its own rounding error along (Neumaier 1974): as good as exact for weights, where
-// a plain sum of many small ones beside a large one is not.
-struct CarefulSum {
-  double value = 0;
-  double lost = 0;
-  CarefulSum() = default;
-  explicit CarefulSum(double term) : value(term) {}
-  CarefulSum& operator+=(const CarefulSum& other) {
-    const double sum = value + other.value;
-    lost += (value >= other.value ? (value - sum) + other.value : (other.value - sum) + value) + other.lost;
-    value = sum;
-    return *this;
+template <class Cell>
+void draw_batch(const Cell* cells, std::uint64_t n, int unit_bits, const std::uint64_t* bits, std::int64_t count, std::int64_t* out) {
+  using Threshold = decltype(Cell::threshold);
+  Threshold coins[kBatch];
+  for (std::int64_t i = 0; i < count; ++i) {
+    const auto product = static_cast<unsigned __int128>(bits[i]) * n;
+    const auto cell = static_cast<std::int64_t>(product >> 64);
+    out[i] = cell;
+    coins[i] = static_cast<Threshold>(static_cast<std::uint64_t>(product) >> (64 - unit_bits));
+#if defined(__GNUC__)
+    __builtin_prefetch(cells + cell);
+#endif
   }
-};
-
-int unit_bits(std::int64_t n) {
-  require(n >= 1, "weights is empty");
-  return 63 - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1)));
+  for (std::int64_t i = 0; i < count; ++i) {
+    const Cell cell = cells[out[i]];
+    // By masks: a branch would be guessed wrong every other time.
+    const auto alias = static_cast<std::int64_t>(cell.alias);
+    const std::int64_t own = -static_cast<std::int64_t>(coins[i] < cell.threshold);
+    out[i] = alias ^ ((alias ^ out[i]) & own);
+  }
 }
 
-// Whole units for every weight, at least as many as leave the sum at or below the target.
-std::vector<std::uint64_t> round_to_units(const void* weights, DType dtype, std::int64_t n, std::uint64_t target, ThreadPool& pool) {
-  const UnitScale scale(check_weights(weights, dtype, n, false, pool).largest);
-  return with_float_pointer(weights, dtype, [&](const auto* w) {
-    const auto scaled = [&](std::int64_t i) { return scale(static_cast<double>(w[i])); };
-    const CarefulSum total = blocked_sum(pool, n, [&](std::int64_t i) { return CarefulSum(scaled(i)); });
-    double factor = static_cast<double>(target) / (total.value + total.lost);
-    std::vector<std::uint64_t> units(static_cast<std::size_t>(n));
-    for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
-      const std::uint64_t sum = blocked_sum(pool, n, [&](std::int64_t i) {
-        return units[static_cast<std::size_t>(i)] = static_cast<std::uint64_t>(scaled(i) * factor);
-      });
-      if (sum <= target) return units;
-      // Rounding made the factor a hair too large.
-      factor *= 1 - 2 * (static_cast<double>(sum - target) / static_cast<double>(target)) - 0x1p-52;
-    }
-    refuse_changed("weights");
-  });
+// A table restored from a file is as good as its cells.
+template <class Cell>
+void check_cells(const Cell* cells, std::int64_t n, std::uint64_t unit) {
+  for (std::int64_t i = 0; i < n; ++i)
+    require(cells[i].threshold < unit && cells[i].alias < static_cast<std::uint64_t>(n),
+            [&] { return "cell " + std::to_string(i) + " of the saved alias table is not valid"; });
 }
 
-// Hands the units still missing to the elements that have some, equally.
-void fill_up(std::vector<std::uint64_t>& units, std::uint64_t target) {
-  std::uint64_t sum = 0;
-  std::uint64_t n_positive = 0;
-  for (const std::uint64_t u : units) {
-    sum += u;
-    n_positive += u > 0;
+template <class Cell>
+void probabilities_of(const Cell* cells, std::int64_t n, std::uint64_t unit, double* out) {
+  std::vector<std::uint64_t> units(static_cast<std::size_t>(n));
+  for (std::int64_t i = 0; i < n; ++i) {
+    units[static_cast<std::size_t>(i)] += cells[i].threshold;
+    units[static_cast<std::size_t>(cells[i].alias)] += unit - cells[i].threshold;
   }
-  if (n_positive == 0) refuse_changed("weights");
-  const std::uint64_t share = (target - sum) / n_positive;
-  std::uint64_t rest = (target - sum) % n_positive;
-  for (std::uint64_t& u : units) {
-    if (u == 0) continue;
-    u += share + (rest > 0);
-    rest -= rest > 0;
-  }
+  const double total = static_cast<double>(n) * static_cast<double>(unit);
+  for (std::int64_t i = 0; i < n; ++i) out[i] = static_cast<double>(units[static_cast<std::size_t>(i)]) / total;
 }
 
 }  // namespace
 
-AliasTable::AliasTable(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool) : unit_bits_(unit_bits(n)) {
-  const std::uint64_t target = static_cast<std::uint64_t>(n) << unit_bits_;
-  thresholds_ = round_to_units(weights, dtype, n, target, pool);
-  fill_up(thresholds_, target);
-  pool.check();
-  build_cells();
+AliasTable::Layout AliasTable::Layout::of(std::int64_t n) {
+  require(n >= 1, "weights is empty");
+  require(n <= kMostElements, "weights has " + std::to_string(n) + " elements; an alias table holds up to 2^40");
+  if (n >= kNarrowFrom && n < kNarrowBelow) return {false, kNarrowBits, kBlock};
+  return {true, kWideTotalBits - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1))), n < kNarrowFrom ? kNarrowFrom : kBlock};
 }
 
-AliasTable::AliasTable(std::vector<std::uint64_t> thresholds, std::vector<std::int64_t> aliases)
-    : thresholds_(std::move(thresholds)), aliases_(std::move(aliases)) {
-  require(!thresholds_.empty() && thresholds_.size() == aliases_.size(), "a saved alias table needs equally many thresholds and aliases, at least one");
-  unit_bits_ = unit_bits(n());
-  const std::uint64_t unit = std::uint64_t{1} << unit_bits_;
-  for (std::size_t i = 0; i < thresholds_.size(); ++i)
-    require(thresholds_[i] <= unit && aliases_[i] >= 0 && aliases_[i] < n(),
-            [&] { return "cell " + std::to_string(i) + " of the saved alias table is not valid"; });
+template <class F>
+auto AliasTable::with_cells(F&& f) const {
+  if (layout_.wide) return f(reinterpret_cast<const WideCell*>(memory_.data()));
+  return f(reinterpret_cast<const NarrowCell*>(memory_.data()));
 }
 
-// One sweep with a finger on the next light element (fewer units than a cell) and one on the current heavy element, which
-// fills the light ones' cells until it is no longer heavy and is itself filled by the next heavy element. Since the units sum
-// to n cells exactly, the last one ends with precisely one cell.
-void AliasTable::build_cells() {
-  const std::uint64_t unit = std::uint64_t{1} << unit_bits_;
-  const std::int64_t count = n();
-  aliases_.resize(thresholds_.size());
-  for (std::int64_t i = 0; i < count; ++i) aliases_[static_cast<std::size_t>(i)] = i;
-  const auto units = [&](std::int64_t i) -> std::uint64_t& { return thresholds_[static_cast<std::size_t>(i)]; };
-  const auto next_light = [&](std::int64_t i) {
-    while (i < count && (units(i) >= unit || aliases_[static_cast<std::size_t>(i)] != i)) ++i;
-    return i;
-  };
-  const auto next_heavy = [&](std::int64_t i) {
-    while (i < count && units(i) <= unit) ++i;
-    return i;
-  };
-  std::int64_t light = next_light(0);
-  std::int64_t heavy = next_heavy(0);
-  if (heavy == count) return;  // all equal
-  std::uint64_t left = units(heavy);
-  while (true) {
-    while (left > unit) {
-      if (light == count) refuse_changed("weights");
-      left -= unit - units(light);
-      aliases_[static_cast<std::size_t>(light)] = heavy;
-      light = next_light(light + 1);
-    }
-    const std::int64_t following = next_heavy(heavy + 1);
-    units(heavy) = left;
-    if (following == count) return;
-    // The spent element keeps its own cell and the next heavy one fills it; its alias tells the light finger to pass by.
-    aliases_[static_cast<std::size_t>(heavy)] = following;
-    heavy = following;
-    left = units(heavy) - (unit - left);
+AliasTable::AliasTable(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool) { update(weights, dtype, n, pool); }
+
+AliasTable::AliasTable(const void* weights, DType dtype, std::int64_t n, Layout layout, ThreadPool& pool) { build(weights, dtype, n, layout, pool); }
+
+AliasTable::AliasTable(const void* cells, std::int64_t n) : n_(n), layout_(Layout::of(n)), memory_(checked_multiply(n, layout_.cell_bytes())) {
+  std::memcpy(memory_.data(), cells, static_cast<std::size_t>(memory_.size()));
+  with_cells([&](const auto* own) { check_cells(own, n_, std::uint64_t{1} << layout_.unit_bits); });
+}
+
+void AliasTable::update(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool) { build(weights, dtype, n, Layout::of(n), pool); }
+
+void AliasTable::build(const void* weights, DType dtype, std::int64_t n, Layout layout, ThreadPool& pool) {
+  const WeightSums sums = sum_weights(weights, dtype, n, layout.block, pool);
+  const std::int64_t bytes = checked_multiply(n, layout.cell_bytes());
+  // From here on nothing is refused, but the caller may stop the work: then memory in use is in pieces, and the table empty.
+  AlignedBuffer<std::byte> memory;
+  if (memory_.size() >= bytes) {
+    memory = std::exchange(memory_, {});
+    n_ = 0;
+  } else {
+    memory = AlignedBuffer<std::byte>(bytes);
   }
+  if (layout.wide) {
+    build_cells(weights, dtype, n, sums, layout, reinterpret_cast<WideCell*>(memory.data()), pool);
+  } else {
+    build_cells(weights, dtype, n, sums, layout, reinterpret_cast<NarrowCell*>(memory.data()), pool);
+  }
+  memory_ = std::move(memory);
+  layout_ = layout;
+  n_ = n;
 }
 
-void AliasTable::sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, ThreadPool& pool) const {
-  const auto count = static_cast<std::uint64_t>(n());
-  parallel_for(pool, size, [&](std::int64_t i) {
-    const std::uint64_t bits = random_bits(seed, Stream::alias_draw, offset + static_cast<std::uint64_t>(i));
-    const auto product = static_cast<unsigned __int128>(bits) * count;
-    const auto cell = static_cast<std::size_t>(product >> 64);
-    const std::uint64_t coin = static_cast<std::uint64_t>(product) >> (64 - unit_bits_);
-    out[i] = coin < thresholds_[cell] ? static_cast<std::int64_t>(cell) : aliases_[cell];
+void AliasTable::require_content() const { require(n_ > 0, "the alias table is empty: its last update was stopped half way"); }
+
+void AliasTable::sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, Isa isa, ThreadPool& pool) const {
+  require_content();
+  constexpr std::int64_t kChunk = kBatch * kChunkBatches;
+  with_cells([&](const auto* cells) {
+    pool.run((size + kChunk - 1) / kChunk, [&](std::int64_t chunk, ThreadPool::Worker&) {
+      std::uint64_t bits[kBatch];
+      const std::int64_t end = std::min(size, (chunk + 1) * kChunk);
+      for (std::int64_t i = chunk * kChunk; i < end; i += kBatch) {
+        const std::int64_t count = std::min(kBatch, end - i);
+        fill_random_bits(seed, Stream::alias_draw, offset + static_cast<std::uint64_t>(i), count, bits, isa);
+        draw_batch(cells, static_cast<std::uint64_t>(n_), layout_.unit_bits, bits, count, out + i);
+      }
+    });
   });
 }
 
 void AliasTable::probabilities(double* out) const {
-  const std::uint64_t unit = std::uint64_t{1} << unit_bits_;
-  std::vector<std::uint64_t> units(thresholds_);
-  for (std::size_t i = 0; i < units.size(); ++i) units[static_cast<std::size_t>(aliases_[i])] += unit - thresholds_[i];
-  const double total = static_cast<double>(units.size()) * static_cast<double>(unit);
-  for (std::size_t i = 0; i < units.size(); ++i) out[i] = static_cast<double>(units[i]) / total;
+  require_content();
+  with_cells([&](const auto* cells) { probabilities_of(cells, n_, std::uint64_t{1} << layout_.unit_bits, out); });
+}
+
+const void* AliasTable::cells() const {
+  require_content();
+  return memory_.data();
+}
+
+AliasTable::Parts AliasTable::parts(std::int64_t cell) const {
+  return with_cells([&](const auto* cells) { return Parts{cells[cell].threshold, static_cast<std::int64_t>(cells[cell].alias)}; });
 }
 
 }  // namespace coremax::sampling

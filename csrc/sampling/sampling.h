@@ -5,39 +5,71 @@
 // else is an Error naming the index. The mapping from random bits to indices (version 1) is stated with each function.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <vector>
 
+#include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
 #include "core/views.h"
+#include "isa/isa.h"
 
 namespace coremax::sampling {
 
-// Walker's alias table (Walker 1977; built in the manner of Vose 1991) over integer masses, so it is exact where floating
-// point would leave a remainder: the n cells hold 2^b units each, b = 63 - ceil(log2 n), and weights are rounded to whole
-// units whose sum is exactly n 2^b. Each probability is within 2^-50 of weight / sum.
+// Walker's alias table (Walker 1977) over integer masses, so it is exact where floating point would leave a remainder: the n
+// cells hold 2^b units each, and the units of all elements sum to n 2^b.
+//
+// Two layouts. For 2^16 <= n < 2^31 a cell is 8 bytes, b = 32, and each probability is within 2^-30 / n + 2^-50 of
+// weight / sum. Below and above a cell is 16 bytes, b = 62 - ceil(log2 n), and the bound is 2^-50. n is at most 2^40. A cell
+// is a threshold, of b bits, and an alias: the cell's own element has as many units of it as the threshold says, the alias has
+// the rest; a full cell is its own alias with threshold 0. The table is a function of the weights alone, whatever the threads.
 class AliasTable {
  public:
-  AliasTable(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool);
-  // From parts as saved; checks that they form a table.
-  AliasTable(std::vector<std::uint64_t> thresholds, std::vector<std::int64_t> aliases);
+  struct Layout {
+    bool wide = true;
+    int unit_bits = 0;
+    std::int64_t block = 0;  // elements to a block of the builder, a multiple of 64
+    static Layout of(std::int64_t n);
+    std::int64_t cell_bytes() const { return wide ? 16 : 8; }
+  };
+  struct Parts {
+    std::uint64_t threshold;
+    std::int64_t alias;
+  };
 
-  std::int64_t n() const { return static_cast<std::int64_t>(thresholds_.size()); }
+  AliasTable(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool);
+  // In a layout of one's own, for tests of those that belong to other sizes.
+  AliasTable(const void* weights, DType dtype, std::int64_t n, Layout layout, ThreadPool& pool);
+  // From n cells as cells() gives them; checks that they form a table.
+  AliasTable(const void* cells, std::int64_t n);
+
+  // Takes other weights, as many or more or fewer, in the memory at hand where it suffices. An Error leaves the table as it
+  // was. Where the caller stops the work half way the table may be left empty (n() == 0), and drawing from it is an Error.
+  void update(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool);
+
   // Mapping, version 1: u = the 64 bits of (seed, position) of Philox stream alias_draw; the 128-bit product u n has the cell
   // in its high half and, in the top b bits of its low half, the coin. The cell wins if the coin is below its threshold.
-  void sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, ThreadPool& pool) const;
+  // offset + size is at most 2^64.
+  void sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, Isa isa, ThreadPool& pool) const;
   // The probabilities the table really has, which sum to 1 in exact arithmetic.
   void probabilities(double* out) const;
 
-  const std::vector<std::uint64_t>& thresholds() const { return thresholds_; }
-  const std::vector<std::int64_t>& aliases() const { return aliases_; }
+  std::int64_t n() const { return n_; }
+  const Layout& layout() const { return layout_; }
+  std::int64_t nbytes() const { return memory_.size(); }
+  // n pairs (threshold, alias), of 32-bit integers or, in the wide layout, of 64-bit ones.
+  const void* cells() const;
+  Parts parts(std::int64_t cell) const;
 
  private:
-  void build_cells();
+  void build(const void* weights, DType dtype, std::int64_t n, Layout layout, ThreadPool& pool);
+  void require_content() const;
+  template <class F>
+  auto with_cells(F&& f) const;
 
-  int unit_bits_ = 0;
-  std::vector<std::uint64_t> thresholds_;
-  std::vector<std::int64_t> aliases_;
+  std::int64_t n_ = 0;
+  Layout layout_;
+  AlignedBuffer<std::byte> memory_;
 };
 
 // size elements without replacement, each next one with probability proportional to its weight among those left (Efraimidis

@@ -31,8 +31,10 @@ class AliasTable:
 
     Notes
     -----
-    Walker's alias method (Walker 1977, Vose 1991). The table holds integers, so its probabilities sum to one exactly; each is
-    within 2^-50 of weight / sum, and a weight of zero is never drawn. Building costs O(n) time and 16 bytes per element.
+    Walker's alias method (Walker 1977), built in parallel (Huebschle-Schneider and Sanders, ESA 2019, "split and pack"). The
+    table holds integers, so its probabilities sum to one exactly; a weight of zero is never drawn. Each probability is within
+    2^-50 of weight / sum, plus 2^-30 / n where 2^16 <= n < 2^31: there an element costs 8 bytes, otherwise 16, and n is at most
+    2^40. Building takes O(n) time; the table is the same for any number of threads.
 
     Examples
     --------
@@ -55,6 +57,32 @@ class AliasTable:
         """Number of elements."""
         return self._table.n
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that the table holds."""
+        return self._table.nbytes
+
+    def update(self, weights: Any, *, threads: int | None = None) -> None:
+        """Take other weights, in the memory that the table has where it suffices.
+
+        Parameters
+        ----------
+        weights : array [m] of float32 or float64
+            As for a new table; m may differ from n. Draws come back in the library of these weights from now on.
+        threads : int, optional
+            Does not change the table.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As for a new table. The old table stays when the weights are refused. Only where the work has begun and is stopped
+            half way (Ctrl-C, weights written to meanwhile) the table is left empty: `n` is 0 and drawing is a ValueError.
+        """
+        weights = _arrays.as_array(weights, "weights")
+        view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+        self._table.update(view, _arrays.as_threads(threads))
+        self._import = _arrays.importer(weights)
+
     def sample(self, size: int, *, seed: _arrays.Seed = 0, offset: int = 0, threads: int | None = None) -> Any:
         """Draw with replacement.
 
@@ -76,7 +104,7 @@ class AliasTable:
         """
         size = _arrays.as_count(size, "size", 0, 2**60)
         offset = _arrays.as_count(offset, "offset", 0, 2**63 - 1)
-        return self._import(self._table.sample(size, _arrays.as_seed(seed), offset, _arrays.as_threads(threads)))
+        return self._import(self._table.sample(size, _arrays.as_seed(seed), offset, "", _arrays.as_threads(threads)))
 
     def probabilities(self) -> Any:
         """Return the probabilities [n] float64 that the table really has."""
@@ -84,25 +112,22 @@ class AliasTable:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to an .npz file under exactly this name."""
-        _files.save_archive(path, _FILE_VERSION, {"thresholds": self._table.thresholds(), "aliases": self._table.aliases()})
+        _files.save_archive(path, _FILE_VERSION, {"cells": self._table.cells()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AliasTable:
         """Read a table that `save` wrote; raises ValueError where the file holds none."""
-        arrays = _files.load_archive(path, "alias table", _FILE_VERSION, {"thresholds", "aliases"})
-        return cls._restore(arrays["thresholds"], arrays["aliases"])
+        return cls._restore(_files.load_archive(path, "alias table", _FILE_VERSION, {"cells"})["cells"])
 
     @classmethod
-    def _restore(cls, thresholds: np.ndarray[Any, Any], aliases: np.ndarray[Any, Any]) -> AliasTable:
-        if thresholds.dtype != np.uint64 or aliases.dtype != np.int64:
-            raise ValueError(f"a saved alias table holds uint64 and int64, got {thresholds.dtype} and {aliases.dtype}")
+    def _restore(cls, cells: np.ndarray[Any, Any]) -> AliasTable:
         table = cls.__new__(cls)
-        table._table = _core.restore_alias_table(thresholds, aliases)
-        table._import = _arrays.importer(aliases)
+        table._table = _core.restore_alias_table(cells)
+        table._import = _arrays.importer(cells)
         return table
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AliasTable._restore, (self._table.thresholds(), self._table.aliases())
+        return AliasTable._restore, (self._table.cells(),)
 
     def __repr__(self) -> str:
         return f"AliasTable(n={self.n})"

@@ -38,7 +38,7 @@ def random_bits(seed: int, stream: int, position: int) -> int:
 
 def unit_bits(n: int) -> int:
     """A cell of a table of n has 2^unit_bits units."""
-    return 63 - math.ceil(math.log2(n))
+    return 32 if 2**16 <= n < 2**31 else 62 - math.ceil(math.log2(n))
 
 
 def alias_draws(thresholds: Sequence[int], aliases: Sequence[int], size: int, seed: int, offset: int = 0) -> list[int]:
