@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from . import _arrays, _core, _files
+from ._quotas import largest_remainder
 
-__all__ = ["AliasTable", "sample"]
+__all__ = ["AliasTable", "largest_remainder", "sample"]
 
 _FILE_VERSION = 1
 

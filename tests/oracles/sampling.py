@@ -97,3 +97,23 @@ def inclusion_probabilities(weights: Sequence[float], size: int) -> NDArray[np.f
     for order in permutations(range(len(weights)), size):
         result[list(order)] += order_probability(weights, order)
     return result
+
+
+def quotas(shares: Sequence[float], total: int, capacity: Sequence[int]) -> list[int]:
+    """Largest remainder: whoever would get more than fits is filled and leaves, until nobody would; then Hamilton's rule."""
+    result = [0] * len(shares)
+    waiting = {i: Fraction(share) for i, share in enumerate(shares) if share > 0}
+    while True:
+        real = {i: total * share / sum(waiting.values()) for i, share in waiting.items()}
+        full = [i for i in waiting if real[i] > capacity[i]]
+        if not full:
+            break
+        for i in full:
+            result[i] = capacity[i]
+            total -= capacity[i]
+            del waiting[i]
+    for i in waiting:
+        result[i] = math.floor(real[i])
+    for i in sorted(waiting, key=lambda i: (result[i] - real[i], i))[: total - sum(result[i] for i in waiting)]:
+        result[i] += 1
+    return result
