@@ -21,6 +21,7 @@
 #include "core/philox.h"
 #include "core/thread_pool.h"
 #include "isa/isa.h"
+#include "isa/random_bits.h"
 
 namespace {
 
@@ -324,6 +325,20 @@ TEST(philox_mapping_version_1) {
   CHECK(random_bits(seed, Stream::race, 2 * (position >> 2) + 1) ==
         (philox(seed, Stream::race, position >> 2)[2] | static_cast<std::uint64_t>(philox(seed, Stream::race, position >> 2)[3]) << 32));
   CHECK(random_bits(seed, Stream::alias_draw, 5) != random_bits(seed, Stream::race, 5));
+}
+
+TEST(random_bits_in_bulk_are_those_of_each_position) {
+  for (const Isa isa : available_isas())
+    for (const std::uint64_t seed : {std::uint64_t{0}, ~std::uint64_t{0}, std::uint64_t{0x0123456789abcdef}})
+      for (const std::uint64_t begin : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x1'ffff'fff0}, std::uint64_t{0x1'ffff'fff1},
+                                        std::uint64_t{0xfedcba9876543211}, ~std::uint64_t{0} - 999})
+        for (const std::int64_t count : {0, 1, 2, 3, 63, 64, 65, 66, 127, 128, 129, 1000}) {
+          std::vector<std::uint64_t> bits(static_cast<std::size_t>(count) + 1, 77);
+          fill_random_bits(seed, Stream::race, begin, count, bits.data(), isa);
+          bool same = bits.back() == 77;
+          for (std::uint64_t i = 0; i + 1 < bits.size(); ++i) same = same && bits[i] == random_bits(seed, Stream::race, begin + i);
+          CHECK_AT(std::string(isa_name(isa)) + ", begin " + std::to_string(begin) + ", count " + std::to_string(count), same);
+        }
 }
 
 TEST(open_unit_never_reaches_its_ends) {
