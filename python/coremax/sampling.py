@@ -161,7 +161,7 @@ def sample(
     view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     n_threads = _arrays.as_threads(threads)
     if not replace:
-        draws = _core.sample_without_replacement(view, size, bool(log_weights), _arrays.as_seed(seed), n_threads)
+        draws = _core.sample_without_replacement(view, size, bool(log_weights), _arrays.as_seed(seed), "", n_threads)
         return _arrays.like(draws, weights)
     if log_weights:
         return _arrays.like(

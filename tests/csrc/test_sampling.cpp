@@ -41,7 +41,7 @@ std::vector<std::int64_t> draw(const AliasTable& table, std::int64_t size, std::
 
 std::vector<std::int64_t> race(const std::vector<double>& weights, std::int64_t size, std::uint64_t seed, int threads = 1, bool logs = false) {
   ThreadPool pool(threads);
-  return sampling::sample_without_replacement(weights.data(), DType::float64, static_cast<std::int64_t>(weights.size()), size, logs, seed, pool);
+  return sampling::sample_without_replacement(weights.data(), DType::float64, static_cast<std::int64_t>(weights.size()), size, logs, seed, available_isas().back(), pool);
 }
 
 int unit_bits(std::int64_t n) {
@@ -324,7 +324,7 @@ TEST(race_is_the_same_for_any_thread_count_and_type) {
   const auto first = race(wide, 5000, 1);
   for (const int threads : {1, 2, 3}) {
     ThreadPool pool(threads);
-    CHECK(sampling::sample_without_replacement(narrow.data(), DType::float32, 20'000, 5000, false, 1, pool) == first);
+    CHECK(sampling::sample_without_replacement(narrow.data(), DType::float32, 20'000, 5000, false, 1, available_isas().back(), pool) == first);
   }
   CHECK(std::vector<std::int64_t>(first.begin(), first.begin() + 1234) == race(wide, 1234, 1));
 }
