@@ -29,7 +29,18 @@ constexpr std::int64_t kBlocksPerChunk = 16;    // at least: what a thread takes
 constexpr std::int64_t kMostChunks = 1024;      // each keeps a count for each bucket
 constexpr std::int64_t kBucketSize = 4096;      // runners: fit a core's cache twice
 constexpr std::int64_t kMostBuckets = 1024;
+constexpr int kCellBits = 13;                   // a table of 16 KiB
 constexpr std::int64_t kSampledPerBucket = 8;   // at least: keeps buckets within a factor of two or so
+
+enum class Shortage { refused, allowed };
+
+void require_positive(std::int64_t size, std::int64_t n_positive) {
+  require(n_positive > 0, kNonePositive);
+  require(size <= n_positive, [&] {
+    return "size is " + std::to_string(size) + ", but only " + std::to_string(n_positive) +
+           " weights are positive: without replacement no more can be drawn";
+  });
+}
 
 double waiting_time(std::uint64_t bits) { return -portable_log(open_unit(bits)); }
 
@@ -37,6 +48,7 @@ double waiting_time(std::uint64_t bits) { return -portable_log(open_unit(bits));
 // least the waiting time that brings an element of weight w in by the limit (where it is below 1).
 class QuotientRace {
  public:
+  static constexpr bool kLogWeights = false;
   // A double without a sign and with a wider exponent: 12 bits for it, biased by kBias, and the 52 bits of the significand.
   static std::uint64_t code(double waiting, double weight) {
     if (!(weight > 0)) return kNever;
@@ -67,6 +79,7 @@ class QuotientRace {
 
 class LogRace {
  public:
+  static constexpr bool kLogWeights = true;
   static std::uint64_t code(double waiting, double log_weight) {
     if (log_weight == -kInfinity) return kNever;
     const auto bits = std::bit_cast<std::uint64_t>(portable_log(waiting) - log_weight + 0.0);
@@ -90,25 +103,44 @@ class LogRace {
   double margin_;
 };
 
-// The time by which a few more than wanted arrive, and the times that cut those up to it into buckets of about equal size.
+// The time by which a few more than wanted arrive, and how those up to it are dealt into buckets. The range of times is cut
+// into equal cells, and neighbouring cells are joined to buckets as a sample of the times fills them: a bucket is looked up.
 struct Schedule {
   std::uint64_t limit = kNever;
-  std::vector<std::uint64_t> cuts;  // ascending, 2^levels - 1 of them
-  int levels = 0;
+  std::uint64_t first = 0;  // earlier times go with it, as later ones with the last
+  std::uint64_t last = 0;
+  int shift = 0;
+  std::vector<std::uint16_t> bucket_of_cell{0};
+  std::size_t n_buckets = 1;
 
-  std::size_t n_buckets() const { return cuts.size() + 1; }
-  // The number of cuts below a time, without a branch.
-  std::size_t bucket_of(std::uint64_t time) const {
-    std::size_t bucket = 0;
-    for (std::size_t step = n_buckets() / 2; step > 0; step /= 2) bucket += cuts[bucket + step - 1] < time ? step : 0;
-    return bucket;
-  }
+  std::size_t bucket_of(std::uint64_t time) const { return bucket_of_cell[(std::clamp(time, first, last) - first) >> shift]; }
+  void set_buckets(const std::vector<std::uint64_t>& times, std::size_t n_times, std::int64_t wanted_buckets);
 };
+
+// times [n_times] ascending.
+void Schedule::set_buckets(const std::vector<std::uint64_t>& times, std::size_t n_times, std::int64_t wanted_buckets) {
+  if (wanted_buckets < 2) return;
+  const std::size_t per_bucket = n_times / static_cast<std::size_t>(wanted_buckets);
+  first = times[per_bucket];
+  last = times[n_times - 1];
+  shift = std::max(0, static_cast<int>(std::bit_width(last - first)) - kCellBits);
+  bucket_of_cell.resize(static_cast<std::size_t>((last - first) >> shift) + 1);
+  std::size_t place = 0;
+  std::size_t opened_at = 0;  // where in the sample the current bucket begins
+  for (std::size_t cell = 0; cell < bucket_of_cell.size(); ++cell) {
+    bucket_of_cell[cell] = static_cast<std::uint16_t>(n_buckets - 1);
+    while (place < n_times && (std::max(times[place], first) - first) >> shift <= cell) ++place;
+    if (place - opened_at < per_bucket || cell + 1 == bucket_of_cell.size()) continue;
+    opened_at = place;
+    ++n_buckets;
+  }
+}
 
 // The runners of a range of elements that arrived in time, those of a bucket side by side.
 struct Chunk {
   AlignedBuffer<Runner> runners;
   std::vector<std::int64_t> ends;  // of the buckets
+  std::int64_t n_positive = 0;     // weights
 
   std::int64_t begin(std::size_t bucket) const { return bucket == 0 ? 0 : ends[bucket - 1]; }
   std::int64_t count(std::size_t bucket) const { return ends[bucket] - begin(bucket); }
@@ -120,28 +152,35 @@ class Race {
   Race(const T* weights, std::int64_t n, std::int64_t start, std::uint64_t seed, Isa isa, ThreadPool& pool)
       : weights_(weights), n_(n), start_(start), seed_(seed), isa_(isa), pool_(pool) {}
 
-  // The `size` fastest, of n_positive that run.
-  FastestRunners fastest(std::int64_t size, std::int64_t n_positive, bool with_times) {
+  // The `size` fastest. Where fewer run: an error, or all of them.
+  FastestRunners fastest(std::int64_t size, Shortage shortage, bool with_times) {
     for (double generosity = 1;; generosity *= 4) {
-      const Schedule schedule = sample_race(size, n_positive, generosity);
+      const Schedule schedule = sample_race(size, generosity);
       const std::vector<Chunk> chunks = arrivals(schedule);
+      std::int64_t n_positive = 0;
       std::int64_t n_arrived = 0;
-      for (const Chunk& chunk : chunks) n_arrived += chunk.ends.back();
-      if (n_arrived >= size) return in_order(chunks, schedule, size, with_times);
-      if (schedule.limit == kNever) refuse_changed("weights");
+      for (const Chunk& chunk : chunks) {
+        n_positive += chunk.n_positive;
+        n_arrived += chunk.ends.back();
+      }
+      if (shortage == Shortage::refused) require_positive(size, n_positive);
+      if (n_arrived < size && schedule.limit != kNever) continue;
+      if (n_arrived < std::min(size, n_positive)) refuse_changed("weights");
+      return in_order(chunks, schedule, std::min(size, n_arrived), with_times);
     }
   }
 
  private:
   std::uint64_t bits_of(std::int64_t i) const { return random_bits(seed_, Stream::race, static_cast<std::uint64_t>(start_ + i)); }
 
-  Schedule sample_race(std::int64_t size, std::int64_t n_positive, double generosity) {
+  Schedule sample_race(std::int64_t size, double generosity) {
     Schedule schedule;
     if (n_ < kSampleFrom) return schedule;
-    // Each sampled costs about as much as one that arrives. With m of n sampled, the limit has to stand about 5 sqrt(m size / n)
-    // places beyond the m size / n wanted, so n / m times as many arrive for nothing: the sum of both is least near this size.
+    const double share = std::min(1.0, static_cast<double>(size) / static_cast<double>(n_));
+    // Of m sampled, the limit has to stand about 5 sqrt(m size / n) places beyond the m size / n wanted, so that n / m times as
+    // many arrive for nothing. A sampled one costs, mostly in cache misses, some three of those: about this many cost least.
     const auto n_sampled = static_cast<std::int64_t>(std::min<double>(
-        kLargestSample, std::sqrt(10.0 * static_cast<double>(n_)) + 2 * std::cbrt(static_cast<double>(size) * static_cast<double>(n_))));
+        kLargestSample, std::sqrt(10.0 * static_cast<double>(n_)) + std::cbrt(share * static_cast<double>(n_) * static_cast<double>(n_))));
     std::vector<std::uint64_t> times(static_cast<std::size_t>(n_sampled));
     parallel_for(pool_, n_sampled, [&](std::int64_t s) {
       const std::uint64_t bits = random_bits(seed_, Stream::race_sample, static_cast<std::uint64_t>(s));
@@ -149,19 +188,18 @@ class Race {
       times[static_cast<std::size_t>(s)] = Rule::code(waiting_time(bits_of(i)), static_cast<double>(weights_[i]));
     });
     pool_.check();
-    std::sort(times.begin(), times.end());
-    const double wanted = static_cast<double>(n_sampled) * (static_cast<double>(size) / static_cast<double>(n_));
+    const double wanted = share * static_cast<double>(n_sampled);
     const double rank = generosity * (wanted + 5 * std::sqrt(wanted) + 8);
     std::size_t n_below = times.size();
-    if (rank < static_cast<double>(n_sampled) && size < n_positive) {
+    if (rank < static_cast<double>(n_sampled)) {
       n_below = static_cast<std::size_t>(rank);
+      std::nth_element(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(n_below), times.end());
       schedule.limit = times[n_below];
     }
+    std::sort(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(n_below));
     while (n_below > 0 && times[n_below - 1] == kNever) --n_below;
     const std::int64_t n_buckets = std::min({size / kBucketSize, kMostBuckets, static_cast<std::int64_t>(n_below) / kSampledPerBucket});
-    schedule.levels = std::max(0, static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n_buckets))));
-    const std::size_t n_cuts = (std::size_t{1} << schedule.levels) - 1;
-    for (std::size_t cut = 1; cut <= n_cuts; ++cut) schedule.cuts.push_back(times[cut * n_below / (n_cuts + 1)]);
+    schedule.set_buckets(times, n_below, n_buckets);
     return schedule;
   }
 
@@ -197,9 +235,11 @@ class Race {
     pool_.run(n_chunks, [&](std::int64_t number, ThreadPool::Worker& worker) {
       Scratch& scratch = scratches[static_cast<std::size_t>(worker.id())];
       scratch.runners.clear();
+      std::int64_t n_positive = 0;
       const std::int64_t end = std::min(n_, (number + 1) * blocks_per_chunk * kReductionBlock);
       for (std::int64_t begin = number * blocks_per_chunk * kReductionBlock; begin < end; begin += kReductionBlock) {
         worker.poll();
+        n_positive += count_positive(weights_, begin, std::min(n_, begin + kReductionBlock), Rule::kLogWeights);
         const std::int64_t n_found = candidates(rule, begin, std::min(kReductionBlock, end - begin), scratch);
         for (std::int64_t c = 0; c < n_found; ++c) {
           const std::int64_t i = begin + scratch.places[c];
@@ -208,13 +248,14 @@ class Race {
         }
       }
       chunks[static_cast<std::size_t>(number)] = deal(schedule, scratch);
+      chunks[static_cast<std::size_t>(number)].n_positive = n_positive;
     });
     return chunks;
   }
 
   static Chunk deal(const Schedule& schedule, Scratch& scratch) {
     const std::size_t n = scratch.runners.size();
-    Chunk chunk{AlignedBuffer<Runner>(static_cast<std::int64_t>(n)), std::vector<std::int64_t>(schedule.n_buckets() + 1, 0)};
+    Chunk chunk{AlignedBuffer<Runner>(static_cast<std::int64_t>(n)), std::vector<std::int64_t>(schedule.n_buckets + 1, 0), 0};
     scratch.buckets.resize(n);
     for (std::size_t r = 0; r < n; ++r) {
       const std::size_t bucket = schedule.bucket_of(scratch.runners[r].time);
@@ -231,13 +272,13 @@ class Race {
   FastestRunners in_order(const std::vector<Chunk>& chunks, const Schedule& schedule, std::int64_t size, bool with_times) {
     FastestRunners result{std::vector<std::int64_t>(static_cast<std::size_t>(size)), std::vector<std::uint64_t>(with_times ? static_cast<std::size_t>(size) : 0)};
     std::vector<std::int64_t> begins(1, 0);
-    for (std::size_t bucket = 0; bucket < schedule.n_buckets(); ++bucket) {
+    for (std::size_t bucket = 0; bucket < schedule.n_buckets; ++bucket) {
       std::int64_t count = 0;
       for (const Chunk& chunk : chunks) count += chunk.count(bucket);
       begins.push_back(begins.back() + count);
     }
     std::vector<Scratch> scratches(static_cast<std::size_t>(pool_.size()));
-    pool_.run(static_cast<std::int64_t>(schedule.n_buckets()), [&](std::int64_t number, ThreadPool::Worker& worker) {
+    pool_.run(static_cast<std::int64_t>(schedule.n_buckets), [&](std::int64_t number, ThreadPool::Worker& worker) {
       const auto bucket = static_cast<std::size_t>(number);
       const std::int64_t begin = begins[bucket];
       const std::int64_t wanted = std::min(size, begins[bucket + 1]) - begin;
@@ -267,13 +308,12 @@ class Race {
   ThreadPool& pool_;
 };
 
-FastestRunners run_race(const void* weights, DType dtype, std::int64_t n, std::int64_t start, std::int64_t size, std::int64_t n_positive, bool log_weights,
+FastestRunners run_race(const void* weights, DType dtype, std::int64_t n, std::int64_t start, std::int64_t size, Shortage shortage, bool log_weights,
                         std::uint64_t seed, Isa isa, bool with_times, ThreadPool& pool) {
-  if (size == 0) return {};
   return with_float_pointer(weights, dtype, [&](const auto* w) {
     using T = std::remove_cvref_t<decltype(*w)>;
-    if (log_weights) return Race<LogRace, T>(w, n, start, seed, isa, pool).fastest(size, n_positive, with_times);
-    return Race<QuotientRace, T>(w, n, start, seed, isa, pool).fastest(size, n_positive, with_times);
+    if (log_weights) return Race<LogRace, T>(w, n, start, seed, isa, pool).fastest(size, shortage, with_times);
+    return Race<QuotientRace, T>(w, n, start, seed, isa, pool).fastest(size, shortage, with_times);
   });
 }
 
@@ -281,18 +321,13 @@ FastestRunners run_race(const void* weights, DType dtype, std::int64_t n, std::i
 
 std::vector<std::int64_t> sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights,
                                                      std::uint64_t seed, Isa isa, ThreadPool& pool) {
-  const std::int64_t n_positive = check_weights(weights, dtype, n, log_weights, pool).n_positive;
-  require(size <= n_positive, [&] {
-    return "size is " + std::to_string(size) + ", but only " + std::to_string(n_positive) +
-           " weights are positive: without replacement no more can be drawn";
-  });
-  return run_race(weights, dtype, n, 0, size, n_positive, log_weights, seed, isa, false, pool).indices;
+  require(n >= 1, "weights is empty");
+  return run_race(weights, dtype, n, 0, size, Shortage::refused, log_weights, seed, isa, false, pool).indices;
 }
 
 FastestRunners fastest_runners(const void* weights, DType dtype, std::int64_t n, std::int64_t start, std::int64_t size, bool log_weights, std::uint64_t seed,
                                Isa isa, ThreadPool& pool) {
-  const std::int64_t n_positive = survey_weights(weights, dtype, n, log_weights, pool).n_positive;
-  return run_race(weights, dtype, n, start, std::min(size, n_positive), n_positive, log_weights, seed, isa, true, pool);
+  return run_race(weights, dtype, n, start, size, Shortage::allowed, log_weights, seed, isa, true, pool);
 }
 
 }  // namespace coremax::sampling

@@ -72,14 +72,13 @@ class UnitScale {
   double second_;
 };
 
-struct WeightRange {
-  double largest = 0;
-  std::int64_t n_positive = 0;
-};
+// Checks all weights (see the contract above); returns the largest.
+double check_weights(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool);
 
-// Checks all weights (see the contract above), except that there may be none that is positive.
-WeightRange survey_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, ThreadPool& pool);
-// The same, and there must be a positive one.
-WeightRange check_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, ThreadPool& pool);
+// Checks weights [begin, end) of an array of float or double, logarithms or not; returns how many are positive, perhaps none.
+template <class T>
+std::int64_t count_positive(const T* weights, std::int64_t begin, std::int64_t end, bool log_weights);
+
+inline constexpr const char* kNonePositive = "weights has no positive element: nothing can be drawn";
 
 }  // namespace coremax::sampling
