@@ -41,6 +41,14 @@ py::array_t<std::int64_t> draw_without_replacement(const Array& weights, std::in
   return adopt(std::move(drawn));
 }
 
+void check_draws(const Array& weights, std::int64_t size, bool log_weights, int threads) {
+  expect(weights, "weights", 1, kWeightTypes);
+  check_size(size);
+  call_engine(threads, py::none(), [&](ThreadPool& pool) {
+    sampling::check_draws(weights.data, weights.dtype, weights.size(0), size, log_weights, pool);
+  });
+}
+
 py::tuple fastest_runners(const Array& weights, std::int64_t start, std::int64_t size, bool log_weights, std::uint64_t seed, const std::string& isa_name,
                           int threads) {
   expect(weights, "weights", 1, kWeightTypes);
@@ -79,6 +87,7 @@ void bind_sampling(py::module_& module) {
   module.def("restore_alias_table", &restore, py::arg("thresholds"), py::arg("aliases"));
   module.def("sample_without_replacement", &draw_without_replacement, py::arg("weights"), py::arg("size"), py::arg("log_weights"), py::arg("seed"),
              py::arg("isa"), py::arg("threads"));
+  module.def("check_draws", &check_draws, py::arg("weights"), py::arg("size"), py::arg("log_weights"), py::arg("threads"));
   module.def("fastest_runners", &fastest_runners, py::arg("weights"), py::arg("start"), py::arg("size"), py::arg("log_weights"), py::arg("seed"),
              py::arg("isa"), py::arg("threads"));
 }

@@ -34,14 +34,6 @@ constexpr std::int64_t kSampledPerBucket = 8;   // at least: keeps buckets withi
 
 enum class Shortage { refused, allowed };
 
-void require_positive(std::int64_t size, std::int64_t n_positive) {
-  require(n_positive > 0, kNonePositive);
-  require(size <= n_positive, [&] {
-    return "size is " + std::to_string(size) + ", but only " + std::to_string(n_positive) +
-           " weights are positive: without replacement no more can be drawn";
-  });
-}
-
 double waiting_time(std::uint64_t bits) { return -portable_log(open_unit(bits)); }
 
 // How times come from weights: their codes, and what is needed to drop an element without taking a logarithm. bound(w) is at
@@ -163,7 +155,7 @@ class Race {
         n_positive += chunk.n_positive;
         n_arrived += chunk.ends.back();
       }
-      if (shortage == Shortage::refused) require_positive(size, n_positive);
+      if (shortage == Shortage::refused) require_draws(size, n_positive);
       if (n_arrived < size && schedule.limit != kNever) continue;
       if (n_arrived < std::min(size, n_positive)) refuse_changed("weights");
       return in_order(chunks, schedule, std::min(size, n_arrived), with_times);

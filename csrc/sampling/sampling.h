@@ -79,6 +79,9 @@ double check_weights(const void* weights, DType dtype, std::int64_t n, ThreadPoo
 template <class T>
 std::int64_t count_positive(const T* weights, std::int64_t begin, std::int64_t end, bool log_weights);
 
-inline constexpr const char* kNonePositive = "weights has no positive element: nothing can be drawn";
+// The same for all of them, and that so many can be drawn without replacement.
+void check_draws(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights, ThreadPool& pool);
+// Throws where fewer weights are positive than are to be drawn without replacement, or none.
+void require_draws(std::int64_t size, std::int64_t n_positive);
 
 }  // namespace coremax::sampling

@@ -3,6 +3,7 @@
 #include <array>
 #include <cmath>
 #include <limits>
+#include <numeric>
 #include <string>
 
 #include "core/errors.h"
@@ -55,6 +56,27 @@ UnitScale::UnitScale(double largest_weight) {
   second_ = std::ldexp(1.0, exponent - exponent / 2);
 }
 
+void require_draws(std::int64_t size, std::int64_t n_positive) {
+  require(n_positive > 0, "weights has no positive element: nothing can be drawn");
+  require(size <= n_positive, [&] {
+    return "size is " + std::to_string(size) + ", but only " + std::to_string(n_positive) +
+           " weights are positive: without replacement no more can be drawn";
+  });
+}
+
+void check_draws(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights, ThreadPool& pool) {
+  require(n >= 1, "weights is empty");
+  const std::int64_t n_blocks = (n + kReductionBlock - 1) / kReductionBlock;
+  std::vector<std::int64_t> n_positive(static_cast<std::size_t>(n_blocks));
+  with_float_pointer(weights, dtype, [&](const auto* w) {
+    pool.run(n_blocks, [&](std::int64_t block, ThreadPool::Worker&) {
+      const std::int64_t begin = block * kReductionBlock;
+      n_positive[static_cast<std::size_t>(block)] = count_positive(w, begin, std::min(n, begin + kReductionBlock), log_weights);
+    }, kShareBlocksFrom);
+  });
+  require_draws(size, std::accumulate(n_positive.begin(), n_positive.end(), std::int64_t{0}));
+}
+
 double check_weights(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool) {
   require(n >= 1, "weights is empty");
   const std::int64_t n_blocks = (n + kReductionBlock - 1) / kReductionBlock;
@@ -68,7 +90,7 @@ double check_weights(const void* weights, DType dtype, std::int64_t n, ThreadPoo
     }, kShareBlocksFrom);
   });
   const double result = *std::max_element(largest.begin(), largest.end());
-  require(result > 0, kNonePositive);
+  require_draws(0, result > 0);
   return result;
 }
 
