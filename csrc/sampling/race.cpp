@@ -14,6 +14,7 @@
 #include "core/log.h"
 #include "core/philox.h"
 #include "isa/random_bits.h"
+#include "sampling/cpu/race_kernels.h"
 #include "sampling/runners.h"
 #include "sampling/sampling.h"
 
@@ -34,10 +35,41 @@ constexpr std::int64_t kSampledPerBucket = 8;   // at least: keeps buckets withi
 
 enum class Shortage { refused, allowed };
 
-double waiting_time(std::uint64_t bits) { return -portable_log(open_unit(bits)); }
+#if defined(COREMAX_HAVE_AVX512)
+constexpr bool kHasKernels = true;
+#else
+constexpr bool kHasKernels = false;
+#endif
+
+bool use_kernels(Isa isa) { return kHasKernels && isa >= Isa::avx512; }
+
+// values[i] = -log values[i].
+void negative_logs(double* values, std::int64_t count, Isa isa) {
+  if constexpr (kHasKernels)
+    if (use_kernels(isa)) return race_kernels::negative_logs_avx512(values, count);
+  for (std::int64_t c = 0; c < count; ++c) values[c] = -portable_log(values[c]);
+}
+
+// The places and uniforms of those of `count` elements that may arrive in time: few that do not, and none that does is missing.
+template <class Rule, class T>
+std::int64_t passing(const Rule& rule, const T* weights, const std::uint64_t* bits, std::int64_t count, std::int32_t* places, double* uniforms, Isa isa) {
+  if constexpr (kHasKernels)
+    if (use_kernels(isa)) return rule.passing(weights, bits, count, places, uniforms);
+  std::int64_t n_found = 0;
+  for (std::int64_t j = 0; j < count; ++j) {
+    // With k the upper 52 bits, u = (k + 1/2) 2^-52, so this is 1 - u, exactly.
+    const double one_and = std::bit_cast<double>((bits[j] >> 12) | (std::uint64_t{1023} << 52));
+    const double rest = (2 - 0x1p-53) - one_and;
+    places[n_found] = static_cast<std::int32_t>(j);
+    n_found += !(rest > rule.bound(static_cast<double>(weights[j])));
+  }
+  for (std::int64_t c = 0; c < n_found; ++c) uniforms[c] = open_unit(bits[places[c]]);
+  return n_found;
+}
 
 // How times come from weights: their codes, and what is needed to drop an element without taking a logarithm. bound(w) is at
-// least the waiting time that brings an element of weight w in by the limit (where it is below 1).
+// least the waiting time that brings an element of weight w in by the limit (where it is below 1). The code of a LogRace takes
+// minus the logarithm of the waiting time.
 class QuotientRace {
  public:
   static constexpr bool kLogWeights = false;
@@ -61,6 +93,10 @@ class QuotientRace {
     limit_ = limit == kNever ? kInfinity : std::max(std::ldexp(significand, exponent), std::numeric_limits<double>::min()) * (1 + 0x1p-30);
   }
   double bound(double weight) const { return weight * limit_; }  // not a number where all arrive in time: passes
+  template <class T>
+  std::int64_t passing(const T* weights, const std::uint64_t* bits, std::int64_t count, std::int32_t* places, double* uniforms) const {
+    return race_kernels::passing_quotients_avx512(weights, bits, count, limit_, places, uniforms);
+  }
 
  private:
   static constexpr int kBias = 64;  // quotients have exponents from -54 - 1023 to 5 + 1074
@@ -72,9 +108,9 @@ class QuotientRace {
 class LogRace {
  public:
   static constexpr bool kLogWeights = true;
-  static std::uint64_t code(double waiting, double log_weight) {
+  static std::uint64_t code(double minus_log_waiting, double log_weight) {
     if (log_weight == -kInfinity) return kNever;
-    const auto bits = std::bit_cast<std::uint64_t>(portable_log(waiting) - log_weight + 0.0);
+    const auto bits = std::bit_cast<std::uint64_t>(-minus_log_waiting - log_weight + 0.0);
     return (bits & kSign) != 0 ? ~bits : bits | kSign;
   }
   explicit LogRace(std::uint64_t limit) {
@@ -87,6 +123,10 @@ class LogRace {
     const double clamped = std::min(std::max(exponent, -1000.0), 1.0);
     const auto fixed = static_cast<std::int32_t>((clamped + 1023) * 0x1p20) + 1;
     return std::bit_cast<double>(static_cast<std::uint64_t>(fixed) << 32);
+  }
+  template <class T>
+  std::int64_t passing(const T* logs, const std::uint64_t* bits, std::int64_t count, std::int32_t* places, double* uniforms) const {
+    return race_kernels::passing_logs_avx512(logs, bits, count, limit_, margin_, places, uniforms);
   }
 
  private:
@@ -163,7 +203,11 @@ class Race {
   }
 
  private:
-  std::uint64_t bits_of(std::int64_t i) const { return random_bits(seed_, Stream::race, static_cast<std::uint64_t>(start_ + i)); }
+  // From uniforms to what Rule::code takes.
+  static void to_waiting(double* values, std::int64_t count, Isa isa) {
+    negative_logs(values, count, isa);
+    if (Rule::kLogWeights) negative_logs(values, count, isa);
+  }
 
   Schedule sample_race(std::int64_t size, double generosity) {
     Schedule schedule;
@@ -177,7 +221,9 @@ class Race {
     parallel_for(pool_, n_sampled, [&](std::int64_t s) {
       const std::uint64_t bits = random_bits(seed_, Stream::race_sample, static_cast<std::uint64_t>(s));
       const auto i = static_cast<std::int64_t>((static_cast<unsigned __int128>(bits) * static_cast<std::uint64_t>(n_)) >> 64);
-      times[static_cast<std::size_t>(s)] = Rule::code(waiting_time(bits_of(i)), static_cast<double>(weights_[i]));
+      double waiting = open_unit(random_bits(seed_, Stream::race, static_cast<std::uint64_t>(start_ + i)));
+      to_waiting(&waiting, 1, Isa::scalar);
+      times[static_cast<std::size_t>(s)] = Rule::code(waiting, static_cast<double>(weights_[i]));
     });
     pool_.check();
     const double wanted = share * static_cast<double>(n_sampled);
@@ -197,24 +243,25 @@ class Race {
 
   struct Scratch {
     std::uint64_t bits[kReductionBlock];
-    std::int32_t places[kReductionBlock];
+    std::int32_t places[kReductionBlock + race_kernels::kRoom];
+    double waiting[kReductionBlock + race_kernels::kRoom];
     std::vector<Runner> runners;
     std::vector<Runner> spare;
     std::vector<std::uint16_t> buckets;
   };
 
-  // Places in weights [begin, begin + count) that may have arrived in time: few that have not, none that is missing.
-  std::int64_t candidates(const Rule& rule, std::int64_t begin, std::int64_t count, Scratch& scratch) const {
-    fill_random_bits(seed_, Stream::race, static_cast<std::uint64_t>(start_ + begin), count, scratch.bits, isa_);
-    std::int64_t n_found = 0;
-    for (std::int64_t j = 0; j < count; ++j) {
-      // With k the upper 52 bits, u = (k + 1/2) 2^-52, so this is 1 - u, exactly.
-      const double one_and = std::bit_cast<double>((scratch.bits[j] >> 12) | (std::uint64_t{1023} << 52));
-      const double rest = (2 - 0x1p-53) - one_and;
-      scratch.places[n_found] = static_cast<std::int32_t>(j);
-      n_found += !(rest > rule.bound(static_cast<double>(weights_[begin + j])));
+  // Adds those of a block that arrive in time; returns how many weights are positive.
+  std::int64_t add_arrivals(const Rule& rule, std::uint64_t limit, std::int64_t begin, std::int64_t end, Scratch& scratch) const {
+    const std::int64_t n_positive = count_positive(weights_, begin, end, Rule::kLogWeights);
+    fill_random_bits(seed_, Stream::race, static_cast<std::uint64_t>(start_ + begin), end - begin, scratch.bits, isa_);
+    const std::int64_t n_found = passing(rule, weights_ + begin, scratch.bits, end - begin, scratch.places, scratch.waiting, isa_);
+    to_waiting(scratch.waiting, n_found, isa_);
+    for (std::int64_t c = 0; c < n_found; ++c) {
+      const std::int64_t i = begin + scratch.places[c];
+      const std::uint64_t time = Rule::code(scratch.waiting[c], static_cast<double>(weights_[i]));
+      if (time <= limit && time != kNever) scratch.runners.push_back({time, start_ + i});
     }
-    return n_found;
+    return n_positive;
   }
 
   std::vector<Chunk> arrivals(const Schedule& schedule) {
@@ -231,13 +278,7 @@ class Race {
       const std::int64_t end = std::min(n_, (number + 1) * blocks_per_chunk * kReductionBlock);
       for (std::int64_t begin = number * blocks_per_chunk * kReductionBlock; begin < end; begin += kReductionBlock) {
         worker.poll();
-        n_positive += count_positive(weights_, begin, std::min(n_, begin + kReductionBlock), Rule::kLogWeights);
-        const std::int64_t n_found = candidates(rule, begin, std::min(kReductionBlock, end - begin), scratch);
-        for (std::int64_t c = 0; c < n_found; ++c) {
-          const std::int64_t i = begin + scratch.places[c];
-          const std::uint64_t time = Rule::code(waiting_time(scratch.bits[scratch.places[c]]), static_cast<double>(weights_[i]));
-          if (time <= schedule.limit && time != kNever) scratch.runners.push_back({time, start_ + i});
-        }
+        n_positive += add_arrivals(rule, schedule.limit, begin, std::min(end, begin + kReductionBlock), scratch);
       }
       chunks[static_cast<std::size_t>(number)] = deal(schedule, scratch);
       chunks[static_cast<std::size_t>(number)].n_positive = n_positive;

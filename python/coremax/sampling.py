@@ -373,10 +373,11 @@ def inclusion_probabilities(weights: Any, size: int, *, scheme: str = "successiv
     -----
     Systematic: min(1, level * weight) with the level at which the sum is `size`, exactly what `systematic` does.
 
-    Successive: the exact probabilities have no closed form. This is Rosen's approximation (Rosen 1972, Ann. Math. Statist. 43),
-    1 - exp(-t weight) with t such that the sum is `size`: the probability that an element's race ends by t, where t stands for
-    the random time at which the last is drawn. It is exact where all weights are equal, and its error vanishes as the sum of
-    p (1 - p) grows: in the package's tests it is below 0.03 for six elements and below 0.003 for fifty. t is found by
+    Successive: of one draw, weight / sum. Of more, the exact probabilities have no closed form, and this is Rosen's
+    approximation (Rosen 1972, Ann. Math. Statist. 43), 1 - exp(-t weight) with t such that the sum is `size`: the probability
+    that an element's race ends by t, where t stands for the random time at which the last is drawn. It is exact where all
+    weights are equal, and its error vanishes as the sum of p (1 - p) grows: in the package's tests it is below 0.03 for six
+    elements and below 0.005 (2 % of the probability) for fifty. t is found by
     Newton's method from the left, which cannot overshoot since the sum is concave in t. O(n) time for each of some six steps.
 
     Examples
@@ -393,7 +394,7 @@ def inclusion_probabilities(weights: Any, size: int, *, scheme: str = "successiv
     scheme = _arrays.as_choice(scheme, "scheme", ("successive", "systematic"))
     weights = _arrays.as_array(weights, "weights")
     plain = _checked_weights(weights, size, log_weights)
-    if scheme == "systematic":
+    if scheme == "systematic" or size == 1:
         return _arrays.like(_capped_shares(plain, size, log_weights), weights)
     with np.errstate(divide="ignore"):  # the logarithm of zero is -inf, as it should
         return _arrays.like(_arrived_by(plain if log_weights else np.log(plain), size), weights)
@@ -580,7 +581,7 @@ def _capped_shares(weights: np.ndarray[Any, Any], size: int, log_weights: bool) 
             relative = np.exp(relative) if log_weights else relative
             shares = left * (relative / relative.sum())
         certain = shares >= 1
-        n_certain = np.count_nonzero(certain)
+        n_certain = int(np.count_nonzero(certain))
         if n_certain in (0, left):
             result[active] = 1 if left == len(active) else np.minimum(shares, 1)
             break
