@@ -119,14 +119,37 @@ std::unique_ptr<SharedTable> restore(const py::array& given) {
   return std::make_unique<SharedTable>(AliasTable(contiguous.data(), contiguous.shape(0)));
 }
 
-py::array_t<std::int64_t> draw_without_replacement(const Array& weights, std::int64_t size, bool log_weights, std::uint64_t seed, int threads) {
+py::array_t<std::int64_t> draw_without_replacement(const Array& weights, std::int64_t size, bool log_weights, std::uint64_t seed,
+                                                   const std::string& isa_name, int threads) {
   expect(weights, "weights", 1, kWeightTypes);
   check_size(size);
+  const Isa isa = resolve_isa(isa_name);
   std::vector<std::int64_t> drawn;
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
-    drawn = sampling::sample_without_replacement(weights.data, weights.dtype, weights.size(0), size, log_weights, seed, pool);
+    drawn = sampling::sample_without_replacement(weights.data, weights.dtype, weights.size(0), size, log_weights, seed, isa, pool);
   });
   return adopt(std::move(drawn));
+}
+
+void check_draws(const Array& weights, std::int64_t size, bool log_weights, int threads) {
+  expect(weights, "weights", 1, kWeightTypes);
+  check_size(size);
+  call_engine(threads, py::none(), [&](ThreadPool& pool) {
+    sampling::check_draws(weights.data, weights.dtype, weights.size(0), size, log_weights, pool);
+  });
+}
+
+py::tuple fastest_runners(const Array& weights, std::int64_t start, std::int64_t size, bool log_weights, std::uint64_t seed, const std::string& isa_name,
+                          int threads) {
+  expect(weights, "weights", 1, kWeightTypes);
+  check_size(size);
+  require(start >= 0 && start <= INT64_MAX - weights.size(0), "start must leave the numbers of all elements below 2^63");
+  const Isa isa = resolve_isa(isa_name);
+  sampling::FastestRunners fastest;
+  call_engine(threads, py::none(), [&](ThreadPool& pool) {
+    fastest = sampling::fastest_runners(weights.data, weights.dtype, weights.size(0), start, size, log_weights, seed, isa, pool);
+  });
+  return py::make_tuple(adopt(std::move(fastest.indices)), adopt(std::move(fastest.times)));
 }
 
 }  // namespace
@@ -142,7 +165,10 @@ void bind_sampling(py::module_& module) {
   module.def("build_alias_table", &build, py::arg("weights"), py::arg("threads"));
   module.def("restore_alias_table", &restore, py::arg("cells"));
   module.def("sample_without_replacement", &draw_without_replacement, py::arg("weights"), py::arg("size"), py::arg("log_weights"), py::arg("seed"),
-             py::arg("threads"));
+             py::arg("isa"), py::arg("threads"));
+  module.def("check_draws", &check_draws, py::arg("weights"), py::arg("size"), py::arg("log_weights"), py::arg("threads"));
+  module.def("fastest_runners", &fastest_runners, py::arg("weights"), py::arg("start"), py::arg("size"), py::arg("log_weights"), py::arg("seed"),
+             py::arg("isa"), py::arg("threads"));
 }
 
 }  // namespace coremax::bindings

@@ -74,10 +74,22 @@ class AliasTable {
 
 // size elements without replacement, each next one with probability proportional to its weight among those left (Efraimidis
 // and Spirakis 2006), in the order drawn. Mapping, version 1: element i runs for E_i / w_i, E_i = -log u_i, u_i from the bits
-// of (seed, i) of Philox stream race; the smallest times win, ties to the lower number. Where weights span more than 2^900,
-// and where they are given as logarithms (log_weights, -inf for zero), log E_i - log w_i is compared.
+// of (seed, i) of Philox stream race; the smallest times win, ties to the lower number. The quotient is rounded to the 53 bits
+// of a double but has no bounds on its exponent. Where weights are given as logarithms (log_weights, -inf for zero), log E_i -
+// log w_i is compared. Memory: 16 bytes for each element drawn, nothing for the others.
 std::vector<std::int64_t> sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights,
-                                                     std::uint64_t seed, ThreadPool& pool);
+                                                     std::uint64_t seed, Isa isa, ThreadPool& pool);
+
+// The fastest of one shard, in their order: times as whole numbers in the order of the times.
+struct FastestRunners {
+  std::vector<std::int64_t> indices;
+  std::vector<std::uint64_t> times;
+};
+
+// What a shard gives to a race over many: its first element has the number `start` among all. As many as there are of positive
+// weight, at most size; the first `size` of all shards' by (time, index) are sample_without_replacement of the whole.
+FastestRunners fastest_runners(const void* weights, DType dtype, std::int64_t n, std::int64_t start, std::int64_t size, bool log_weights, std::uint64_t seed,
+                               Isa isa, ThreadPool& pool);
 
 // Multiplies weights by the power of two that brings the largest into [1, 2), so that sums and quotients of them neither
 // overflow nor vanish. In two factors, since the power itself may lie beyond a double.
@@ -91,12 +103,16 @@ class UnitScale {
   double second_;
 };
 
-struct WeightRange {
-  double smallest;  // of the positive weights
-  double largest;
-};
+// Checks all weights (see the contract above); returns the largest.
+double check_weights(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool);
 
-// Checks all weights (see the contract above).
-WeightRange check_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, ThreadPool& pool);
+// Checks weights [begin, end) of an array of float or double, logarithms or not; returns how many are positive, perhaps none.
+template <class T>
+std::int64_t count_positive(const T* weights, std::int64_t begin, std::int64_t end, bool log_weights);
+
+// The same for all of them, and that so many can be drawn without replacement.
+void check_draws(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights, ThreadPool& pool);
+// Throws where fewer weights are positive than are to be drawn without replacement, or none.
+void require_draws(std::int64_t size, std::int64_t n_positive);
 
 }  // namespace coremax::sampling

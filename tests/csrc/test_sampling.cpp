@@ -8,6 +8,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -17,6 +18,7 @@
 #include "core/floating_point.h"
 #include "core/log.h"
 #include "core/philox.h"
+#include "sampling/runners.h"
 #include "sampling/sampling.h"
 
 namespace {
@@ -43,7 +45,7 @@ std::vector<std::int64_t> draw(const AliasTable& table, std::int64_t size, std::
 
 std::vector<std::int64_t> race(const std::vector<double>& weights, std::int64_t size, std::uint64_t seed, int threads = 1, bool logs = false) {
   ThreadPool pool(threads);
-  return sampling::sample_without_replacement(weights.data(), DType::float64, static_cast<std::int64_t>(weights.size()), size, logs, seed, pool);
+  return sampling::sample_without_replacement(weights.data(), DType::float64, static_cast<std::int64_t>(weights.size()), size, logs, seed, available_isas().back(), pool);
 }
 
 int unit_bits(std::int64_t n) {
@@ -485,7 +487,7 @@ TEST(race_is_the_same_for_any_thread_count_and_type) {
   const auto first = race(wide, 5000, 1);
   for (const int threads : {1, 2, 3}) {
     ThreadPool pool(threads);
-    CHECK(sampling::sample_without_replacement(narrow.data(), DType::float32, 20'000, 5000, false, 1, pool) == first);
+    CHECK(sampling::sample_without_replacement(narrow.data(), DType::float32, 20'000, 5000, false, 1, available_isas().back(), pool) == first);
   }
   CHECK(std::vector<std::int64_t>(first.begin(), first.begin() + 1234) == race(wide, 1234, 1));
 }
@@ -526,6 +528,140 @@ TEST(race_stays_proportional_over_the_whole_range_of_doubles) {
     wins += order[1] == 2;
   }
   CHECK_AT(std::to_string(wins), std::abs(wins - 3000) < 4.9 * std::sqrt(4000 * 0.75 * 0.25));
+}
+
+// What a race must give, from the mapping in sampling.h: all times, sorted. A quotient is compared by exponent, then significand.
+std::vector<std::int64_t> plain_race(const std::vector<double>& weights, bool logs, std::uint64_t seed) {
+  struct Time {
+    int exponent;
+    double significand;
+    std::int64_t index;
+    bool operator<(const Time& other) const {
+      return std::tie(exponent, significand, index) < std::tie(other.exponent, other.significand, other.index);
+    }
+  };
+  std::vector<Time> times;
+  for (std::size_t i = 0; i < weights.size(); ++i) {
+    if (weights[i] == (logs ? -kInfinity : 0.0)) continue;
+    const double waiting = -portable_log(open_unit(random_bits(seed, Stream::race, i)));
+    Time time{0, portable_log(waiting) - weights[i], static_cast<std::int64_t>(i)};
+    if (!logs) {
+      int of_weight = 0, of_quotient = 0;
+      const double significand = std::frexp(weights[i], &of_weight);
+      time.significand = std::frexp(waiting / significand, &of_quotient);
+      time.exponent = of_quotient - of_weight;
+    }
+    times.push_back(time);
+  }
+  std::sort(times.begin(), times.end());
+  std::vector<std::int64_t> order;
+  for (const Time& time : times) order.push_back(time.index);
+  return order;
+}
+
+// Checks draws of many sizes, on every ISA level and some numbers of threads, in float32 too where that holds the weights.
+void check_race(const std::string& name, const std::vector<double>& weights, bool logs, std::uint64_t seed) {
+  const auto expected = plain_race(weights, logs, seed);
+  const auto n = static_cast<std::int64_t>(weights.size());
+  const auto n_positive = static_cast<std::int64_t>(expected.size());
+  const std::vector<float> narrow(weights.begin(), weights.end());
+  const bool fits = std::equal(weights.begin(), weights.end(), narrow.begin(), [](double w, float f) { return w == static_cast<double>(f); });
+  for (std::int64_t size : {std::int64_t{0}, std::int64_t{1}, std::int64_t{100}, n_positive / 10, n_positive / 2, n_positive - 1, n_positive}) {
+    size = std::min(size, n_positive);
+    const std::vector<std::int64_t> first(expected.begin(), expected.begin() + size);
+    for (const Isa isa : available_isas()) {
+      ThreadPool pool(isa == Isa::scalar ? 1 : 3);
+      const std::string where = name + ", size " + std::to_string(size) + ", " + isa_name(isa);
+      CHECK_AT(where, sampling::sample_without_replacement(weights.data(), DType::float64, n, size, logs, seed, isa, pool) == first);
+      if (fits) CHECK_AT(where + ", float32", sampling::sample_without_replacement(narrow.data(), DType::float32, n, size, logs, seed, isa, pool) == first);
+    }
+  }
+}
+
+TEST(race_is_that_of_all_times_sorted) {
+  // Around the size from which on a limit is sampled, around whole blocks, and several chunks of blocks.
+  for (const std::int64_t n : {8191, 8192, 8193, 70'000, 200'001}) {
+    std::mt19937_64 random(static_cast<std::uint64_t>(n));
+    std::normal_distribution<double> normal;
+    std::vector<double> uniform, integers, sparse, skewed, wide, one_value, rising, normal_logs, huge_logs, far_logs;
+    for (std::int64_t i = 0; i < n; ++i) {
+      const double u = static_cast<double>(random() >> 11) * 0x1p-53 + 0x1p-60;
+      uniform.push_back(u);
+      integers.push_back(static_cast<double>(random() % 5));
+      sparse.push_back(random() % 50 == 0 ? u : 0.0);
+      skewed.push_back(std::exp(10 * normal(random)));
+      wide.push_back(std::ldexp(u, static_cast<int>(random() % 2080) - 1060));
+      one_value.push_back(i == n / 3 ? 1e300 : 5e-324);
+      rising.push_back(static_cast<double>(static_cast<float>(i) * 1e-30f));
+      normal_logs.push_back(random() % 7 == 0 ? -kInfinity : static_cast<double>(static_cast<float>(3 * normal(random))));
+      huge_logs.push_back(1e17 * static_cast<double>(random() % 3));  // many ties
+      far_logs.push_back((random() % 2 == 0 ? 1 : -1) * std::ldexp(u, static_cast<int>(random() % 1020)));
+    }
+    const std::string name = ", n " + std::to_string(n);
+    check_race("uniform" + name, uniform, false, 1);
+    check_race("integers" + name, integers, false, 2);
+    check_race("sparse" + name, sparse, false, 3);
+    check_race("skewed" + name, skewed, false, 4);
+    check_race("wide" + name, wide, false, 5);
+    check_race("one value" + name, one_value, false, 6);
+    check_race("rising" + name, rising, false, 7);
+    check_race("normal logarithms" + name, normal_logs, true, 8);
+    check_race("huge logarithms" + name, huge_logs, true, 9);
+    check_race("far logarithms" + name, far_logs, true, 10);
+    check_race("uniform as logarithms" + name, uniform, true, 11);
+  }
+}
+
+TEST(race_lifts_a_limit_that_too_few_reach) {
+  // Elements that the sample will look at are made fast ones, or slow ones, so that it sees what is true of no others.
+  const std::int64_t n = 70'000;
+  for (const double sampled : {1e6, 1e-6, 0.0}) {
+    std::vector<double> weights(at(n), 1.0);
+    for (std::uint64_t s = 0; s < 2000; ++s) weights[static_cast<std::size_t>(Wide{random_bits(9, Stream::race_sample, s)} * n >> 64)] = sampled;
+    check_race("sampled " + std::to_string(sampled), weights, false, 9);
+  }
+}
+
+TEST(runners_are_sorted_stably) {
+  std::mt19937_64 random(12);
+  ThreadPool pool(1);
+  for (const std::int64_t n : {0, 1, 2, 16, 17, 100, 5000}) {
+    for (const int kind : {0, 1, 2, 3, 4}) {
+      std::vector<sampling::Runner> runners;
+      for (std::int64_t i = 0; i < n; ++i) {
+        const std::uint64_t bits = random();
+        const std::uint64_t times[] = {bits, bits % 3, std::uint64_t{1} << (bits % 64), 7, bits % 10 == 0 ? bits : bits % 1000};
+        runners.push_back({times[kind], i});
+      }
+      auto expected = runners;
+      std::stable_sort(expected.begin(), expected.end(), [](const auto& a, const auto& b) { return a.time < b.time; });
+      for (const std::int64_t wanted : {std::int64_t{0}, n / 3, n}) {
+        auto sorted = runners;
+        std::vector<sampling::Runner> scratch(at(n));
+        pool.run(1, [&](std::int64_t, ThreadPool::Worker& worker) { sampling::sort_runners(sorted.data(), scratch.data(), n, wanted, worker); });
+        const auto same = [](const auto& a, const auto& b) { return a.time == b.time && a.index == b.index; };
+        CHECK_AT(std::to_string(n), std::equal(sorted.begin(), sorted.begin() + wanted, expected.begin(), same));
+        std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return std::tie(a.time, a.index) < std::tie(b.time, b.index); });
+        CHECK_AT(std::to_string(n), std::equal(sorted.begin(), sorted.end(), expected.begin(), same));
+      }
+    }
+  }
+}
+
+TEST(a_race_can_be_stopped) {
+  struct Stop : Control {
+    int left = 3;
+    void check() override {
+      if (--left < 0) throw Error(ErrorKind::internal, "stopped");
+    }
+  };
+  const std::vector<double> weights(1'000'000, 1.0);
+  for (const int checks : {0, 3, 100, 200}) {
+    Stop stop;
+    stop.left = checks;
+    ThreadPool pool(2, &stop);
+    CHECK_THROWS(Error, "stopped", sampling::sample_without_replacement(weights.data(), DType::float64, 1'000'000, 900'000, false, 1, available_isas().back(), pool));
+  }
 }
 
 }  // namespace

@@ -97,3 +97,63 @@ def inclusion_probabilities(weights: Sequence[float], size: int) -> NDArray[np.f
     for order in permutations(range(len(weights)), size):
         result[list(order)] += order_probability(weights, order)
     return result
+
+
+def quotas(shares: Sequence[float], total: int, capacity: Sequence[int]) -> list[int]:
+    """Largest remainder: whoever would get more than fits is filled and leaves, until nobody would; then Hamilton's rule."""
+    result = [0] * len(shares)
+    waiting = {i: Fraction(share) for i, share in enumerate(shares) if share > 0}
+    while True:
+        real = {i: total * share / sum(waiting.values()) for i, share in waiting.items()}
+        full = [i for i in waiting if real[i] > capacity[i]]
+        if not full:
+            break
+        for i in full:
+            result[i] = capacity[i]
+            total -= capacity[i]
+            del waiting[i]
+    for i in waiting:
+        result[i] = math.floor(real[i])
+    for i in sorted(waiting, key=lambda i: (result[i] - real[i], i))[: total - sum(result[i] for i in waiting)]:
+        result[i] += 1
+    return result
+
+
+def successive_inclusion(weights: Sequence[float], size: int) -> NDArray[np.float64]:
+    """The exact inclusion probabilities of races, by quadrature: i ends at t, and fewer than `size` others have by then."""
+    w = np.array(weights, float)
+    s, step = np.linspace(-30.0, 5.0 - math.log(w.min()), 4001, retstep=True)  # of log t
+    t = np.exp(s)
+    result = np.zeros(len(w))
+    for i, weight in enumerate(w):
+        ended = np.zeros((size, len(t)))  # the probability that so many others have ended
+        ended[0] = 1
+        for other in np.delete(w, i):
+            left = np.exp(-other * t)
+            ended[1:] = ended[1:] * left + ended[:-1] * (1 - left)
+            ended[0] *= left
+        result[i] = float(np.sum(weight * t * np.exp(-weight * t) * ended.sum(axis=0)) * step)
+    return result
+
+
+def capped_shares(weights: Sequence[float], size: int) -> list[Fraction]:
+    """min(1, level * weight) with sum `size`, exactly."""
+    exact = [Fraction(weight) for weight in weights]
+    certain: set[int] = set()
+    while True:
+        rest = sum((weight for i, weight in enumerate(exact) if i not in certain), Fraction(0))
+        level = (size - len(certain)) / rest if rest else Fraction(0)
+        more = {i for i, weight in enumerate(exact) if i not in certain and level * weight >= 1}
+        if not more:
+            return [Fraction(1) if i in certain else level * weight for i, weight in enumerate(exact)]
+        certain |= more
+
+
+def systematic_draws(probabilities: Sequence[Fraction], start: Fraction) -> list[int]:
+    """Madow's method: the elements whose stretch holds start, start + 1, ..."""
+    draws, end = [], Fraction(0)
+    for i, probability in enumerate(probabilities):
+        begin, end = end, end + probability
+        if math.ceil(end - start) > math.ceil(begin - start):
+            draws.append(i)
+    return draws
