@@ -29,6 +29,26 @@ py::array_t<std::int64_t> draw(const AliasTable& table, std::int64_t size, std::
   return out;
 }
 
+py::array_t<std::int64_t> draw_at(const AliasTable& table, const Array& positions, std::uint64_t seed, int threads) {
+  expect(positions, "positions", 1, {DType::int64});
+  py::array_t<std::int64_t> out(positions.size(0));
+  std::int64_t* data = out.mutable_data();
+  call_engine(threads, py::none(), [&](ThreadPool& pool) {
+    table.sample_at(static_cast<const std::int64_t*>(positions.data), positions.size(0), seed, data, pool);
+  });
+  return out;
+}
+
+py::array_t<std::int64_t> permute(std::int64_t n, const Array& positions, std::uint64_t seed, int threads) {
+  expect(positions, "positions", 1, {DType::int64});
+  py::array_t<std::int64_t> out(positions.size(0));
+  std::int64_t* data = out.mutable_data();
+  call_engine(threads, py::none(), [&](ThreadPool& pool) {
+    sampling::permute(n, seed, static_cast<const std::int64_t*>(positions.data), positions.size(0), data, pool);
+  });
+  return out;
+}
+
 py::array_t<std::int64_t> draw_without_replacement(const Array& weights, std::int64_t size, bool log_weights, std::uint64_t seed, int threads) {
   expect(weights, "weights", 1, kWeightTypes);
   check_size(size);
@@ -52,6 +72,7 @@ void bind_sampling(py::module_& module) {
   py::class_<AliasTable>(module, "AliasTable")
       .def_property_readonly("n", &AliasTable::n)
       .def("sample", &draw, py::arg("size"), py::arg("seed"), py::arg("offset"), py::arg("threads"))
+      .def("sample_at", &draw_at, py::arg("positions"), py::arg("seed"), py::arg("threads"))
       .def("probabilities",
            [](const AliasTable& table) {
              py::array_t<double> out(table.n());
@@ -62,6 +83,7 @@ void bind_sampling(py::module_& module) {
       .def("aliases", [](const AliasTable& table) { return adopt(std::vector<std::int64_t>(table.aliases())); });
   module.def("build_alias_table", &build, py::arg("weights"), py::arg("threads"));
   module.def("restore_alias_table", &restore, py::arg("thresholds"), py::arg("aliases"));
+  module.def("permute", &permute, py::arg("n"), py::arg("positions"), py::arg("seed"), py::arg("threads"));
   module.def("sample_without_replacement", &draw_without_replacement, py::arg("weights"), py::arg("size"), py::arg("log_weights"), py::arg("seed"),
              py::arg("threads"));
 }

@@ -129,14 +129,21 @@ void AliasTable::build_cells() {
   }
 }
 
+inline std::int64_t AliasTable::pick(std::uint64_t bits) const {
+  const auto product = static_cast<unsigned __int128>(bits) * static_cast<std::uint64_t>(n());
+  const auto cell = static_cast<std::size_t>(product >> 64);
+  const std::uint64_t coin = static_cast<std::uint64_t>(product) >> (64 - unit_bits_);
+  return coin < thresholds_[cell] ? static_cast<std::int64_t>(cell) : aliases_[cell];
+}
+
 void AliasTable::sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, ThreadPool& pool) const {
-  const auto count = static_cast<std::uint64_t>(n());
+  parallel_for(pool, size, [&](std::int64_t i) { out[i] = pick(random_bits(seed, Stream::alias_draw, offset + static_cast<std::uint64_t>(i))); });
+}
+
+void AliasTable::sample_at(const std::int64_t* positions, std::int64_t size, std::uint64_t seed, std::int64_t* out, ThreadPool& pool) const {
   parallel_for(pool, size, [&](std::int64_t i) {
-    const std::uint64_t bits = random_bits(seed, Stream::alias_draw, offset + static_cast<std::uint64_t>(i));
-    const auto product = static_cast<unsigned __int128>(bits) * count;
-    const auto cell = static_cast<std::size_t>(product >> 64);
-    const std::uint64_t coin = static_cast<std::uint64_t>(product) >> (64 - unit_bits_);
-    out[i] = coin < thresholds_[cell] ? static_cast<std::int64_t>(cell) : aliases_[cell];
+    require(positions[i] >= 0, [&] { return "positions[" + std::to_string(i) + "] is negative: " + std::to_string(positions[i]); });
+    out[i] = pick(random_bits(seed, Stream::alias_draw, static_cast<std::uint64_t>(positions[i])));
   });
 }
 
