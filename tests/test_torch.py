@@ -448,6 +448,24 @@ def test_resuming_with_other_weights_warns(make: Make) -> None:
         assert list(resumed) == list(saved)[3:]
 
 
+def test_state_knows_the_weights_in_use() -> None:
+    """Weights changed before a pass's first index or in its middle are those that resuming asks for."""
+    for first in (0, 3):
+        sampler = importance()
+        iterator = iter(sampler)
+        list(islice(iterator, first))
+        sampler.set_weights(WEIGHTS + 1)
+        next(iterator)
+        state = sampler.state_dict()
+        resumed = ImportanceSampler(WEIGHTS + 1, 29)
+        resumed.load_state_dict(state)
+        assert list(resumed) == list(iterator)
+        resumed = importance()
+        resumed.load_state_dict(state)
+        with pytest.warns(UserWarning, match="weights are not those"):
+            list(resumed)
+
+
 def test_set_weights_refuses_and_leaves_the_old() -> None:
     for sampler in (importance(), races()):
         expected = list(sampler)
