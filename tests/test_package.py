@@ -20,7 +20,8 @@ from coremax import _config
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = ("graph", "solver", "sampling", "scores", "selection")
-MODULES = [importlib.import_module(f"coremax.{word}") for word in WORDS]
+INTEGRATIONS = ("torch",)
+MODULES = [importlib.import_module(f"coremax.{word}") for word in WORDS + INTEGRATIONS]
 
 
 def test_one_version() -> None:
@@ -95,7 +96,7 @@ def test_every_public_name_is_documented_and_typed() -> None:
                 assert "Returns\n" in documentation, name
 
 
-@pytest.mark.parametrize("module", MODULES, ids=WORDS)
+@pytest.mark.parametrize("module", MODULES, ids=WORDS + INTEGRATIONS)
 def test_examples_in_docstrings(module: ModuleType) -> None:
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 

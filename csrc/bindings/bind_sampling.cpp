@@ -78,6 +78,18 @@ py::array_t<std::int64_t> draw(SharedTable& shared, std::int64_t size, std::uint
   return out;
 }
 
+py::array_t<std::int64_t> draw_at(SharedTable& shared, const Array& positions, std::uint64_t seed, int threads) {
+  expect(positions, "positions", 1, {DType::int64});
+  py::array_t<std::int64_t> out(positions.size(0));
+  std::int64_t* data = out.mutable_data();
+  call_engine(threads, py::none(), [&](ThreadPool& pool) {
+    shared.read(pool, [&](const AliasTable& table) {
+      table.sample_at(static_cast<const std::int64_t*>(positions.data), positions.size(0), seed, data, pool);
+    });
+  });
+  return out;
+}
+
 // What make(table) gives, a value that owns its memory, taken under the lock and without the GIL.
 template <class F>
 auto look(SharedTable& shared, F&& make) {
@@ -117,6 +129,16 @@ std::unique_ptr<SharedTable> restore(const py::array& given) {
     throw py::value_error(std::string("an alias table of so many cells is saved as ") + (wide ? "uint64" : "uint32"));
   const py::array contiguous = py::array::ensure(given, py::array::c_style);
   return std::make_unique<SharedTable>(AliasTable(contiguous.data(), contiguous.shape(0)));
+}
+
+py::array_t<std::int64_t> permute(std::int64_t n, const Array& positions, std::uint64_t seed, int threads) {
+  expect(positions, "positions", 1, {DType::int64});
+  py::array_t<std::int64_t> out(positions.size(0));
+  std::int64_t* data = out.mutable_data();
+  call_engine(threads, py::none(), [&](ThreadPool& pool) {
+    sampling::permute(n, seed, static_cast<const std::int64_t*>(positions.data), positions.size(0), data, pool);
+  });
+  return out;
 }
 
 py::array_t<std::int64_t> draw_without_replacement(const Array& weights, std::int64_t size, bool log_weights, std::uint64_t seed,
@@ -159,11 +181,13 @@ void bind_sampling(py::module_& module) {
       .def_property_readonly("n", [](SharedTable& shared) { return look(shared, [](const AliasTable& table) { return table.n(); }); })
       .def_property_readonly("nbytes", [](SharedTable& shared) { return look(shared, [](const AliasTable& table) { return table.nbytes(); }); })
       .def("sample", &draw, py::arg("size"), py::arg("seed"), py::arg("offset"), py::arg("isa"), py::arg("threads"))
+      .def("sample_at", &draw_at, py::arg("positions"), py::arg("seed"), py::arg("threads"))
       .def("update", &update, py::arg("weights"), py::arg("threads"))
       .def("probabilities", &probabilities)
       .def("cells", &cells, "A copy of the cells [n, 2], threshold and alias, for restore_alias_table.");
   module.def("build_alias_table", &build, py::arg("weights"), py::arg("threads"));
   module.def("restore_alias_table", &restore, py::arg("cells"));
+  module.def("permute", &permute, py::arg("n"), py::arg("positions"), py::arg("seed"), py::arg("threads"));
   module.def("sample_without_replacement", &draw_without_replacement, py::arg("weights"), py::arg("size"), py::arg("log_weights"), py::arg("seed"),
              py::arg("isa"), py::arg("threads"));
   module.def("check_draws", &check_draws, py::arg("weights"), py::arg("size"), py::arg("log_weights"), py::arg("threads"));

@@ -114,7 +114,9 @@ void AliasTable::build(const void* weights, DType dtype, std::int64_t n, Layout 
 
 void AliasTable::require_content() const { require(n_ > 0, "the alias table is empty: its last update was stopped half way"); }
 
-void AliasTable::sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, Isa isa, ThreadPool& pool) const {
+// fill(i, count, bits): the random bits of draws i to i + count.
+template <class Fill>
+void AliasTable::draw(std::int64_t size, std::int64_t* out, ThreadPool& pool, Fill&& fill) const {
   require_content();
   constexpr std::int64_t kChunk = kBatch * kChunkBatches;
   with_cells([&](const auto* cells) {
@@ -123,10 +125,26 @@ void AliasTable::sample(std::int64_t size, std::uint64_t seed, std::uint64_t off
       const std::int64_t end = std::min(size, (chunk + 1) * kChunk);
       for (std::int64_t i = chunk * kChunk; i < end; i += kBatch) {
         const std::int64_t count = std::min(kBatch, end - i);
-        fill_random_bits(seed, Stream::alias_draw, offset + static_cast<std::uint64_t>(i), count, bits, isa);
+        fill(i, count, bits);
         draw_batch(cells, static_cast<std::uint64_t>(n_), layout_.unit_bits, bits, count, out + i);
       }
     });
+  });
+}
+
+void AliasTable::sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, Isa isa, ThreadPool& pool) const {
+  draw(size, out, pool, [&](std::int64_t i, std::int64_t count, std::uint64_t* bits) {
+    fill_random_bits(seed, Stream::alias_draw, offset + static_cast<std::uint64_t>(i), count, bits, isa);
+  });
+}
+
+void AliasTable::sample_at(const std::int64_t* positions, std::int64_t size, std::uint64_t seed, std::int64_t* out, ThreadPool& pool) const {
+  draw(size, out, pool, [&](std::int64_t i, std::int64_t count, std::uint64_t* bits) {
+    for (std::int64_t k = 0; k < count; ++k) {
+      const std::int64_t position = positions[i + k];
+      require(position >= 0, [&] { return "positions[" + std::to_string(i + k) + "] is negative: " + std::to_string(position); });
+      bits[k] = random_bits(seed, Stream::alias_draw, static_cast<std::uint64_t>(position));
+    }
   });
 }
 

@@ -122,6 +122,26 @@ class AliasTable:
         offset = _arrays.as_count(offset, "offset", 0, 2**63 - 1)
         return self._import(self._table.sample(size, _arrays.as_seed(seed), offset, "", _arrays.as_threads(threads)))
 
+    def sample_at(self, positions: Any, *, seed: _arrays.Seed = 0, threads: int | None = None) -> Any:
+        """Draw with replacement at any positions of the seed's stream.
+
+        Parameters
+        ----------
+        positions : array of int64 or int32
+            Not negative, in any order.
+        seed : int, SeedSequence or Generator
+            A Generator is advanced by one draw.
+        threads : int, optional
+            Does not change the draws.
+
+        Returns
+        -------
+        array [len(positions)] of int64
+            Element i is `sample(1, seed=seed, offset=positions[i])`: what one of several processes needs that share a stream.
+        """
+        view = _arrays.as_view(positions, "positions", ndim=1, dtypes=("int64",), convert_to="int64")
+        return self._import(self._table.sample_at(view, _arrays.as_seed(seed), _arrays.as_threads(threads)))
+
     def probabilities(self) -> Any:
         """Return the probabilities [n] float64 that the table really has."""
         return self._import(self._table.probabilities())

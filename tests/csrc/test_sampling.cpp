@@ -662,6 +662,41 @@ TEST(a_race_can_be_stopped) {
     ThreadPool pool(2, &stop);
     CHECK_THROWS(Error, "stopped", sampling::sample_without_replacement(weights.data(), DType::float64, 1'000'000, 900'000, false, 1, available_isas().back(), pool));
   }
+TEST(permutation_takes_every_element_once) {
+  for (const std::int64_t n : {1, 2, 3, 4, 5, 8, 9, 10, 17, 100, 1023, 70'000}) {
+    std::vector<std::int64_t> positions(at(n));
+    std::iota(positions.begin(), positions.end(), 0);
+    std::vector<std::int64_t> out(at(n), -1);
+    ThreadPool pool(2);
+    sampling::permute(n, 7, positions.data(), n, out.data(), pool);
+    if (n > 100) CHECK(out != positions);
+    std::sort(out.begin(), out.end());
+    CHECK_AT("n " + std::to_string(n), out == positions);
+  }
+}
+
+TEST(permutation_of_the_largest_length_stays_inside) {
+  const std::int64_t n = std::numeric_limits<std::int64_t>::max();
+  const std::vector<std::int64_t> positions{0, 1, n / 2, n - 2, n - 1};
+  std::vector<std::int64_t> out(positions.size(), -1);
+  ThreadPool pool(1);
+  sampling::permute(n, 7, positions.data(), 5, out.data(), pool);
+  CHECK(std::all_of(out.begin(), out.end(), [&](std::int64_t i) { return i >= 0 && i < n; }));
+  const std::int64_t beyond = 10;
+  CHECK_THROWS(Error, "positions[0] is 10, not in [0, 10)", sampling::permute(10, 7, &beyond, 1, out.data(), pool));
+  CHECK_THROWS(Error, "n must be positive", sampling::permute(0, 7, &beyond, 0, out.data(), pool));
+}
+
+TEST(alias_draws_at_positions_are_those_of_the_stream) {
+  const AliasTable table = table_of({1, 0, 3, 0.5});
+  const auto stream = draw(table, 100, 5);
+  std::vector<std::int64_t> out(3, -1);
+  const std::vector<std::int64_t> positions{99, 0, 42};
+  ThreadPool pool(1);
+  table.sample_at(positions.data(), 3, 5, out.data(), pool);
+  CHECK((out == std::vector<std::int64_t>{stream[99], stream[0], stream[42]}));
+  const std::int64_t negative = -1;
+  CHECK_THROWS(Error, "positions[0] is negative: -1", table.sample_at(&negative, 1, 5, out.data(), pool));
 }
 
 }  // namespace

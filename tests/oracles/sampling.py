@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 ALIAS_DRAW = 0
 RACE = 1
+PERMUTATION = 12
 _LOW = 0xFFFFFFFF
 
 
@@ -79,6 +80,29 @@ def race_order(weights: Sequence[float], seed: int, log_weights: bool = False) -
         waiting = -math.log(uniform)
         times.append((math.log(waiting) - weight if log_weights else waiting / weight, i))
     return [i for _, i in sorted(times)]
+
+
+def _mixed(bits: int) -> int:
+    """Stafford's variant 13 of the finalizer of MurmurHash3."""
+    for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB)):
+        bits = ((bits ^ (bits >> shift)) * factor) % 2**64
+    return bits ^ (bits >> 31)
+
+
+def permuted(n: int, position: int, seed: int, rounds: int = 6) -> int:
+    """The element at a position of the shuffled order of n elements."""
+    rows = math.isqrt(n - 1) + 1
+    columns = -(-n // rows)
+    keys = [random_bits(seed, PERMUTATION, t) for t in range(rounds)]
+    left, right = divmod(position, columns)
+    while True:
+        for t, key in enumerate(keys):
+            if t % 2 == 0:
+                left = (left + (_mixed((right + key) % 2**64) * rows >> 64)) % rows
+            else:
+                right = (right + (_mixed((left + key) % 2**64) * columns >> 64)) % columns
+        if left * columns + right < n:
+            return left * columns + right
 
 
 def order_probability(weights: Sequence[float], order: Sequence[int]) -> float:
