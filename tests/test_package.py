@@ -21,6 +21,12 @@ from coremax import _config
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = ("graph", "solver", "sampling", "scores", "selection")
 MODULES = [importlib.import_module(f"coremax.{word}") for word in WORDS]
+PARTS = [
+    importlib.import_module(f"{module.__name__}.{info.name}")
+    for module in MODULES
+    if hasattr(module, "__path__")
+    for info in pkgutil.iter_modules(module.__path__)
+]
 
 
 def test_one_version() -> None:
@@ -95,7 +101,7 @@ def test_every_public_name_is_documented_and_typed() -> None:
                 assert "Returns\n" in documentation, name
 
 
-@pytest.mark.parametrize("module", MODULES, ids=WORDS)
+@pytest.mark.parametrize("module", MODULES + PARTS, ids=lambda module: module.__name__)
 def test_examples_in_docstrings(module: ModuleType) -> None:
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
