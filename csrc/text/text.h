@@ -5,8 +5,8 @@
 // lower case first. What each code point is comes from the caller (Python's own rules), so nothing here knows Unicode.
 // An n-gram is n tokens joined by one space. Its bucket:
 //   fast    the high word of (64-bit hash x n_buckets), hash as in text/fast_hash.h, version 1 [ours];
-//   sha256  the SHA-256 digest of its UTF-8 bytes as a big-endian number, modulo n_buckets: the buckets of the package
-//           data-selection, by the authors of DSIR (Xie et al., NeurIPS 2023, arXiv 2302.03169).
+//   sha256  the SHA-256 digest of its UTF-8 bytes as a big-endian number, modulo n_buckets: as the package data-selection, by
+//           the authors of DSIR (Xie et al., NeurIPS 2023, arXiv 2302.03169).
 // The same result for any thread count, ISA level and division into batches: counts are integers, and the terms of one document
 // are added in its order.
 #pragma once
