@@ -19,9 +19,15 @@ import coremax
 from coremax import _config
 
 ROOT = Path(__file__).resolve().parent.parent
-WORDS = ("graph", "solver", "sampling", "scores", "selection")
+WORDS = ("graph", "solver", "sampling", "scores", "selection", "text")
 INTEGRATIONS = ("torch",)
 MODULES = [importlib.import_module(f"coremax.{word}") for word in WORDS + INTEGRATIONS]
+PARTS = [
+    importlib.import_module(f"{module.__name__}.{info.name}")
+    for module in MODULES
+    if hasattr(module, "__path__")
+    for info in pkgutil.iter_modules(module.__path__)
+]
 
 
 def test_one_version() -> None:
@@ -96,7 +102,7 @@ def test_every_public_name_is_documented_and_typed() -> None:
                 assert "Returns\n" in documentation, name
 
 
-@pytest.mark.parametrize("module", MODULES, ids=WORDS + INTEGRATIONS)
+@pytest.mark.parametrize("module", MODULES + PARTS, ids=lambda module: module.__name__)
 def test_examples_in_docstrings(module: ModuleType) -> None:
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
@@ -133,7 +139,8 @@ ALLOWED = {
     "solver": {"solver", "graph", "core"},
     "sampling": {"sampling", "isa", "core"},
     "scores": {"scores", "core"},
-    "bindings": {"bindings", "graph", "solver", "sampling", "scores", "isa", "core"},
+    "text": {"text", "isa", "core"},
+    "bindings": {"bindings", "graph", "solver", "sampling", "scores", "text", "isa", "core"},
 }
 
 
@@ -153,9 +160,9 @@ def test_structure_of_the_engines() -> None:
     # An ISA file shares no code that the linker could take from it for the baseline: intrinsics, its kernel table, and bodies
     # that are local to the file only (the test isa_symbols looks at the objects).
     allowed = {"<immintrin.h>", '"graph/cpu/kernels.h"', '"graph/cpu/filter512.h"', '"isa/random_bits_kernels.h"'}
-    allowed.add('"sampling/cpu/race_kernels.h"')
-    files = [path for level in ("avx", "amx") for path in (ROOT / "csrc").rglob(f"*{level}*.cpp")]
-    assert len(files) >= 5
+    allowed |= {'"sampling/cpu/race_kernels.h"', '"text/cpu/kernels.h"'}
+    files = [path for path in (ROOT / "csrc").rglob("*.cpp") if re.search(r"(avx|amx|shani)\w*\.cpp$", path.name)]
+    assert len(files) >= 8
     for path in files:
         assert set(re.findall(r"#include (\S+)", path.read_text())) <= allowed, path
 

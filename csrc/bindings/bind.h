@@ -24,5 +24,6 @@ void bind_graph(py::module_& module);
 void bind_sampling(py::module_& module);
 void bind_scores(py::module_& module);
 void bind_solver(py::module_& module);
+void bind_text(py::module_& module);
 
 }  // namespace coremax::bindings

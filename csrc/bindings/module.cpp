@@ -49,4 +49,5 @@ PYBIND11_MODULE(_core, module) {
   coremax::bindings::bind_sampling(module);
   coremax::bindings::bind_scores(module);
   coremax::bindings::bind_solver(module);
+  coremax::bindings::bind_text(module);
 }

@@ -6,8 +6,10 @@
 
 #include "core/errors.h"
 
-#if defined(COREMAX_HAVE_AMX)
+#if defined(COREMAX_HAVE_AMX) || defined(COREMAX_HAVE_SHANI)
 #include <cpuid.h>
+#endif
+#if defined(COREMAX_HAVE_AMX)
 #include <sys/syscall.h>
 #include <unistd.h>
 #endif
@@ -83,6 +85,16 @@ std::vector<Isa> available_isas() {
 bool has_vnni() {
 #if defined(COREMAX_HAVE_AVX512VNNI)
   return __builtin_cpu_supports("avx512vnni") != 0;
+#else
+  return false;
+#endif
+}
+
+bool has_sha() {
+#if defined(COREMAX_HAVE_SHANI)
+  constexpr unsigned kSha = 1U << 29;
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & kSha) != 0 && __builtin_cpu_supports("sse4.1");
 #else
   return false;
 #endif

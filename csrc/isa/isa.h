@@ -17,5 +17,7 @@ Isa resolve_isa(const std::string& request);
 
 // Whether the CPU has the integer dot products that the avx512 level uses where they are present.
 bool has_vnni();
+// Whether it has the SHA extensions, which levels above scalar use where they are present.
+bool has_sha();
 
 }  // namespace coremax

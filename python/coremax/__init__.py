@@ -1,16 +1,17 @@
 """coremax decides which part of a data set is worth training on.
 
 Three engines in C++ under a thin Python face: the exact similarity `graph` of a set of embeddings, the `solver` of InfoMax's
-quadratic program, and reproducible importance `sampling`; on top of them `scores` and `selection`.
+quadratic program, and reproducible importance `sampling`; on top of them `scores` and `selection`;
+and `text` as counts of hashed n-grams.
 """
 
-from . import graph, sampling, scores, selection, solver
+from . import graph, sampling, scores, selection, solver, text
 from ._config import show_config
 from ._core import __version__
 from ._errors import DeviceError
 from .graph import Graph, topk_graph
 from .sampling import AliasTable, sample
-from .selection import Selection, infomax
+from .selection import Selection, dsir, infomax
 from .solver import Solution, Status, objective, solve, solve_path
 
 __all__ = [
@@ -21,6 +22,7 @@ __all__ = [
     "Solution",
     "Status",
     "__version__",
+    "dsir",
     "graph",
     "infomax",
     "objective",
@@ -32,5 +34,6 @@ __all__ = [
     "solve",
     "solve_path",
     "solver",
+    "text",
     "topk_graph",
 ]

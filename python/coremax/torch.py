@@ -313,8 +313,9 @@ class ImportanceSampler(_EpochSampler):
 
     Notes
     -----
-    Yields Python ints lazily: a table of 8 bytes per weight from 65,536 weights on, 16 below and one chunk of draws are all that is held. The indices are a
-    function of (weights, seed, epoch, position): any number of ranks, workers and chunks yields the same epoch.
+    Yields Python ints lazily: a table of 8 bytes per weight (16 below 65,536 weights) and one chunk of draws are all that is
+    held. The indices are a function of (weights, seed, epoch, position): any number of ranks, workers and chunks yields the
+    same epoch.
 
     Examples
     --------

@@ -1,73 +1,20 @@
-"""Which samples to keep: InfoMax from embeddings and scores to indices, and the baselines it is compared with."""
+"""InfoMax, from embeddings and scores to indices."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from . import _arrays, _limits
-from ._progress import Progress
-from .graph import METRICS, Graph, GraphStats, Limits, search
-from .sampling import sample
-from .solver import Inputs, Solution, check_options, solve_within
-
-__all__ = ["Selection", "auto_drop_hardest", "infomax", "random", "top"]
+from .. import _arrays, _limits
+from .._progress import Progress
+from ..graph import METRICS, Graph, GraphStats, Limits, search
+from ..sampling import sample
+from ..solver import Inputs, check_options, solve_within
+from ._result import Selection, as_scores
 
 NORMALIZATIONS = ("minmax", "rank", "none")
-
-
-@dataclass(frozen=True, eq=False, repr=False)
-class Selection:
-    """The samples to keep and how they were chosen.
-
-    Attributes
-    ----------
-    indices : array [budget] of int64
-        Numbers of the samples kept, ascending.
-    n : int
-        Size of the data set.
-    method : str
-        Name of the method.
-    parameters : mapping of str to object
-        The method's parameters as resolved ("auto" replaced by what it stood for).
-    weights : array [budget] of float64 or None
-        1 / inclusion probability where the method samples, else None.
-    candidates : array of int64 or None
-        Numbers of the samples that graph and solution speak of, where some were dropped beforehand; ascending.
-    graph : Graph or None
-        The neighbour graph of the candidates.
-    solution : Solution or None
-        The solver's answer, in numbers of the candidates.
-    timings : mapping of str to float
-        Seconds of each stage.
-    """
-
-    indices: Any
-    n: int
-    method: str
-    parameters: Mapping[str, Any]
-    weights: Any = None
-    candidates: Any = None
-    graph: Graph | None = None
-    solution: Solution | None = None
-    timings: Mapping[str, float] | None = None
-
-    def mask(self, n: int | None = None) -> np.ndarray[Any, np.dtype[np.bool_]]:
-        """Return a boolean mask [n] that is true for the samples kept; n defaults to the size of the data set."""
-        size = self.n if n is None else _arrays.as_count(n, "n", self.n)
-        mask = np.zeros(size, dtype=np.bool_)
-        mask[_arrays.as_numpy(self.indices)] = True
-        return mask
-
-    def __len__(self) -> int:
-        return int(self.indices.shape[0])
-
-    def __repr__(self) -> str:
-        return f"Selection({self.method}: {len(self)} of {self.n})"
 
 
 def auto_drop_hardest(keep: float) -> float:
@@ -193,7 +140,7 @@ def infomax(
     normalize = _arrays.as_choice(normalize or "none", "normalize", NORMALIZATIONS)
     _arrays.as_choice(negative_similarities, "negative_similarities", ("clip", "keep"))
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
-    scores = _importance(importance)
+    scores = as_scores(importance, "importance")
     _arrays.require_length(len(scores), "importance", view.shape[0], "x")
     n = len(scores)
     if n == 0 or view.shape[1] == 0:
@@ -244,70 +191,6 @@ def infomax(
             "solve": solved - symmetric_done,
         },
     )
-
-
-def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
-    """Keep samples at random: the baseline that every method has to beat.
-
-    Parameters
-    ----------
-    n : int or sized
-        Size of the data set, or anything that has it as its length.
-    budget : int or float
-        As `infomax`.
-    seed : int, SeedSequence or Generator
-        The same seed keeps nested subsets for growing budgets.
-
-    Returns
-    -------
-    Selection
-        With weights n / budget.
-    """
-    try:
-        size = _arrays.as_count(len(n) if hasattr(n, "__len__") else n, "n", 1, 2**40)
-    except TypeError:
-        raise TypeError(f"n must be an int or have a length, got {n!r}") from None
-    count = _arrays.as_budget(budget, size)
-    indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=seed))
-    return Selection(indices=indices, n=size, method="random", parameters={}, weights=np.full(count, size / count))
-
-
-def top(score: Any, budget: int | float) -> Selection:
-    """Keep the samples of highest score, ties to the lower number.
-
-    Parameters
-    ----------
-    score : array [n] of float32 or float64
-    budget : int or float
-        As `infomax`.
-
-    Returns
-    -------
-    Selection
-        Indices in the library of score.
-
-    Raises
-    ------
-    ValueError
-        NaN or infinity in score; a wrong budget.
-    """
-    scores = _importance(score, "score")
-    if len(scores) == 0:
-        raise ValueError("score is empty")
-    count = _arrays.as_budget(budget, len(scores))
-    indices = np.sort(np.argsort(-scores, kind="stable")[:count])
-    return Selection(indices=_arrays.like(indices, score), n=len(scores), method="top", parameters={})
-
-
-def _importance(importance: Any, name: str = "importance") -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Check scores and bring them to float64."""
-    importance = _arrays.as_array(importance, name)
-    _arrays.as_view(importance, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    scores = np.asarray(_arrays.widened(importance), dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(scores))
-    if bad.size:
-        raise ValueError(f"{name}[{bad[0]}] is {scores[bad[0]]}; scores must be finite")
-    return scores
 
 
 def _candidates(scores: np.ndarray[Any, Any], n_dropped: int, limits: _limits.Limits) -> np.ndarray[Any, np.dtype[np.int64]]:

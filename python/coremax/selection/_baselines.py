@@ -1,0 +1,64 @@
+"""The baselines that every method has to beat."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from .. import _arrays
+from ..sampling import sample
+from ._result import Selection, as_scores
+
+
+def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
+    """Keep samples at random: the baseline that every method has to beat.
+
+    Parameters
+    ----------
+    n : int or sized
+        Size of the data set, or anything that has it as its length.
+    budget : int or float
+        As `infomax`.
+    seed : int, SeedSequence or Generator
+        The same seed keeps nested subsets for growing budgets.
+
+    Returns
+    -------
+    Selection
+        With weights n / budget.
+    """
+    try:
+        size = _arrays.as_count(len(n) if hasattr(n, "__len__") else n, "n", 1, 2**40)
+    except TypeError:
+        raise TypeError(f"n must be an int or have a length, got {n!r}") from None
+    count = _arrays.as_budget(budget, size)
+    indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=seed))
+    return Selection(indices=indices, n=size, method="random", parameters={}, weights=np.full(count, size / count))
+
+
+def top(score: Any, budget: int | float) -> Selection:
+    """Keep the samples of highest score, ties to the lower number.
+
+    Parameters
+    ----------
+    score : array [n] of float32 or float64
+    budget : int or float
+        As `infomax`.
+
+    Returns
+    -------
+    Selection
+        Indices in the library of score.
+
+    Raises
+    ------
+    ValueError
+        NaN or infinity in score; a wrong budget.
+    """
+    scores = as_scores(score, "score")
+    if len(scores) == 0:
+        raise ValueError("score is empty")
+    count = _arrays.as_budget(budget, len(scores))
+    indices = np.sort(np.argsort(-scores, kind="stable")[:count])
+    return Selection(indices=_arrays.like(indices, score), n=len(scores), method="top", parameters={})
