@@ -35,8 +35,9 @@ int unit_bits(std::int64_t n) {
 
 // Whole units for every weight, at least as many as leave the sum at or below the target.
 std::vector<std::uint64_t> round_to_units(const void* weights, DType dtype, std::int64_t n, std::uint64_t target, ThreadPool& pool) {
-  const UnitScale scale(check_weights(weights, dtype, n, pool));
+  check_weights(weights, dtype, n, false, pool);
   return with_float_pointer(weights, dtype, [&](const auto* w) {
+    const UnitScale scale(static_cast<double>(*std::max_element(w, w + n)));
     const auto scaled = [&](std::int64_t i) { return scale(static_cast<double>(w[i])); };
     const CarefulSum total = blocked_sum(pool, n, [&](std::int64_t i) { return CarefulSum(scaled(i)); });
     double factor = static_cast<double>(target) / (total.value + total.lost);
