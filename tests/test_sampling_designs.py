@@ -140,6 +140,15 @@ def test_systematic_over_a_grid_of_starts(monkeypatch: pytest.MonkeyPatch, weigh
     assert (counts[np.array(expected) == 1] == n_starts).all()
 
 
+@pytest.mark.parametrize("quarters", range(4))
+def test_systematic_starts_at_the_end_of_a_stretch(monkeypatch: pytest.MonkeyPatch, quarters: int) -> None:
+    """A stretch holds its beginning and not its end; an empty one, of a weight of zero, holds nothing."""
+    weights, start = [0.0, 1.0, 2.0, 0.0, 1.0, 4.0], Fraction(quarters, 4)
+    draws = draws_from(monkeypatch, start, weights, 2)
+    assert draws == oracle.systematic_draws(oracle.capped_shares(weights, 2), start)
+    assert draws == [[1, 5], [2, 5], [2, 5], [4, 5]][quarters]
+
+
 @MANY
 @given(st.data(), st.booleans(), st.booleans(), st.integers(0, 2**64 - 1))
 def test_systematic_draws_are_distinct_and_positive(data: Any, log_weights: bool, shuffle: bool, seed: int) -> None:
