@@ -88,6 +88,37 @@ def rows_of(case: str, contestants: Contestants, rounds: int, elements: int) -> 
     return rows, ours
 
 
+def exponential_top_k(weights: NDArray[np.float32], size: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Draw without replacement as NumPy users do: Efraimidis and Spirakis (2006) in float32, in the order drawn."""
+    uniform = rng.random(len(weights), dtype=np.float32)
+    np.subtract(1, uniform, out=uniform)  # no logarithm of zero
+    times = np.divide(-np.log(uniform, out=uniform), weights, out=uniform)
+    first = np.argpartition(times, size)[:size]
+    return first[np.argsort(times[first])]
+
+
+def without_replacement(weights: NDArray[np.float64], size: int, rng: np.random.Generator) -> dict[str, Callable[[], object]]:
+    """Return the contestants of draws without replacement."""
+    n, narrow, logs = len(weights), weights.astype(np.float32), np.log(weights)
+    probabilities, tensor = weights / weights.sum(), torch.from_numpy(weights)
+    return {
+        "coremax sample, float64": lambda: coremax.sample(weights, size),
+        "coremax sample, float32": lambda: coremax.sample(narrow, size),
+        "coremax sample, logarithms": lambda: coremax.sample(logs, size, log_weights=True),
+        "NumPy exponential top-k, float32": lambda: exponential_top_k(narrow, size, rng),
+        "NumPy choice": lambda: rng.choice(n, size, replace=False, p=probabilities),
+        "torch.multinomial": lambda: torch.multinomial(tensor, size),
+    }
+
+
+def check_without(weights: NDArray[np.float64], size: int) -> None:
+    """The sum of weights drawn, with Horvitz-Thompson weights: that of all, within 1 %."""
+    draws = coremax.sample(weights, size)
+    assert len(np.unique(draws)) == size
+    estimate = (weights[draws] / coremax.sampling.inclusion_probabilities(weights, size)[draws]).sum()
+    assert abs(estimate / weights.sum() - 1) < 0.01
+
+
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -117,13 +148,11 @@ def main() -> None:
         case = f"{size:,} draws with replacement, n = {len(data):,}"
         rows += rows_of(case, with_replacement(data, size, small_rivals=small_rivals), rounds, size)[0]
 
-    probabilities, tensor = weights / weights.sum(), torch.from_numpy(weights)
-    contestants: Contestants = {
-        "coremax sample": lambda: coremax.sample(weights, n // 10),
-        "NumPy choice": lambda: rng.choice(n, n // 10, replace=False, p=probabilities),
-        "torch.multinomial": lambda: torch.multinomial(tensor, n // 10),
-    }
-    rows += rows_of(f"{n // 10:,} of {n:,} without", contestants, rounds, n)[0]
+    skewed = np.exp(3 * rng.normal(size=n))
+    check_without(weights, n // 10)
+    for name, data in (("uniform", weights), ("log-normal", skewed)):
+        case = f"{n // 10:,} of {n:,} without, {name} weights"
+        rows += rows_of(case, without_replacement(data, n // 10, rng), rounds, n)[0]
 
     print(f"{machine()}, torch {torch.__version__}, medians of {rounds} interleaved rounds\n")
     print_table(["case", "contestant", "seconds (band)", "ns per element", "time relative to coremax"], rows)

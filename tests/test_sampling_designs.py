@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from coremax import sample, sampling
 from coremax.sampling import inclusion_probabilities, stratified, systematic
-from helpers import THREADS
+from helpers import THREADS, output_when_interrupted
 from oracles import sampling as oracle
 
 MANY = settings(deadline=None, max_examples=150)
@@ -138,6 +138,15 @@ def test_systematic_over_a_grid_of_starts(monkeypatch: pytest.MonkeyPatch, weigh
     assert np.abs(counts / n_starts - expected).max() <= 1 / n_starts
     assert (counts[np.array(weights) == 0] == 0).all()
     assert (counts[np.array(expected) == 1] == n_starts).all()
+
+
+@pytest.mark.parametrize("quarters", range(4))
+def test_systematic_starts_at_the_end_of_a_stretch(monkeypatch: pytest.MonkeyPatch, quarters: int) -> None:
+    """A stretch holds its beginning and not its end; an empty one, of a weight of zero, holds nothing."""
+    weights, start = [0.0, 1.0, 2.0, 0.0, 1.0, 4.0], Fraction(quarters, 4)
+    draws = draws_from(monkeypatch, start, weights, 2)
+    assert draws == oracle.systematic_draws(oracle.capped_shares(weights, 2), start)
+    assert draws == [[1, 5], [2, 5], [2, 5], [4, 5]][quarters]
 
 
 @MANY
@@ -261,3 +270,30 @@ def test_unknown_scheme() -> None:
 def test_bad_strata(options: dict[str, Any], kind: type[Exception], match: str) -> None:
     with pytest.raises(kind, match=match):
         stratified(**{"labels": [0, 1], "size": 1, **options})
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "sample(w, n // 2)",
+        "sample(w, n, log_weights=True)",
+        "inclusion_probabilities(w, n // 2)",
+        "systematic(w, n // 2, shuffle=True)",
+        "stratified(np.arange(n) % 7, n // 2)",
+        "merge([partial_sample(w[: n // 2], n // 2), partial_sample(w[n // 2 :], n // 2, start=n // 2)], n // 2)",
+    ],
+)
+def test_draws_stop_on_ctrl_c(call: str) -> None:
+    code = f"""
+import numpy as np
+from coremax.sampling import inclusion_probabilities, merge, partial_sample, sample, stratified, systematic
+n = 5_000_000
+w = np.random.default_rng(0).random(n)
+print("started", flush=True)
+try:
+    while True:
+        {call}
+except KeyboardInterrupt:
+    print("stopped")
+"""
+    assert output_when_interrupted(code) == "started\nstopped\n"

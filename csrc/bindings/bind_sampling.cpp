@@ -157,7 +157,7 @@ void check_draws(const Array& weights, std::int64_t size, bool log_weights, int 
   expect(weights, "weights", 1, kWeightTypes);
   check_size(size);
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
-    sampling::check_draws(weights.data, weights.dtype, weights.size(0), size, log_weights, pool);
+    sampling::require_draws(size, sampling::check_weights(weights.data, weights.dtype, weights.size(0), log_weights, pool));
   });
 }
 

@@ -109,7 +109,7 @@ class LogRace {
  public:
   static constexpr bool kLogWeights = true;
   static std::uint64_t code(double minus_log_waiting, double log_weight) {
-    if (log_weight == -kInfinity) return kNever;
+    if (!(log_weight > -kInfinity)) return kNever;
     const auto bits = std::bit_cast<std::uint64_t>(-minus_log_waiting - log_weight + 0.0);
     return (bits & kSign) != 0 ? ~bits : bits | kSign;
   }
@@ -217,14 +217,7 @@ class Race {
     // many arrive for nothing. A sampled one costs, mostly in cache misses, some three of those: about this many cost least.
     const auto n_sampled = static_cast<std::int64_t>(std::min<double>(
         kLargestSample, std::sqrt(10.0 * static_cast<double>(n_)) + std::cbrt(share * static_cast<double>(n_) * static_cast<double>(n_))));
-    std::vector<std::uint64_t> times(static_cast<std::size_t>(n_sampled));
-    parallel_for(pool_, n_sampled, [&](std::int64_t s) {
-      const std::uint64_t bits = random_bits(seed_, Stream::race_sample, static_cast<std::uint64_t>(s));
-      const auto i = static_cast<std::int64_t>((static_cast<unsigned __int128>(bits) * static_cast<std::uint64_t>(n_)) >> 64);
-      double waiting = open_unit(random_bits(seed_, Stream::race, static_cast<std::uint64_t>(start_ + i)));
-      to_waiting(&waiting, 1, Isa::scalar);
-      times[static_cast<std::size_t>(s)] = Rule::code(waiting, static_cast<double>(weights_[i]));
-    });
+    std::vector<std::uint64_t> times = sampled_times(n_sampled);
     pool_.check();
     const double wanted = share * static_cast<double>(n_sampled);
     const double rank = generosity * (wanted + 5 * std::sqrt(wanted) + 8);
@@ -239,6 +232,28 @@ class Race {
     const std::int64_t n_buckets = std::min({size / kBucketSize, kMostBuckets, static_cast<std::int64_t>(n_below) / kSampledPerBucket});
     schedule.set_buckets(times, n_below, n_buckets);
     return schedule;
+  }
+
+  // Of elements picked at random. In steps over a block, so that the cache misses of many are under way at a time.
+  std::vector<std::uint64_t> sampled_times(std::int64_t n_sampled) const {
+    std::vector<std::uint64_t> times(static_cast<std::size_t>(n_sampled));
+    constexpr std::int64_t kBlock = 1024;
+    pool_.run((n_sampled + kBlock - 1) / kBlock, [&](std::int64_t block, ThreadPool::Worker&) {
+      const std::int64_t begin = block * kBlock;
+      const std::int64_t count = std::min(kBlock, n_sampled - begin);
+      std::uint64_t bits[kBlock];
+      T weights[kBlock];
+      double waiting[kBlock];
+      fill_random_bits(seed_, Stream::race_sample, static_cast<std::uint64_t>(begin), count, bits, isa_);
+      for (std::int64_t j = 0; j < count; ++j) {
+        bits[j] = static_cast<std::uint64_t>((static_cast<unsigned __int128>(bits[j]) * static_cast<std::uint64_t>(n_)) >> 64);
+        weights[j] = weights_[bits[j]];
+      }
+      for (std::int64_t j = 0; j < count; ++j) waiting[j] = open_unit(random_bits(seed_, Stream::race, static_cast<std::uint64_t>(start_) + bits[j]));
+      to_waiting(waiting, count, isa_);
+      for (std::int64_t j = 0; j < count; ++j) times[static_cast<std::size_t>(begin + j)] = Rule::code(waiting[j], static_cast<double>(weights[j]));
+    });
+    return times;
   }
 
   struct Scratch {

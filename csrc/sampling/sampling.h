@@ -114,15 +114,11 @@ class UnitScale {
   double second_;
 };
 
-// Checks all weights (see the contract above); returns the largest.
-double check_weights(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool);
-
-// Checks weights [begin, end) of an array of float or double, logarithms or not; returns how many are positive, perhaps none.
+// Checks all weights (see the contract above); returns how many are positive.
+std::int64_t check_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, ThreadPool& pool);
+// The same for weights [begin, end) of an array of float or double, of which perhaps none is positive.
 template <class T>
 std::int64_t count_positive(const T* weights, std::int64_t begin, std::int64_t end, bool log_weights);
-
-// The same for all of them, and that so many can be drawn without replacement.
-void check_draws(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights, ThreadPool& pool);
 // Throws where fewer weights are positive than are to be drawn without replacement, or none.
 void require_draws(std::int64_t size, std::int64_t n_positive);
 

@@ -1,6 +1,5 @@
 // The check of weights that every sampler shares, and their unit.
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <limits>
 #include <numeric>
@@ -13,17 +12,6 @@ namespace coremax::sampling {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-template <class T>
-T largest_of(const T* weights, std::int64_t n) {
-  constexpr std::size_t kLanes = 16;  // one after the other, comparisons would wait for each other
-  std::array<T, kLanes> largest{};
-  for (std::int64_t i = 0; i < n; ++i) {
-    T& lane = largest[static_cast<std::size_t>(i) % kLanes];
-    lane = weights[i] > lane ? weights[i] : lane;
-  }
-  return *std::max_element(largest.begin(), largest.end());
-}
-
 [[noreturn]] void refuse(std::int64_t i, double value) {
   const std::string name = "weights[" + std::to_string(i) + "] is ";
   if (std::isfinite(value)) throw Error(ErrorKind::value, name + "negative (" + number_text(value) + ")");
@@ -64,34 +52,19 @@ void require_draws(std::int64_t size, std::int64_t n_positive) {
   });
 }
 
-void check_draws(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights, ThreadPool& pool) {
+std::int64_t check_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, ThreadPool& pool) {
   require(n >= 1, "weights is empty");
   const std::int64_t n_blocks = (n + kReductionBlock - 1) / kReductionBlock;
-  std::vector<std::int64_t> n_positive(static_cast<std::size_t>(n_blocks));
+  std::vector<std::int64_t> counts(static_cast<std::size_t>(n_blocks));
   with_float_pointer(weights, dtype, [&](const auto* w) {
     pool.run(n_blocks, [&](std::int64_t block, ThreadPool::Worker&) {
       const std::int64_t begin = block * kReductionBlock;
-      n_positive[static_cast<std::size_t>(block)] = count_positive(w, begin, std::min(n, begin + kReductionBlock), log_weights);
+      counts[static_cast<std::size_t>(block)] = count_positive(w, begin, std::min(n, begin + kReductionBlock), log_weights);
     }, kShareBlocksFrom);
   });
-  require_draws(size, std::accumulate(n_positive.begin(), n_positive.end(), std::int64_t{0}));
-}
-
-double check_weights(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool) {
-  require(n >= 1, "weights is empty");
-  const std::int64_t n_blocks = (n + kReductionBlock - 1) / kReductionBlock;
-  std::vector<double> largest(static_cast<std::size_t>(n_blocks));
-  with_float_pointer(weights, dtype, [&](const auto* w) {
-    pool.run(n_blocks, [&](std::int64_t block, ThreadPool::Worker&) {
-      const std::int64_t begin = block * kReductionBlock;
-      const std::int64_t end = std::min(n, begin + kReductionBlock);
-      if (count_positive(w, begin, end, false) == 0) return;
-      largest[static_cast<std::size_t>(block)] = static_cast<double>(largest_of(w + begin, end - begin));
-    }, kShareBlocksFrom);
-  });
-  const double result = *std::max_element(largest.begin(), largest.end());
-  require_draws(0, result > 0);
-  return result;
+  const std::int64_t n_positive = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
+  require_draws(0, n_positive);
+  return n_positive;
 }
 
 }  // namespace coremax::sampling
