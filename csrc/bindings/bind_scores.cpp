@@ -3,10 +3,13 @@
 
 #include "bindings/bind.h"
 #include "core/errors.h"
+#include "isa/isa.h"
 #include "scores/scores.h"
 
 namespace coremax::bindings {
 namespace {
+
+constexpr auto kEmbeddingTypes = {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int8};
 
 scores::Score parse_score(const std::string& name) {
   if (name == "el2n") return scores::Score::el2n;
@@ -33,10 +36,30 @@ py::array_t<double> from_probabilities(const std::string& name, const Array& pro
   return out;
 }
 
+py::tuple spherical_kmeans(const Array& x, const std::string& name, std::int64_t n_clusters, std::int64_t iterations, std::int64_t sample_per_cluster,
+                           std::uint64_t seed, const std::string& isa_name, int threads, const py::object& progress) {
+  const MatrixView view = matrix_view(x, "x", kEmbeddingTypes);
+  require(view.n_rows >= 1 && view.n_cols >= 1, name + " is empty");
+  const Isa isa = resolve_isa(isa_name);
+  py::array_t<std::int32_t> labels(view.n_rows);
+  py::array_t<float> cosine(view.n_rows);
+  std::int32_t* labels_out = labels.mutable_data();
+  float* cosine_out = cosine.mutable_data();
+  std::optional<graph::UnitCentres> found;
+  call_engine(threads, progress, [&](ThreadPool& pool) {
+    found = scores::spherical_kmeans(view, name, {n_clusters, iterations, sample_per_cluster, seed}, isa, pool, labels_out, cosine_out);
+  });
+  py::array_t<float> centres({found->n(), found->d()});
+  for (std::int64_t c = 0; c < found->n(); ++c) std::copy_n(found->row(c), found->d(), centres.mutable_data(c, 0));
+  return py::make_tuple(centres, labels, cosine);
+}
+
 }  // namespace
 
 void bind_scores(py::module_& module) {
   module.def("score_probabilities", &from_probabilities, py::arg("score"), py::arg("probabilities"), py::arg("labels"), py::arg("threads"));
+  module.def("spherical_kmeans", &spherical_kmeans, py::arg("x"), py::arg("name"), py::arg("n_clusters"), py::arg("iterations"),
+             py::arg("sample_per_cluster"), py::arg("seed"), py::arg("isa"), py::arg("threads"), py::arg("progress"));
 }
 
 }  // namespace coremax::bindings

@@ -33,3 +33,21 @@ def entropy(probabilities: Any) -> NDArray[np.float64]:
     """- sum p log p, with 0 log 0 = 0."""
     rows = np.asarray(probabilities, dtype=np.float64)
     return np.array([sum((-p * np.log(p) for p in row if p > 0), start=0.0) for row in rows])
+
+
+def unit_rows(x: Any) -> NDArray[np.float64]:
+    """Rows of length one; zero rows as they are."""
+    rows = np.asarray(x, dtype=np.float64)
+    norms = np.linalg.norm(rows, axis=1, keepdims=True)
+    return rows / np.where(norms == 0, 1, norms)
+
+
+def mean_directions(x: Any, labels: Any, n_labels: int) -> list[NDArray[np.float64] | None]:
+    """Direction of the sum of each label's unit rows; None for a label without rows or whose rows cancel."""
+    unit = unit_rows(x)
+    result: list[NDArray[np.float64] | None] = []
+    for c in range(n_labels):
+        total = np.sum([row for row, label in zip(unit, labels, strict=True) if label == c], axis=0)
+        norm = np.linalg.norm(total)
+        result.append(total / norm if norm > 0 else None)
+    return result

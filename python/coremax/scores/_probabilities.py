@@ -1,4 +1,4 @@
-"""Per-sample scores of importance and difficulty: arrays in, one float64 per sample out."""
+"""Scores of one prediction per sample: EL2N, margin, entropy."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core
+from .. import _arrays, _core
 
 __all__ = ["el2n", "entropy", "margin"]
 
