@@ -1,14 +1,16 @@
 # The table of ISA levels: one translation unit each, compiled with its own flags while everything else stays at the baseline.
 # GCC 12 takes the undefined source operand inside its own AVX-512 intrinsics for an uninitialised read (GCC bug 105593), so
 # the warnings of such reads are off in those files.
-# A new level (NEON, say) is a row here, a value in csrc/isa/isa.h and a file in csrc/graph/cpu/.
+# A new level (NEON, say) is a row here for each word's file (csrc/<word>/cpu/) and a value in csrc/isa/isa.h.
 include(CheckCXXCompilerFlag)
 set(COREMAX_ISA_SOURCES "")
 set(COREMAX_AVX512_FLAGS "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -Wno-uninitialized -Wno-maybe-uninitialized")
 if(NOT COREMAX_SCALAR_ONLY AND NOT MSVC AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(APPEND COREMAX_ISA_SOURCES
     "avx2|csrc/graph/cpu/avx2.cpp|-mavx2 -mfma"
+    "avx2|csrc/scores/cpu/avx2.cpp|-mavx2"
     "avx512|csrc/graph/cpu/avx512.cpp|${COREMAX_AVX512_FLAGS}"
+    "avx512|csrc/scores/cpu/avx512.cpp|${COREMAX_AVX512_FLAGS}"
     "avx512vnni|csrc/graph/cpu/avx512vnni.cpp|${COREMAX_AVX512_FLAGS} -mavx512vnni")
   # Tiles have to be asked for, which is known for Linux only; compilers know them since GCC 11 and Clang 12.
   if(CMAKE_SYSTEM_NAME STREQUAL "Linux")

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _arrays, _core
 from .._progress import Progress, reporting
+from ._inputs import embeddings
 
 
 def spherical_kmeans(
@@ -76,13 +77,54 @@ def spherical_kmeans(
     return _arrays.like(centres, x), _arrays.like(labels.astype(np.int64), x)
 
 
-def embeddings(x: Any, name: str) -> tuple[_core.Array, Any]:
-    """View of embeddings [n, d], not empty, and the array it is of."""
-    array = _arrays.as_array(x, name)
-    view = _arrays.as_view(array, name, ndim=2, dtypes=_arrays.EMBEDDING_TYPES, convert_to="float32", strided_rows=True)
-    if 0 in view.shape:
-        raise ValueError(f"{name} is empty: its shape is {tuple(view.shape)}")
-    return view, array
+def ssp(
+    x: Any,
+    n_clusters: int,
+    *,
+    n_iterations: int = 20,
+    sample_per_cluster: int | None = 256,
+    seed: _arrays.Seed = 0,
+    threads: int | None = None,
+    isa: str | None = None,
+    progress: Progress = False,
+) -> Any:
+    """Self-supervised prototypes: the cosine distance to the nearest cluster centre; higher is harder.
+
+    Parameters
+    ----------
+    x : array [n, d] of float32, float16, bfloat16, int8 or float64
+        Embeddings of a self-supervised model.
+    n_clusters : int
+        From 1 to n. The paper takes the number of classes and finds that it hardly matters.
+    n_iterations, sample_per_cluster, seed, threads, isa, progress
+        As `spherical_kmeans`.
+
+    Returns
+    -------
+    array [n] of float64
+        1 - max_c cos(x_i, centre_c), in [0, 2]; 1 for a zero row. Known to float32.
+
+    Raises
+    ------
+    ValueError
+        As `spherical_kmeans`.
+
+    Notes
+    -----
+    Sorscher et al., "Beyond neural scaling laws", NeurIPS 2022, section "self-supervised prototypes": k-means in the embedding
+    space of SWaV, difficulty is the cosine distance to the nearest centroid. That the clusters are found under cosine
+    similarity, too, is ours.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coremax.scores import ssp
+    >>> ssp(np.array([[1.0, 0.0], [0.8, 0.6], [0.8, -0.6]]), 1).round(3)
+    array([0. , 0.2, 0.2])
+    """
+    view, x = embeddings(x, "x")
+    cosine = clustered(view, "x", n_clusters, n_iterations, sample_per_cluster, seed, threads, isa, progress)[2]
+    return _arrays.like(1 - cosine.astype(np.float64), x)
 
 
 def clustered(
