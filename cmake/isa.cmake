@@ -7,8 +7,8 @@ set(COREMAX_ISA_SOURCES "")
 set(COREMAX_AVX512_FLAGS "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -Wno-uninitialized -Wno-maybe-uninitialized")
 if(NOT COREMAX_SCALAR_ONLY AND NOT MSVC AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(APPEND COREMAX_ISA_SOURCES
-    "avx2|csrc/graph/cpu/avx2.cpp csrc/isa/random_bits_avx2.cpp|-mavx2 -mfma"
-    "avx512|csrc/graph/cpu/avx512.cpp csrc/isa/random_bits_avx512.cpp csrc/sampling/cpu/race_avx512.cpp|${COREMAX_AVX512_FLAGS}"
+    "avx2|csrc/graph/cpu/avx2.cpp csrc/isa/random_bits_avx2.cpp csrc/scores/cpu/avx2.cpp|-mavx2 -mfma"
+    "avx512|csrc/graph/cpu/avx512.cpp csrc/isa/random_bits_avx512.cpp csrc/sampling/cpu/race_avx512.cpp csrc/scores/cpu/avx512.cpp|${COREMAX_AVX512_FLAGS}"
     "avx512vnni|csrc/graph/cpu/avx512vnni.cpp|${COREMAX_AVX512_FLAGS} -mavx512vnni"
     "shani|csrc/text/cpu/shani.cpp|-msha -msse4.1")
   # Tiles have to be asked for, which is known for Linux only; compilers know them since GCC 11 and Clang 12.

@@ -8,8 +8,10 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
+#include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
 #include "core/views.h"
 #include "isa/isa.h"
@@ -45,6 +47,86 @@ RecallEstimate approximate(const MatrixView& x, const std::int64_t* rows, std::i
 // 8 n and a few megabytes per thread; slower, for when memory is short.
 std::int64_t extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Isa isa, Search search, int threads);
 std::int64_t approximate_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Isa isa, int threads);
+
+// ---- Rows against a few vectors: what k-means and scores by class are made of ----------------------------------------------
+
+// Rows of a matrix as unit vectors; a zero row stays zero, its cosine with anything is 0. They are read and converted block by
+// block, once per pass. Errors name the matrix `name`.
+struct UnitRows {
+  MatrixView x;
+  std::string name = "x";
+  const std::int64_t* numbers = nullptr;  // of the rows meant; null: all, in order
+  std::int64_t n = 0;
+};
+
+// Vectors in float32 as the kernels read them: 64-byte aligned rows of `width` floats, the columns beyond d zero.
+class UnitCentres {
+ public:
+  UnitCentres(std::int64_t n, std::int64_t d);
+  std::int64_t n() const { return n_; }
+  std::int64_t d() const { return d_; }
+  std::int64_t width() const { return width_; }
+  float* row(std::int64_t c) { return values_.data() + c * width_; }
+  const float* row(std::int64_t c) const { return values_.data() + c * width_; }
+  // Row c becomes row `number` of x, of length one; false, and left alone, where that is zero.
+  bool set(std::int64_t c, const UnitRows& rows, std::int64_t number);
+
+ private:
+  std::int64_t n_;
+  std::int64_t d_;
+  std::int64_t width_;
+  AlignedBuffer<float> values_;  // rows padded to what the widest kernel takes at once
+};
+
+// Some rows as unit vectors in memory, to be compared with one vector after the other.
+class StagedRows {
+ public:
+  StagedRows(const UnitRows& rows, ThreadPool& pool);
+  const float* row(std::int64_t i) const { return rows_.row(i); }
+  bool is_zero(std::int64_t i) const { return norms_[static_cast<std::size_t>(i)] == 0; }
+  std::int64_t n_padded() const;
+  // out [n_padded]: canonical cosines of all rows with `unit_row`; what comes after the rows means nothing.
+  void cosines(const float* unit_row, Isa isa, ThreadPool& pool, float* out) const;
+
+ private:
+  UnitCentres rows_;
+  std::vector<double> norms_;
+};
+
+// Sums of unit vectors by label. Entries are added as whole multiples of 2^-30, so that a sum is the same in any order: on any
+// number of threads, and exactly zero for vectors that cancel. Up to 2^33 vectors.
+class LabelSums {
+ public:
+  LabelSums(std::int64_t n_labels, std::int64_t d, const ThreadPool& pool);
+  void clear();
+  void add(int worker, std::int64_t label, const float* unit_row);
+  // Brings the workers' shares together; then the direction of a label's sum into out [width], false and out left alone
+  // where the sum is zero.
+  void combine(ThreadPool& pool);
+  bool direction(std::int64_t label, float* out) const;
+  // Rows added that were not zero.
+  std::int64_t count(std::int64_t label) const;
+
+ private:
+  std::int64_t n_labels_;
+  std::int64_t width_;
+  int n_sets_;
+  bool shared_;
+  AlignedBuffer<std::int64_t> sums_;  // [n_sets, n_labels, width + 1]: the last column counts
+};
+
+// sums[labels[i]] += row i; norms[i] = its norm, where norms is not null.
+void sum_by_label(const UnitRows& rows, const std::int32_t* labels, double* norms, LabelSums& sums, ThreadPool& pool);
+
+// For every row i the centre of largest cosine, `own[i]` left out where own is not null (then there must be two centres or
+// more); ties to the lower number. Null outputs are left out.
+struct Nearest {
+  std::int32_t* centre = nullptr;
+  float* cosine = nullptr;      // canonical, so the same bits everywhere; in [-1, 1]
+  float* own_cosine = nullptr;  // with own[i]
+  LabelSums* sums = nullptr;    // of the rows by centre
+};
+void nearest_centres(const UnitRows& rows, const UnitCentres& centres, const std::int32_t* own, Isa isa, const Nearest& out, ThreadPool& pool);
 
 // A sparse square matrix in compressed rows; columns ascend within a row.
 struct CsrView {

@@ -56,6 +56,8 @@ const T* row_pointer(const MatrixView& x, std::int64_t row) {
 
 // Below this, squares have lost digits to underflow; only float64 rows can be that small.
 constexpr double kSmallestNorm = 0x1p-450;
+// Above this a row is refused; only float64 rows can be that large.
+constexpr double kLargestNorm = 0x1p200;
 
 // The Euclidean norm in float64, in a fixed order; four partial sums let the compiler keep the units busy.
 template <class T>
@@ -89,32 +91,51 @@ void scale_row(const T* row, std::int64_t d, double scale, float* out) {
   }
 }
 
-std::string place(std::int64_t row, std::int64_t column) {
-  return "x[" + std::to_string(row) + ", " + std::to_string(column) + "]";
+std::string place(const std::string& name, std::int64_t row, std::int64_t column) {
+  return name + "[" + std::to_string(row) + ", " + std::to_string(column) + "]";
 }
 
 // Called for a row whose norm is not finite: finds the element to blame. A float64 element may be finite and still too large.
 template <class T>
-[[noreturn]] void refuse_row(const T* row, std::int64_t number, std::int64_t d) {
+[[noreturn]] void refuse_row(const std::string& name, const T* row, std::int64_t number, std::int64_t d) {
   for (std::int64_t c = 0; c < d; ++c) {
     const double value = to_double(row[c]);
-    require(std::isfinite(value), place(number, c) + " is " + non_finite_name(value) + "; embeddings must be finite");
+    require(std::isfinite(value), place(name, number, c) + " is " + non_finite_name(value) + "; embeddings must be finite");
   }
   for (std::int64_t c = 0; c < d; ++c)
-    require(std::isfinite(to_float(row[c])), place(number, c) + " is beyond the range of float32; rescale the embeddings");
-  throw Error(ErrorKind::value, "row " + std::to_string(number) + " of x is too large to take a norm of; rescale the embeddings");
+    require(std::isfinite(to_float(row[c])), place(name, number, c) + " is beyond the range of float32; rescale the embeddings");
+  throw Error(ErrorKind::value, "row " + std::to_string(number) + " of " + name + " is too large to take a norm of; rescale the embeddings");
+}
+
+template <class T>
+bool all_zeros(const T* row, std::int64_t d) {
+  return std::all_of(row, row + d, [](T value) { return to_double(value) == 0; });
 }
 
 // Called for a row too short to have a direction.
 template <class T>
-[[noreturn]] void refuse_direction(const T* row, std::int64_t number, std::int64_t d) {
-  const bool zero = std::all_of(row, row + d, [](T value) { return to_double(value) == 0; });
-  throw Error(ErrorKind::value, "row " + std::to_string(number) + " of x is " +
-                                    (zero ? "all zeros: its cosine similarity is undefined; drop the row or use metric='euclidean'"
-                                          : "too small to take a norm of; rescale the embeddings"));
+[[noreturn]] void refuse_direction(const std::string& name, const T* row, std::int64_t number, std::int64_t d) {
+  throw Error(ErrorKind::value, "row " + std::to_string(number) + " of " + name + " is " +
+                                    (all_zeros(row, d) ? "all zeros: its cosine similarity is undefined; drop the row or use metric='euclidean'"
+                                                       : "too small to take a norm of; rescale the embeddings"));
 }
 
 }  // namespace
+
+double stage_unit_row(const MatrixView& x, const std::string& name, std::int64_t number, std::int64_t width, float* out) {
+  double length = 0;
+  with_element_type(x.dtype, [&]<class T>(T) {
+    const T* row = row_pointer<T>(x, number);
+    length = norm(row, x.n_cols);
+    if (!(length <= kLargestNorm)) refuse_row(name, row, number, x.n_cols);
+    if (length >= kSmallestNorm) return scale_row(row, x.n_cols, 1 / length, out);
+    if (!all_zeros(row, x.n_cols)) refuse_direction(name, row, number, x.n_cols);
+    length = 0;
+    std::fill_n(out, x.n_cols, 0.0f);
+  });
+  std::fill(out + x.n_cols, out + width, 0.0f);
+  return length;
+}
 
 ScaledRows::ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64_t n, Metric metric, ThreadPool& pool)
     : x_(x), rows_(rows), n_(n) {
@@ -129,10 +150,10 @@ ScaledRows::ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64
         const std::int64_t number = rows == nullptr ? i : rows[i];
         const T* row = row_pointer<T>(x, number);
         const double length = norm(row, x.n_cols);
-        if (!(length <= 0x1p200)) refuse_row(row, number, x.n_cols);
+        if (!(length <= kLargestNorm)) refuse_row("x", row, number, x.n_cols);
         largest[static_cast<std::size_t>(chunk)] = std::max(largest[static_cast<std::size_t>(chunk)], length);
         if (metric == Metric::cosine) {
-          if (length < kSmallestNorm) refuse_direction(row, number, x.n_cols);
+          if (length < kSmallestNorm) refuse_direction("x", row, number, x.n_cols);
           row_scale_[static_cast<std::size_t>(i)] = 1 / length;
         }
       }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "core/thread_pool.h"
@@ -14,6 +15,10 @@ namespace coremax::graph {
 constexpr std::int64_t kLanes = 16;  // the canonical order of summation is defined over 16 lanes
 
 constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+
+// Row `number` of x, scaled to length one, into out [width], zeros beyond its columns; returns its norm. A zero row stays zero.
+// Checks the row as below; errors name the matrix `name`.
+double stage_unit_row(const MatrixView& x, const std::string& name, std::int64_t number, std::int64_t width, float* out);
 
 class ScaledRows {
  public:

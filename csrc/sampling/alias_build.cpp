@@ -116,7 +116,7 @@ WeightSums sum_weights(const void* weights, DType dtype, std::int64_t n, std::in
   sums.blocks.resize(static_cast<std::size_t>((n + block - 1) / block));
   with_float_pointer(weights, dtype, [&](const auto* w) {
     if (!sum_blocks(w, n, block, UnitScale(1), sums, pool) || !(sums.largest > 0)) {
-      check_weights(weights, dtype, n, pool);  // which names the first bad one
+      check_weights(weights, dtype, n, false, pool);  // which names the first bad one
       refuse_changed("weights");
     }
     if (std::abs(std::ilogb(sums.largest)) <= kSafeExponent) return;

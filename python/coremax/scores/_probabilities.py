@@ -1,4 +1,4 @@
-"""Per-sample scores of importance and difficulty: arrays in, one float64 per sample out."""
+"""Scores of one prediction per sample: EL2N, margin, entropy."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core
-
-__all__ = ["el2n", "entropy", "margin"]
+from .. import _arrays, _core
+from ._inputs import is_list_of_arrays, label_view
 
 
 def el2n(probabilities: Any, labels: Any, *, threads: int | None = None) -> Any:
@@ -105,11 +104,9 @@ def entropy(probabilities: Any, *, threads: int | None = None) -> Any:
 
 
 def _mean_score(name: str, probabilities: Any, labels: Any, threads: int | None) -> Any:
-    models = list(probabilities) if _is_list_of_arrays(probabilities) else [probabilities]
+    models = list(probabilities) if is_list_of_arrays(probabilities) else [probabilities]
     n_threads = _arrays.as_threads(threads)
-    label_view = None
-    if labels is not None:
-        label_view = _arrays.as_view(labels, "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+    classes = None if labels is None else label_view(labels)
     total: np.ndarray[Any, Any] | None = None
     shape: tuple[int, ...] = ()
     for model in models:
@@ -119,11 +116,7 @@ def _mean_score(name: str, probabilities: Any, labels: Any, threads: int | None)
         shape = shape or view.shape
         if view.shape != shape:
             raise ValueError(f"probabilities of all models must have one shape, got {shape} and {view.shape}")
-        score = _core.score_probabilities(name, view, label_view, n_threads)
+        score = _core.score_probabilities(name, view, classes, n_threads)
         total = score if total is None else total + score
     assert total is not None
     return _arrays.like(total / len(models), models[0])
-
-
-def _is_list_of_arrays(obj: Any) -> bool:
-    return isinstance(obj, (list, tuple)) and len(obj) > 0 and all(getattr(model, "ndim", 0) == 2 for model in obj)
