@@ -139,8 +139,9 @@ ALLOWED = {
     "solver": {"solver", "graph", "core"},
     "sampling": {"sampling", "isa", "core"},
     "scores": {"scores", "graph", "isa", "core"},
+    "selection": {"selection", "core"},
     "text": {"text", "isa", "core"},
-    "bindings": {"bindings", "graph", "solver", "sampling", "scores", "text", "isa", "core"},
+    "bindings": {"bindings", "graph", "solver", "sampling", "scores", "selection", "text", "isa", "core"},
 }
 
 

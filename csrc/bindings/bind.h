@@ -23,6 +23,7 @@ void call_engine(int threads, const py::object& progress, F&& f) {
 void bind_graph(py::module_& module);
 void bind_sampling(py::module_& module);
 void bind_scores(py::module_& module);
+void bind_selection(py::module_& module);
 void bind_solver(py::module_& module);
 void bind_text(py::module_& module);
 

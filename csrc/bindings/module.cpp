@@ -48,6 +48,7 @@ PYBIND11_MODULE(_core, module) {
   coremax::bindings::bind_graph(module);
   coremax::bindings::bind_sampling(module);
   coremax::bindings::bind_scores(module);
+  coremax::bindings::bind_selection(module);
   coremax::bindings::bind_solver(module);
   coremax::bindings::bind_text(module);
 }

@@ -12,7 +12,7 @@ from .._progress import Progress
 from ..graph import METRICS, Graph, GraphStats, Limits, search
 from ..sampling import sample
 from ..solver import Inputs, check_options, solve_within
-from ._result import Selection, as_scores
+from ._result import Selection, as_scores, normalized
 
 NORMALIZATIONS = ("minmax", "rank", "none")
 
@@ -161,7 +161,7 @@ def infomax(
     graph._symmetric(threads)  # here, so that its time is told apart from the solver's
     symmetric_done = clock()
     solution = solve_within(
-        Inputs(_normalized(scores[candidates], normalize), graph, threads),
+        Inputs(normalized(scores[candidates], normalize), graph, threads),
         limits.among(candidates, "drop_hardest"),
         alpha=alpha,
         method=method,
@@ -243,16 +243,3 @@ def _graph_of_parts(
         neighbors[part, :part_k] = part[found]
         similarities[part, :part_k] = np.maximum(found_similarities, lowest)
     return Graph(neighbors, similarities, None, metric, stats)
-
-
-def _normalized(scores: np.ndarray[Any, Any], how: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    if how == "none":
-        return scores
-    if how == "rank":
-        _, inverse, counts = np.unique(scores, return_inverse=True, return_counts=True)
-        mean_rank = np.cumsum(counts) - (counts + 1) / 2
-        return np.asarray(mean_rank[inverse] / max(len(scores) - 1, 1))
-    low, high = scores.min(), scores.max()
-    # Halved first, so that a range beyond the largest float64 does not overflow.
-    width = high / 2 - low / 2
-    return (scores / 2 - low / 2) / width if width > 0 else np.zeros_like(scores)

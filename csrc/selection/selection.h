@@ -1,0 +1,30 @@
+// What selection methods do element by element and NumPy can not: the reverse messages of D2 pruning, and the pairs within
+// clusters that semantic deduplication looks at.
+// Contract: same result for any thread count; ties to the lower number; inputs are finite.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/thread_pool.h"
+
+namespace coremax::selection {
+
+// A graph in compressed rows: the edges of row i are indptr[i] to indptr[i + 1], their targets in [0, n).
+struct Edges {
+  std::int64_t n = 0;
+  const std::int64_t* indptr = nullptr;
+  const std::int32_t* targets = nullptr;
+  const double* weights = nullptr;  // in [0, 1]
+};
+
+// `budget` times: takes the element of highest value among those left and lowers each value its edges lead to by
+// weight * its own value. Values are within +-1e300. Returns the elements in the order taken. O(edges of the taken * log n).
+std::vector<std::int64_t> take_and_discount(const Edges& edges, const double* values, std::int64_t budget, ThreadPool& pool);
+
+// rows: [n, d] unit vectors, cluster after cluster; offsets: [n_clusters + 1] first rows of the clusters, ascending from 0 to n.
+// out[i]: the highest inner product of row i with an earlier row of its cluster, within [-1, 1]; -1 for the first of a cluster.
+// Sums run in eight lanes in float32: the same bits for any thread count.
+void highest_earlier_cosine(const float* rows, std::int64_t d, const std::int64_t* offsets, std::int64_t n_clusters, float* out, ThreadPool& pool);
+
+}  // namespace coremax::selection

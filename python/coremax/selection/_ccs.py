@@ -1,0 +1,106 @@
+"""Coverage-centric selection: equal shares of all difficulties, without the very hardest."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+
+from .. import _arrays
+from ..sampling import sample
+from ._infomax import auto_drop_hardest
+from ._result import Integers, Selection, as_hardness, normalized
+
+
+def ccs(
+    score: Any,
+    budget: int | float,
+    *,
+    drop_hardest: float | str = "auto",
+    strata: int = 50,
+    higher: str = "hard",
+    seed: _arrays.Seed = 0,
+    threads: int | None = None,
+) -> Selection:
+    """Keep as many samples of each difficulty as there are, after dropping the hardest (CCS).
+
+    Parameters
+    ----------
+    score : array [n] of float32 or float64
+        Difficulty, or ease, of each sample.
+    budget : int or float
+        As `coremax.infomax`.
+    drop_hardest : float or "auto"
+        Fraction beta of the samples, the hardest, that is left out beforehand (ties: higher numbers first); never so many
+        that fewer than budget are left. "auto": `auto_drop_hardest`, which is ours; the paper searches beta per pruning rate.
+    strata : int
+        Ranges of equal width that the scores left are cut into.
+    higher : {"hard", "easy"}
+        What a higher score means: "hard" for EL2N, margin, entropy; "easy" for AUM and SIM.
+    seed : int, SeedSequence or Generator
+        Of the draws within strata.
+    threads : int, optional
+        Does not change the result.
+
+    Returns
+    -------
+    Selection
+        Indices in the library of score; weights are the size of a sample's stratum over the number drawn from it, and speak
+        of the samples that were not dropped.
+
+    Raises
+    ------
+    ValueError, TypeError
+        NaN or infinity in score (the place is named), an empty score, an argument out of range.
+
+    Notes
+    -----
+    Zheng, Liu, Lai and Prakash, "Coverage-centric coreset selection for high pruning rates", ICLR 2023, algorithm 1: strata
+    are visited from the smallest to the largest (ties: the easier first); of R strata still to visit and m samples still to
+    keep, a stratum gives min(its size, floor(m / R)). Written from the paper. O(n log n).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coremax.selection import ccs
+    >>> score = np.r_[np.linspace(0, 0.1, 90), np.linspace(0.9, 1, 10)]
+    >>> kept = ccs(score, 20, drop_hardest=0, strata=2).indices
+    >>> len(kept), int((kept >= 90).sum())
+    (20, 10)
+    """
+    start = time.perf_counter()
+    hardness, higher = as_hardness(score, higher)
+    n, n_strata = len(hardness), _arrays.as_count(strata, "strata", 1, 2**31 - 1)
+    count = _arrays.as_budget(budget, n)
+    automatic = isinstance(drop_hardest, str) and drop_hardest == "auto"
+    beta = auto_drop_hardest(count / n) if automatic else _arrays.as_real(drop_hardest, "drop_hardest", 0.0, 1.0)
+
+    left = np.sort(np.argsort(hardness, kind="stable")[: max(n - int(beta * n), count)])
+    stratum = np.minimum((normalized(hardness[left], "minmax") * n_strata).astype(np.int64), n_strata - 1)
+    present, place, sizes = np.unique(stratum, return_inverse=True, return_counts=True)
+    quotas = _quotas(sizes, count)
+    shuffled = sample(np.ones(len(left), dtype=np.float32), len(left), seed=seed, threads=threads)
+    by_stratum = shuffled[np.argsort(place[shuffled], kind="stable")]  # stratum after stratum, each in random order
+    first = np.cumsum(sizes) - sizes
+    rank = np.arange(len(left)) - np.repeat(first, sizes)
+    chosen = np.sort(by_stratum[rank < np.repeat(quotas, sizes)])
+    return Selection(
+        indices=_arrays.like(left[chosen], score),
+        n=n,
+        method="ccs",
+        parameters={"drop_hardest": beta, "strata": n_strata, "higher": higher},
+        weights=(sizes / np.maximum(quotas, 1))[place[chosen]],
+        candidates=left,
+        timings={"select": time.perf_counter() - start},
+        diagnostics={"strata_present": len(present)},
+    )
+
+
+def _quotas(sizes: Integers, budget: int) -> Integers:
+    """How many each stratum gives; empty strata, which give none and are visited first, may be left out."""
+    quotas = np.zeros_like(sizes)
+    for visited, place in enumerate(np.argsort(sizes, kind="stable")):
+        quotas[place] = min(sizes[place], budget // (len(sizes) - visited))
+        budget -= quotas[place]
+    return quotas
