@@ -8,5 +8,18 @@ from ._infomax import NORMALIZATIONS as NORMALIZATIONS
 from ._infomax import auto_drop_hardest, infomax
 from ._moderate import moderate
 from ._result import Selection
+from ._sims import sims
 
-__all__ = ["Selection", "auto_drop_hardest", "ccs", "d2", "dsir", "dsir_log_weights", "infomax", "moderate", "random", "top"]
+__all__ = [
+    "Selection",
+    "auto_drop_hardest",
+    "ccs",
+    "d2",
+    "dsir",
+    "dsir_log_weights",
+    "infomax",
+    "moderate",
+    "random",
+    "sims",
+    "top",
+]

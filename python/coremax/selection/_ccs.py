@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays
-from ..sampling import sample
+from ..sampling import stratified
 from ._infomax import auto_drop_hardest
 from ._result import Integers, Selection, as_hardness, normalized
 
@@ -80,11 +80,7 @@ def ccs(
     stratum = np.minimum((normalized(hardness[left], "minmax") * n_strata).astype(np.int64), n_strata - 1)
     present, place, sizes = np.unique(stratum, return_inverse=True, return_counts=True)
     quotas = _quotas(sizes, count)
-    shuffled = sample(np.ones(len(left), dtype=np.float32), len(left), seed=seed, threads=threads)
-    by_stratum = shuffled[np.argsort(place[shuffled], kind="stable")]  # stratum after stratum, each in random order
-    first = np.cumsum(sizes) - sizes
-    rank = np.arange(len(left)) - np.repeat(first, sizes)
-    chosen = np.sort(by_stratum[rank < np.repeat(quotas, sizes)])
+    chosen = stratified(place, count, quotas=quotas.astype(np.float64), seed=seed, threads=threads)
     return Selection(
         indices=_arrays.like(left[chosen], score),
         n=n,

@@ -89,13 +89,13 @@ def as_hardness(score: Any, higher: str) -> tuple[Reals, str]:
     return (scores if higher == "hard" else -scores), higher
 
 
-def as_classes(labels: Any, n: int, of: str) -> tuple[Integers, int]:
+def as_classes(labels: Any, n: int, of: str, name: str = "labels") -> tuple[Integers, int]:
     """Check labels and number the classes there are from 0, in the order of their labels; without labels there is one."""
     if labels is None:
         return np.zeros(n, dtype=np.int64), 1
-    labels = _arrays.as_array(labels, "labels")
-    view = _arrays.as_view(labels, "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-    _arrays.require_length(view.shape[0], "labels", n, of)
+    labels = _arrays.as_array(labels, name)
+    view = _arrays.as_view(labels, name, ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+    _arrays.require_length(view.shape[0], name, n, of)
     present, places = np.unique(np.asarray(_arrays.as_numpy(labels)), return_inverse=True)
     return places.reshape(-1).astype(np.int64, copy=False), len(present)
 
