@@ -73,9 +73,10 @@ def semdedup_similarity(x: Any, clusters: Sequence[int], keep: str) -> list[floa
     result = [-1.0] * len(unit)
     for cluster in set(clusters):
         members = [i for i in range(len(unit)) if clusters[i] == cluster]
-        centroid = unit[members].mean(axis=0)
+        centroid = unit[members].sum(axis=0)
+        centroid /= max(float(np.linalg.norm(centroid)), 1e-300)
         sign = 1 if keep == "hard" else -1
-        members.sort(key=lambda i: (sign * round(float(unit[i] @ centroid), 9), i))
+        members.sort(key=lambda i: (sign * round(float(unit[i] @ centroid), 6), i))
         for place, i in enumerate(members):
             for j in members[:place]:
                 result[i] = max(result[i], float(unit[i] @ unit[j]))

@@ -8,6 +8,7 @@ from ._infomax import NORMALIZATIONS as NORMALIZATIONS
 from ._infomax import auto_drop_hardest, infomax
 from ._moderate import moderate
 from ._result import Selection
+from ._semdedup import semdedup
 from ._sims import sims
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "infomax",
     "moderate",
     "random",
+    "semdedup",
     "sims",
     "top",
 ]

@@ -1,0 +1,156 @@
+"""Semantic deduplication: within clusters, samples close to an earlier one go."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from typing import Any
+
+import numpy as np
+
+from .. import _arrays, _core
+from ..sampling import sample
+from ..scores import spherical_kmeans
+from ._moderate import require_finite_rows
+from ._result import Integers, Reals, Selection, as_classes
+
+_KEEP = ("hard", "easy", "random")
+_ROWS_PER_CLUSTER = 1000
+_BLOCK_ROWS = 4096
+
+
+def semdedup(
+    x: Any,
+    budget: int | float | None = None,
+    *,
+    eps: float | None = None,
+    n_clusters: int | str = "auto",
+    clusters: Any = None,
+    keep: str = "hard",
+    seed: _arrays.Seed = 0,
+    threads: int | None = None,
+) -> Selection:
+    """Drop samples that are close to another one of their cluster (SemDeDup).
+
+    Parameters
+    ----------
+    x : array [n, d] of float32, float16, bfloat16, int8 or float64
+        Embeddings; only their directions count.
+    budget : int or float, optional
+        As `coremax.infomax`: keeps the samples that would survive the largest eps, ties to the lower number.
+    eps : float, optional
+        In [0, 2]: a sample goes where its cosine to an earlier one of its cluster is above 1 - eps. Either eps or budget.
+    n_clusters : int or "auto"
+        Clusters of spherical k-means. "auto": one for 1,000 samples (ours; the paper has 50,000 for 440 million).
+    clusters : array [n] of int64 or int32, optional
+        Clusters made elsewhere; n_clusters is then not used.
+    keep : {"hard", "easy", "random"}
+        Which samples of a cluster come first, and so stay: those farthest from its centroid (the paper's), those nearest to
+        it, or any. Ties, cosines to the centroid that agree to six decimals, to the lower number.
+    seed : int, SeedSequence or Generator
+        Of the clusters and of the random order.
+    threads : int, optional
+        Does not change the result.
+
+    Returns
+    -------
+    Selection
+        Indices in the library of x; parameters["eps"] is the one given or, with a budget, one minus the highest cosine to an
+        earlier sample among those kept (samples tied with it may be gone).
+
+    Raises
+    ------
+    ValueError, TypeError
+        NaN or infinity in x (the place is named), a row of zeros, an empty x, neither or both of budget and eps, an argument
+        out of range.
+
+    Notes
+    -----
+    Abbas et al., "SemDeDup: data-efficient learning at web-scale through semantic deduplication", 2023, as its listing has
+    it: an earlier sample counts whether it stays itself or not, so that of a chain of near pairs only the first is left.
+    Cosines are float32 sums over unit vectors, off by at most (d / 8 + 8) 2^-24; choose eps above that. Time O(n d n /
+    n_clusters) after the clusters, 4 n d bytes of memory.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coremax.selection import semdedup
+    >>> x = np.array([[1, 0], [1, 0.01], [0, 1], [0.01, 1], [1, 1]], dtype=np.float32)
+    >>> semdedup(x, eps=0.01, n_clusters=1).indices
+    array([0, 2, 4])
+    """
+    if (budget is None) == (eps is None):
+        raise TypeError("pass either budget or eps" + ("" if budget is None else ", not both"))
+    keep, number, n_threads = _arrays.as_choice(keep, "keep", _KEEP), _arrays.as_seed(seed), _arrays.as_threads(threads)
+    x = _arrays.as_array(x, "x")
+    view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, strided_rows=True)
+    n, d = view.shape
+    if n == 0 or d == 0:
+        raise ValueError(f"x is empty, shape {view.shape}")
+    count = None if budget is None else _arrays.as_budget(budget, n)
+    automatic = isinstance(n_clusters, str) and n_clusters == "auto"
+    n_wanted = -(-n // _ROWS_PER_CLUSTER) if automatic else _arrays.as_count(n_clusters, "n_clusters", 1, n)
+    threshold = None if eps is None else _arrays.as_real(eps, "eps", 0.0, 2.0)
+    rows = np.asarray(_arrays.widened(x))
+    require_finite_rows(rows)
+
+    start = time.perf_counter()
+    if clusters is None:
+        clusters = spherical_kmeans(rows, n_wanted, seed=number, threads=n_threads)[1]
+    place, n_present = as_classes(clusters, n, "x", "clusters")
+    clustered = time.perf_counter()
+    shuffled = sample(np.ones(n, dtype=np.float32), n, seed=number, threads=n_threads) if keep == "random" else np.arange(n)
+    order = shuffled[np.argsort(place[shuffled], kind="stable")]
+    offsets = np.r_[0, np.cumsum(np.bincount(place, minlength=n_present))].astype(np.int64)
+    unit = _unit_rows(rows, order)
+    if keep != "random":
+        inner = _by_distance(unit, offsets, 1 if keep == "hard" else -1)
+        order, unit = order[inner], unit[inner]
+    cosines = np.empty(n)
+    cosines[order] = _core.highest_earlier_cosine(
+        _core.import_array(unit, "rows"), _core.import_array(offsets, "offsets"), n_threads
+    )
+    if threshold is not None:
+        kept = np.flatnonzero(cosines <= 1 - threshold)
+    else:
+        kept = np.sort(np.argsort(cosines, kind="stable")[:count])
+        threshold = 1 - float(cosines[kept].max())
+    return Selection(
+        indices=_arrays.like(kept.astype(np.int64), x),
+        n=n,
+        method="semdedup",
+        parameters={"eps": threshold, "n_clusters": n_present, "keep": keep},
+        timings={"cluster": clustered - start, "select": time.perf_counter() - clustered},
+    )
+
+
+def _unit_rows(rows: np.ndarray[Any, Any], order: Integers) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Rows in that order, scaled to length one; raises ValueError for a row of zeros."""
+    unit = np.empty(rows.shape, dtype=np.float32)
+    for begin in range(0, len(order), _BLOCK_ROWS):
+        numbers = order[begin : begin + _BLOCK_ROWS]
+        block = rows[numbers].astype(np.float64)
+        largest = np.abs(block).max(axis=1, keepdims=True)
+        zero = np.flatnonzero(largest == 0)
+        if zero.size:
+            raise ValueError(f"row {numbers[zero].min()} of x is all zeros: it has no cosine to other rows")
+        block /= largest  # squares neither overflow nor vanish
+        unit[begin : begin + _BLOCK_ROWS] = block / np.sqrt((block * block).sum(axis=1, keepdims=True))
+    return unit
+
+
+def _by_distance(unit: np.ndarray[Any, Any], offsets: Integers, sign: int) -> Integers:
+    """Positions, cluster after cluster, by cosine to the centroid: ascending for sign 1, descending for -1."""
+    order = np.empty(len(unit), dtype=np.int64)
+    for begin, end in itertools.pairwise(offsets):
+        members = unit[begin:end]
+        centroid = members.sum(axis=0, dtype=np.float64)
+        cosines = _products(members, centroid / max(float(np.sqrt((centroid**2).sum())), 1e-300))
+        # Both of a pair are equally far from their mean: rounding is not to tell them apart.
+        order[begin:end] = begin + np.argsort(sign * np.round(cosines, 6), kind="stable")
+    return order
+
+
+def _products(rows: np.ndarray[Any, Any], vector: Reals) -> Reals:
+    blocks = range(0, len(rows), _BLOCK_ROWS)
+    return np.concatenate([(rows[b : b + _BLOCK_ROWS] * vector).sum(axis=1) for b in blocks])

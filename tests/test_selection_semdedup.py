@@ -1,0 +1,137 @@
+"""Semantic deduplication: against the paper's loop, and what callers may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from coremax.selection import semdedup
+from helpers import EDGE_SIZES, THREADS, clustered
+from oracles import selection as oracle
+
+N = 240
+X = clustered(N, 5, 30, seed=0, spread=0.1)
+CLUSTERS = np.random.default_rng(1).choice([-3, 0, 9, 12], N, p=[0.5, 0.3, 0.19, 0.01])
+
+
+@pytest.mark.parametrize("keep", ["hard", "easy"])
+@pytest.mark.parametrize("eps", [0.0, 0.001, 0.01, 0.1, 1.0, 2.0])
+def test_keeps_what_the_loop_keeps(keep: str, eps: float) -> None:
+    expected = np.array(oracle.semdedup_similarity(X, CLUSTERS.tolist(), keep))
+    assert np.abs(expected[expected > -1] - (1 - eps)).min() > 1e-6, "no cosine within rounding of the limit"
+    selection = semdedup(X, eps=eps, clusters=CLUSTERS, keep=keep)
+    assert selection.indices.tolist() == np.flatnonzero(expected <= 1 - eps).tolist()
+    assert selection.indices.dtype == np.int64
+    assert selection.parameters == {"eps": eps, "n_clusters": 4, "keep": keep}
+
+
+@pytest.mark.parametrize("budget", [1, 4, 5, 100, N - 1, N, 0.5])
+def test_budgets_are_met(budget: int | float) -> None:
+    selection = semdedup(X, budget, clusters=CLUSTERS)
+    count = budget if isinstance(budget, int) else round(budget * N)
+    assert len(selection) == count
+    expected = np.array(oracle.semdedup_similarity(X, CLUSTERS.tolist(), "hard"))
+    assert np.isin(selection.indices, np.argsort(expected, kind="stable")[:count]).all()
+    if count < 4:
+        return  # the first of each cluster are tied
+    # Its eps, given outright, keeps the same but for rounding of 1 - (1 - cosine).
+    again = semdedup(X, eps=max(selection.parameters["eps"] - 1e-12, 0), clusters=CLUSTERS)
+    assert np.array_equal(again.indices, selection.indices)
+
+
+@pytest.mark.parametrize("d", EDGE_SIZES)
+def test_any_width_and_height(d: int) -> None:
+    for n in (1, 2, 3, 4, 5, 8, 9, 64, 65, 130):
+        x = np.random.default_rng(d * 1000 + n).normal(size=(n, d)) + 0.5
+        expected = np.array(oracle.semdedup_similarity(x, [0] * n, "easy"))
+        order = np.argsort(expected, kind="stable")
+        for budget in (1, n // 2 + 1, n):
+            kept = semdedup(x, budget, n_clusters=1, keep="easy").indices
+            assert np.abs(np.sort(expected[kept]) - expected[order[:budget]]).max() < 1e-6
+
+
+def test_of_copies_one_is_left_in_each_cluster() -> None:
+    x = np.repeat(np.eye(4), 5, axis=0) * np.arange(1, 21)[:, None]  # of different lengths: only directions count
+    for keep in ("hard", "easy", "random"):
+        selection = semdedup(x, eps=0.01, clusters=np.zeros(20, dtype=np.int64), keep=keep)
+        assert (selection.indices // 5).tolist() == [0, 1, 2, 3]
+    assert semdedup(np.ones((9, 3)), 3, n_clusters=1).indices.tolist() == [0, 1, 2]
+    own = semdedup(np.ones((9, 3)), eps=0.01, clusters=np.arange(9))
+    assert len(own) == 9
+
+
+def test_a_chain_leaves_its_first_only() -> None:
+    angles = np.arange(6) * 0.1
+    x = np.c_[np.cos(angles), np.sin(angles)]
+    assert len(semdedup(x, eps=1 - np.cos(0.11), n_clusters=1)) == 2, "both ends lie farthest out"
+
+
+def test_random_order_follows_the_seed() -> None:
+    x = np.ones((50, 2))
+    firsts = {int(semdedup(x, 1, n_clusters=1, keep="random", seed=seed).indices[0]) for seed in range(20)}
+    assert len(firsts) > 5
+    assert np.array_equal(semdedup(X, 0.3, keep="random", seed=4).indices, semdedup(X, 0.3, keep="random", seed=4).indices)
+
+
+def test_own_clusters() -> None:
+    selection = semdedup(X, 0.25, n_clusters=6, seed=2)
+    assert len(selection) == 60
+    assert 1 <= selection.parameters["n_clusters"] <= 6
+    assert semdedup(X, 0.25).parameters["n_clusters"] == 1, "one for a thousand samples"
+    for threads in THREADS:
+        assert np.array_equal(semdedup(X, 0.25, n_clusters=6, seed=2, threads=threads).indices, selection.indices)
+    assert set(selection.timings or {}) == {"cluster", "select"}
+
+
+def test_types_libraries_and_sizes() -> None:
+    codes = np.random.default_rng(3).integers(-50, 50, (60, 5)).astype(np.int8)
+    expected = semdedup(codes.astype(np.float64), 20, n_clusters=1).indices
+    for x in (
+        codes,
+        codes.astype(np.float16),
+        np.asfortranarray(codes.astype(np.float32)),
+        codes * 2.0**990,
+        codes * 2.0**-1060,
+    ):
+        assert np.array_equal(semdedup(x, 20, clusters=np.zeros(60, dtype=np.int32)).indices, expected)
+    tensor = semdedup(torch.from_numpy(codes).to(torch.bfloat16), 20, n_clusters=1)
+    assert isinstance(tensor.indices, torch.Tensor)
+    assert np.array_equal(np.asarray(tensor.indices), expected)
+    frozen = X.copy()
+    frozen.flags.writeable = False
+    semdedup(frozen, 9)
+    assert np.array_equal(frozen, X)
+
+
+def bad(row: int, value: Any) -> Any:
+    return np.where(np.arange(N)[:, None] == row, value, X)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda: semdedup(X), TypeError, "pass either budget or eps"),
+        (lambda: semdedup(X, 5, eps=0.1), TypeError, "not both"),
+        (lambda: semdedup(bad(9, np.nan), 5), ValueError, r"x\[9, 0\] is nan"),
+        (lambda: semdedup(bad(9, np.inf), 5), ValueError, r"x\[9, 0\] is inf"),
+        (lambda: semdedup(bad(9, 0), 5, n_clusters=1), ValueError, "row 9 of x is all zeros"),
+        (lambda: semdedup(bad(9, 0), 5, clusters=CLUSTERS), ValueError, "row 9 of x is all zeros"),
+        (lambda: semdedup(X[:0], 5), ValueError, "x is empty"),
+        (lambda: semdedup(X[:, :0], 5), ValueError, "x is empty"),
+        (lambda: semdedup(X, 0), ValueError, "budget must be from 1"),
+        (lambda: semdedup(X, eps=-0.1), ValueError, "eps must be finite and from 0 to 2"),
+        (lambda: semdedup(X, eps=np.nan), ValueError, "eps must be finite"),
+        (lambda: semdedup(X, 5, clusters=CLUSTERS[1:]), ValueError, "clusters has 239 elements, but x has 240"),
+        (lambda: semdedup(X, 5, n_clusters=0), ValueError, "n_clusters must be from 1 to 240"),
+        (lambda: semdedup(X, 5, n_clusters=N + 1), ValueError, "n_clusters must be from 1 to 240"),
+        (lambda: semdedup(X, 5, n_clusters="many"), TypeError, "n_clusters must be an int"),
+        (lambda: semdedup(X, 5, keep="soft"), ValueError, "keep must be one of"),
+    ],
+)
+def test_bad_arguments(call: Callable[[], object], error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
+        call()
