@@ -1,6 +1,7 @@
-"""`coremax select` on the 60,000 training images of Fashion-MNIST, from file to file: seconds by stage and peak memory.
+"""Seconds of every selection method, and of `coremax select` on Fashion-MNIST from file to file, by stage, with peak memory.
 
-python benchmarks/bench_selection.py [--folder PATH] [--rounds N]     needs: pip install ".[demo]" and the four IDX files
+python benchmarks/bench_selection.py [--small] [--folder PATH] [--rounds N]     needs: pip install ".[demo]"; the second part
+needs the four IDX files and is left out with --small
 """
 
 from __future__ import annotations
@@ -12,15 +13,51 @@ import statistics
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from sklearn.linear_model import SGDClassifier
 
+from cases import clustered
 from coremax.cli.demo_data import load
 from coremax.scores import el2n
-from harness import machine, print_table
+from coremax.selection import Selection, ccs, d2, infomax, moderate, random, semdedup, sims, top
+from harness import interleave, machine, print_table
+
+
+def methods(n: int, keep: float) -> dict[str, Callable[[], Selection]]:
+    """Every method on clustered rows of 64 columns in ten classes, with a score that knows nothing of them."""
+    x = clustered(n, 64, max(1, n // 100))
+    rng = np.random.default_rng(1)
+    score, labels = rng.random(n), rng.integers(0, 10, n)
+    return {
+        "random": lambda: random(n, keep),
+        "top": lambda: top(score, keep),
+        "ccs": lambda: ccs(score, keep),
+        "sims": lambda: sims(score, keep, labels=labels),
+        "moderate": lambda: moderate(x, keep, labels=labels),
+        "semdedup": lambda: semdedup(x, keep),
+        "d2": lambda: d2(x, score, keep),
+        "infomax": lambda: infomax(x, score, keep),
+    }
+
+
+def compare_methods(n: int, rounds: int, keep: float = 0.1) -> None:
+    """Print seconds of each method, its answer checked first."""
+    contestants = methods(n, keep)
+    stages = {}
+    for name, run in contestants.items():
+        selection = run()
+        indices = np.asarray(selection.indices)
+        assert len(indices) == round(n * keep), name
+        assert (np.diff(indices) > 0).all(), name
+        assert 0 <= indices[0] <= indices[-1] < n, name
+        stages[name] = ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in (selection.timings or {}).items())
+    timings = interleave(contestants, rounds, warm_up=False)
+    rows = [[name, str(timing), stages[name]] for name, timing in timings.items()]
+    print_table([f"{n:,} x 64, {keep:.0%} kept", "seconds (band)", "stages of the first run"], rows)
 
 
 def prepare(folder: Path | None, into: Path) -> int:
@@ -44,20 +81,29 @@ def select(folder: Path) -> tuple[dict[str, Any], float]:
 
 
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--folder", type=Path, help="the four IDX files; default: where Debian's package puts them")
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--small", action="store_true", help="5,000 rows, and not the command line")
     options = parser.parse_args()
+    print(f"{machine()}, {options.rounds} rounds\n")
+    compare_methods(5_000 if options.small else 100_000, options.rounds)
+    if not options.small:
+        print()
+        time_the_command(options.folder, options.rounds)
+
+
+def time_the_command(folder: Path | None, rounds: int) -> None:
+    """Print seconds by stage of `coremax select`."""
     with tempfile.TemporaryDirectory() as name:
-        n = prepare(options.folder, Path(name))
-        runs = [select(Path(name)) for _ in range(options.rounds)]
+        n = prepare(folder, Path(name))
+        runs = [select(Path(name)) for _ in range(rounds)]
         kept = np.load(Path(name) / "kept.npy")
     assert kept.shape == (n // 10,)
     assert (np.diff(kept) > 0).all()
     assert kept[-1] < n
     summary = runs[0][0]
-    print(f"{machine()}, {options.rounds} runs\n")
     rows = []
     for stage in summary["seconds"]:
         seconds = [run["seconds"][stage] for run, _ in runs]
