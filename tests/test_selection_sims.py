@@ -106,7 +106,7 @@ def test_second_draw_serves_those_it_does_not_see() -> None:
 
 def test_the_target_moves_with_what_is_pruned() -> None:
     score = np.linspace(0, 1, 20_000)
-    means = [score[sims(score, keep, target_mean=(0.2, 0.8)).indices].mean() for keep in (0.9, 0.5, 0.2, 0.02)]
+    means = [score[sims(score, keep, target_mean=(0.2, 0.8), target_std=0.2).indices].mean() for keep in (0.9, 0.5, 0.2, 0.02)]
     assert (np.diff(means) > 0.03).all()
     assert means[-1] == pytest.approx(0.735, abs=0.02)  # of Normal(0.788, 0.2) cut to [0, 1]
     assert sims(score, 0.25, target_mean=(0.2, 0.8)).parameters["target_mean"] == pytest.approx(0.65)

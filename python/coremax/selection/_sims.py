@@ -12,7 +12,7 @@ from ..sampling import inclusion_probabilities, sample, stratified
 from ._result import Integers, Reals, Selection, as_classes, as_hardness, normalized
 
 SCALES = ("rank", "percentile", "minmax")
-TARGET_MEANS = (0.1, 0.3)  # nothing pruned, everything pruned; see Notes of `sims`
+TARGET_MEANS = (0.0, 0.3)  # nothing pruned, everything pruned; see Notes of `sims`
 _LOG_RANGE = 600.0  # weights below e^-600 of the largest count as that: no probability of inclusion vanishes
 
 
@@ -23,7 +23,7 @@ def sims(
     labels: Any = None,
     class_fraction: float = 0.5,
     target_mean: float | tuple[float, float] | str = "auto",
-    target_std: float = 0.2,
+    target_std: float = 0.3,
     cap: float | None = 10.0,
     bins: int = 50,
     density_floor: float = 0.01,
@@ -47,7 +47,7 @@ def sims(
         the rest is drawn from all that are left.
     target_mean : float, (float, float) or "auto"
         Mean of the target over ease scaled to [0, 1]; a pair is the mean where nothing and where everything is pruned, and
-        moves in proportion to the fraction pruned. "auto": (0.1, 0.3).
+        moves in proportion to the fraction pruned. "auto": (0, 0.3).
     target_std : float
         Standard deviation of the target, above 0.
     cap : float or None
@@ -93,7 +93,9 @@ def sims(
     Inclusion probabilities are Rosen's approximation for each of the two draws (`coremax.sampling.inclusion_probabilities`),
     joined as 1 - (1 - first)(1 - second), the second given what the first has left: ours. O(n log n).
 
-    Defaults are the best of a small search on Fashion-MNIST (`benchmarks/evidence_sims.py`).
+    Mean and standard deviation of the target are from a small search on Fashion-MNIST with EL2N and SIM, 30 %, 10 % and 1 %
+    kept (the setting of `benchmarks/evidence_sims.py`), and so is the scale by rank. Targets on the easy half lost to random
+    choices there at 30 % and 10 % kept; with fewer samples, or noisier labels, an easier target may pay.
 
     Examples
     --------
@@ -101,7 +103,7 @@ def sims(
     >>> from coremax.selection import sims
     >>> score = np.linspace(0, 1, 1000)
     >>> few, many = sims(score, 0.05, target_mean=(0.2, 0.8)), sims(score, 0.9, target_mean=(0.2, 0.8))
-    >>> bool(score[few.indices].mean() > 0.7 > 0.5 > score[many.indices].mean())
+    >>> bool(score[few.indices].mean() > 0.6 > 0.5 > score[many.indices].mean())
     True
     """
     start = time.perf_counter()
