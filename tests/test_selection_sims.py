@@ -125,8 +125,8 @@ def test_uncapped_weights_explode_where_little_is_pruned() -> None:
     assert without is not None
     assert capped is not None
     assert without["effective_sample_size"] == without["uncapped_effective_sample_size"]
-    assert without["effective_sample_size"] < 2_000  # for 45,000 kept
-    assert capped["effective_sample_size"] > 2 * without["effective_sample_size"]
+    assert 1_000 < without["effective_sample_size"] < 1_200  # for 45,000 kept
+    assert capped["effective_sample_size"] > 2.2 * without["effective_sample_size"]
     tight = sims(ease, 45_000, cap=1.0, **options)
     assert tight.diagnostics is not None
     assert tight.diagnostics["effective_sample_size"] > capped["effective_sample_size"]
