@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays
-from ..sampling import inclusion_probabilities, sample, stratified
+from ..sampling import _arrived_by, inclusion_probabilities, sample, stratified
 from ._result import Integers, Reals, Selection, as_classes, as_hardness, normalized
 
 SCALES = ("rank", "percentile", "minmax")
@@ -202,7 +202,7 @@ def _second_probabilities(log_weights: Reals, left: Integers, size: int) -> Real
     """Of each sample to be among `size` draws from those left: for one that is not left, had it been."""
     if size in (0, len(left)):
         return np.full(len(log_weights), float(size > 0))
-    of_left = inclusion_probabilities(log_weights[left], size, log_weights=True)
+    of_left = _arrived_by(log_weights[left], size)
     # They are 1 - exp(-t w): t is read off where that is told best, and serves everybody.
     best = int(np.argmax(np.minimum(of_left, 1 - of_left)))
     log_t = np.log(-np.log1p(-of_left[best])) - log_weights[left[best]]
