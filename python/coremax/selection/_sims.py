@@ -94,8 +94,11 @@ def sims(
     joined as 1 - (1 - first)(1 - second), the second given what the first has left: ours. O(n log n).
 
     Mean and standard deviation of the target are from a small search on Fashion-MNIST with EL2N and SIM, 30 %, 10 % and 1 %
-    kept (the setting of `benchmarks/evidence_sims.py`), and so is the scale by rank. Targets on the easy half lost to random
-    choices there at 30 % and 10 % kept; with fewer samples, or noisier labels, an easier target may pay.
+    kept (the setting of `benchmarks/evidence_sims.py`), and so is the scale by rank. A target of mean
+    0.5 and standard deviation 0.2 lost to random choices there at 30 % and 10 % kept; with fewer samples, or noisier labels,
+    an easier target may pay.
+    Test accuracy there, 30 % and 10 % kept (3 runs, spread .1 to .3): random 86.7 and 85.9, SIMS on SIM 87.1 and 86.6, SIMS on
+    EL2N 87.7 and 86.7, but `ccs` on EL2N 88.3 and 86.8.
 
     Examples
     --------
