@@ -662,6 +662,8 @@ TEST(a_race_can_be_stopped) {
     ThreadPool pool(2, &stop);
     CHECK_THROWS(Error, "stopped", sampling::sample_without_replacement(weights.data(), DType::float64, 1'000'000, 900'000, false, 1, available_isas().back(), pool));
   }
+}
+
 TEST(permutation_takes_every_element_once) {
   for (const std::int64_t n : {1, 2, 3, 4, 5, 8, 9, 10, 17, 100, 1023, 70'000}) {
     std::vector<std::int64_t> positions(at(n));
