@@ -134,6 +134,8 @@ def test_fewer_directions_than_clusters() -> None:
     np.testing.assert_allclose((oracle.unit_rows(x) * centres[labels]).sum(axis=1), 1, atol=TOLERANCE)
     np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 1, atol=TOLERANCE)
     assert all(np.array_equal(centres[c], centres[0]) for c in range(8) if c not in labels)
+    centres, _ = spherical_kmeans(x, 8, n_iterations=0)
+    np.testing.assert_allclose(np.linalg.norm(centres, axis=1), 1, atol=TOLERANCE)
 
 
 def test_members_that_cancel_leave_their_centre() -> None:
