@@ -107,11 +107,12 @@ def test_examples_in_docstrings(module: ModuleType) -> None:
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
 
-def test_readme_example_runs(tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+@pytest.mark.parametrize("document", ["README.md", "docs/sampling.md", "docs/selection.md"])
+def test_examples_in_documents_run(document: str, tmp_path: Path) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
     assert blocks
-    for block in blocks:
-        subprocess.run([sys.executable, "-c", block], check=True, cwd=tmp_path, capture_output=True, text=True)
+    script = "\n".join(blocks)  # later blocks go on where earlier ones ended
+    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, capture_output=True, text=True)
 
 
 def test_continuous_integration_runs_the_commands_of_the_readme() -> None:
@@ -122,7 +123,7 @@ def test_continuous_integration_runs_the_commands_of_the_readme() -> None:
 
 
 def test_readme_points_at_files_that_exist() -> None:
-    for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):
+    for document in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"):  # links are relative to the root
         for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", (ROOT / document).read_text()):
             assert (ROOT / target).exists(), f"{document}: {target}"
 

@@ -922,6 +922,9 @@ def oracle_loss_weights(losses: Iterable[float], strategy: str, r: float) -> NDA
 def test_loss_weights_follow_the_paper(strategy: Any, r: float, losses: list[float]) -> None:
     got = loss_reweight(torch.tensor(losses, dtype=torch.float64), strategy, r=r)
     np.testing.assert_allclose(got, oracle_loss_weights(losses, strategy, r), rtol=1e-12, atol=1e-300)
+    np.testing.assert_allclose(
+        got, coremax.scores.loss_weights(losses, strategy=strategy, temperature=r), rtol=1e-12, atol=1e-300
+    )
     assert got.sum().item() == pytest.approx(1, abs=1e-12)
 
 
