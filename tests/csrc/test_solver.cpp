@@ -658,6 +658,45 @@ TEST(fermi_meets_its_optimality_conditions) {
   CHECK_AT(std::to_string(exact) + " of " + std::to_string(grouped), exact >= 0.9 * grouped);
 }
 
+// With gains of so large a scale that the response is a staircase in a group's multiplier, Newton's method stands still.
+TEST(multipliers_are_found_in_few_steps_at_any_scale) {
+  struct Count : Control {
+    int looks = 0;
+    void check() override {
+      if (++looks > 20'000) throw std::runtime_error("too many");
+    }
+  };
+  const std::vector<std::int32_t> groups = {0, 0, 1, 2, 0, 1, 1, 2, 2, 2};
+  const std::vector<double> costs = {16.3, 3.48, 2.48, 0.96, 4.61, 1, 2, 3, 4, 5};
+  std::mt19937 random(5);
+  for (const double scale : {1.0, 1e9, 1e15, 1e22, 1e60, 1e100})
+    for (const bool priced : {false, true}) {
+      Problem problem;
+      problem.k.n = 10;
+      problem.budget = 5;
+      problem.groups = groups.data();
+      problem.limits = {{2, 3}, {0, 1}, {1, 2}};
+      if (priced) {
+        problem.costs = costs.data();
+        problem.cost_limit = 16;
+      }
+      for (int turn = 0; turn < 20; ++turn) {
+        Vector g(10);
+        for (double& value : g) value = turn % 2 == 0 ? scale : scale * static_cast<double>(random() % 1000) / 1000;
+        for (const bool soft : {false, true}) {
+          Count count;
+          ThreadPool pool(1, &count);
+          solver::Multipliers multipliers;
+          const Vector x = soft ? solver::fermi(problem, g, 0.3, multipliers, pool) : solver::project(problem, Vector(10, 0.4), g, 1.0, multipliers, pool);
+          double used = 0;
+          for (std::int64_t i = 0; i < 10; ++i) used += x[at(i)] * solver::cost(problem, i);
+          CHECK_AT(std::to_string(scale), std::all_of(x.begin(), x.end(), [](double value) { return value >= 0 && value <= 1; }));
+          CHECK_AT(std::to_string(used), scale > 1 || (priced ? used <= 16 * (1 + 1e-6) : std::abs(used - 5) <= 1e-6));
+        }
+      }
+    }
+}
+
 std::vector<solver::Annealing> heat_bath_of(const Problem& problem, std::uint64_t seed, int threads, int chains) {
   ThreadPool pool(threads);
   Options options;
