@@ -63,10 +63,12 @@ double best_swap(const Instance& instance, const std::vector<std::int64_t>& subs
 TEST(solver_agrees_with_enumeration) {
   int solved = 0;
   int optimal = 0;
+  Options search;
+  search.method = solver::Method::heat_bath;
   for_each_instance([&](const Instance& instance, Sign, double alpha) {
     const auto optima = instance.optima(alpha);
     for (std::int64_t p = 1; p <= instance.n; ++p) {
-      const Result result = solve(instance.problem(p, alpha));
+      const Result result = solve(instance.problem(p, alpha), search);
       const std::string where = "n " + std::to_string(instance.n) + " p " + std::to_string(p) + " alpha " + std::to_string(alpha);
       CHECK_AT(where, is_subset_of_size(result, instance.n, p));
       CHECK_AT(where, std::abs(result.objective - instance.f(result.indices, alpha)) <= kSlack);
@@ -77,6 +79,7 @@ TEST(solver_agrees_with_enumeration) {
       if (alpha == 0) CHECK_AT(where, result.objective >= optima[at(p)] - kSlack);
       ++solved;
       optimal += result.objective >= optima[at(p)] - kSlack;
+      CHECK_AT(where, solve(instance.problem(p, alpha)).objective >= optima[at(p)] - kSlack);
     }
   });
   // A local search is not exact, but on problems this small it nearly always is.
@@ -748,6 +751,48 @@ TEST(heat_bath_is_the_same_for_a_seed_and_any_thread_count) {
       CHECK_AT("missing " + std::to_string(ledger.missing()) + " surplus " + std::to_string(ledger.surplus()), ledger.missing() + ledger.surplus() <= 40);
     }
   }
+}
+
+TEST(enumeration_finds_the_first_optimum) {
+  ThreadPool pool(1);
+  for_each_limited({1, 2, 5, 9, 12}, 4, [&](Limited& limited, const std::string& where) {
+    const double best = largest_f(limited, limited.feasible_subsets());
+    const solver::Optimum found = solver::enumerate(limited.problem, pool);
+    CHECK_AT(where, limited.meets(found.subset));
+    CHECK_AT(where, std::abs(limited.f(found.subset) - best) <= kSlack);
+    CHECK_AT(where, found.bound.value >= best && found.bound.value <= best + kSlack);
+  });
+  // Any one of each pair: the first is told from the second by nothing.
+  Instance pairs(20);
+  std::fill(pairs.importance.begin(), pairs.importance.end(), 1.0);
+  for (std::int64_t i = 0; i < 20; i += 2) pairs.connect(i, i + 1, 1e30f);
+  pairs.finish();
+  const Problem problem = pairs.problem(10, 1);
+  const solver::Optimum found = solver::enumerate(problem, pool);
+  for (std::size_t i = 0; i < 20; ++i) CHECK(found.subset[i] == (i % 2 == 0));
+  // What is heavy is in no good subset, and does not blur the bound.
+  CHECK(found.bound.value >= 10 && found.bound.value <= 10 + kSlack);
+  CHECK(solver::is_enumerable(problem));
+  CHECK(!solver::is_enumerable(Instance(21).problem(10, 1)));
+}
+
+// Costs whose sum is the limit to the last bit, in an order that rounds beyond it.
+TEST(enumeration_sums_costs_exactly) {
+  ThreadPool pool(1);
+  const Instance instance = [] {
+    Instance all(4);
+    std::fill(all.importance.begin(), all.importance.end(), 1.0);
+    all.finish();
+    return all;
+  }();
+  const std::vector<double> costs = {1, 0x1p-53, 0x1p-53, 0x1p-53};
+  Problem problem = instance.problem(0, 0);
+  problem.costs = costs.data();
+  problem.cost_limit = 1 + 0x1p-52;
+  const solver::Optimum three = solver::enumerate(problem, pool);
+  CHECK(three.subset == Subset({1, 1, 1, 0}));
+  problem.cost_limit = -1;  // less than nothing: rounding after presolve
+  CHECK(solver::enumerate(problem, pool).subset.empty());
 }
 
 constexpr solver::Method kMethods[] = {solver::Method::automatic, solver::Method::pgd,    solver::Method::annealed,       solver::Method::continuation,
