@@ -12,6 +12,8 @@ import coremax
 from oracles import solver as oracle
 
 Instance = tuple[Any, coremax.Graph, int, float]
+# "auto" enumerates problems this small; the searches and relaxations of larger ones are those of the others.
+METHODS = st.sampled_from(["auto", "heat-bath", "lp", "pgd"])
 
 
 @st.composite
@@ -31,26 +33,27 @@ def instances(draw: st.DrawFn) -> Instance:
 
 
 @settings(deadline=None, max_examples=150)
-@given(instances())
-def test_feasible_bounded_and_swap_optimal(instance: Instance) -> None:
+@given(instances(), METHODS)
+def test_feasible_bounded_and_swap_optimal(instance: Instance, method: str) -> None:
     importance, graph, budget, alpha = instance
     k = oracle.dense(graph)
     scale = 1 + np.abs(importance).sum() + alpha * k.sum()
-    solution = coremax.solve(importance, graph, budget, alpha=alpha)
+    solution = coremax.solve(importance, graph, budget, alpha=alpha, method=method)
     assert sorted(set(solution.indices.tolist())) == solution.indices.tolist()
     assert len(solution.indices) == budget
     best = oracle.optimum(importance, k, budget, alpha)
     assert solution.objective <= best + 1e-12 * scale
+    assert method != "auto" or solution.objective >= best - 1e-12 * scale
     assert solution.upper_bound >= best - 1e-15 * scale
     assert oracle.best_swap(importance, k, solution.indices, alpha) <= 1e-10 * scale
 
 
 @settings(deadline=None, max_examples=80)
-@given(instances(), st.floats(-100, 100))
-def test_a_constant_added_to_importance_changes_nothing_but_f(instance: Instance, constant: float) -> None:
+@given(instances(), METHODS, st.floats(-100, 100))
+def test_a_constant_added_to_importance_changes_nothing_but_f(instance: Instance, method: str, constant: float) -> None:
     importance, graph, budget, alpha = instance
-    a = coremax.solve(importance, graph, budget, alpha=alpha)
-    b = coremax.solve(importance + constant, graph, budget, alpha=alpha)
+    a = coremax.solve(importance, graph, budget, alpha=alpha, method=method)
+    b = coremax.solve(importance + constant, graph, budget, alpha=alpha, method=method)
     k = oracle.dense(graph)
     best = oracle.optimum(importance, k, budget, alpha)
     scale = 1 + abs(constant) * budget + np.abs(importance).sum()
@@ -61,10 +64,10 @@ def test_a_constant_added_to_importance_changes_nothing_but_f(instance: Instance
 
 
 @settings(deadline=None, max_examples=80)
-@given(instances(), st.integers(0, 2**32 - 1))
-def test_from_any_start_rounding_loses_nothing(instance: Instance, seed: int) -> None:
+@given(instances(), METHODS, st.integers(0, 2**32 - 1))
+def test_from_any_start_rounding_loses_nothing(instance: Instance, method: str, seed: int) -> None:
     importance, graph, budget, alpha = instance
     x0 = np.random.default_rng(seed).normal(size=graph.n)
-    solution = coremax.solve(importance, graph, budget, alpha=alpha, x0=x0, max_iterations=0, polish=False)
+    solution = coremax.solve(importance, graph, budget, alpha=alpha, method=method, x0=x0, max_iterations=0, polish=False)
     start = oracle.relaxed_objective(importance, oracle.dense(graph), solution.x, alpha)
     assert solution.objective >= start - 1e-7 * (1 + np.abs(importance).sum())

@@ -26,6 +26,7 @@ const char* bound_name(solver::BoundKind kind) {
     case solver::BoundKind::lp: return "lp";
     case solver::BoundKind::diagonal_shift: return "diagonal-shift";
     case solver::BoundKind::semidefinite: return "semidefinite";
+    case solver::BoundKind::enumeration: return "enumeration";
   }
   return "unknown";
 }

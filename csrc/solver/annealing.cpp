@@ -98,17 +98,18 @@ class Chain {
     set_reference();
   }
 
-  // Runs some sweeps; returns f of the subset before them.
-  double advance(std::int64_t count, const ThreadPool::Worker& worker) {
+  // Runs some sweeps, or as many as there is time for; returns f of the subset before them.
+  double advance(std::int64_t count, const ThreadPool::Worker& worker, const Run& run) {
     const double f = refresh();
     for (const std::int64_t end = std::min(sweeps_, done_ + count); done_ < end; ++done_) {
       const double progress = sweeps_ > 1 ? static_cast<double>(done_) / static_cast<double>(sweeps_ - 1) : 1.0;
       temperature_ = static_cast<Real>(schedule_.hot * std::pow(schedule_.cold / schedule_.hot, progress));
-      sweep(worker);
+      if (!sweep(worker, run)) break;
     }
     return f;
   }
   const Subset& subset() const { return subset_; }
+  std::int64_t sweeps_done() const { return done_; }
 
  private:
   static double mean_cost(const Problem& problem) {
@@ -154,7 +155,8 @@ class Chain {
     return f;
   }
 
-  void sweep(const ThreadPool::Worker& worker) {
+  // Whether it came to its end.
+  bool sweep(const ThreadPool::Worker& worker, const Run& run) {
     total_.set_temperature(static_cast<double>(temperature_));
     for (std::size_t g = 0; g < highs_.size(); ++g) {
       highs_[g].set_temperature(static_cast<double>(temperature_));
@@ -169,7 +171,10 @@ class Chain {
     for (std::int64_t block = 0; block < n_blocks; ++block) {
       // A Philox block has eight places in the noise.
       if (block % 8 == 0) random = philox(seed_, Stream::heat_bath, (number_ << 56) + static_cast<std::uint64_t>(done_ * ((n_blocks + 7) / 8) + block / 8));
-      if (block % 4096 == 0) worker.poll();
+      if (block % 1024 == 0) {
+        worker.poll();
+        if (run.expired()) return false;
+      }
       const std::uint32_t word = random[at(block % 8 / 2)];
       const float* noise = noise_.data() + ((block % 2 == 0 ? word : word >> 16) & (kNoiseSize - 1));
       look(block * kLanes, std::min(n, (block + 1) * kLanes), noise);
@@ -181,6 +186,7 @@ class Chain {
       highs_[g].learn(highs_[g].deviation(in_group_[g]), 0, INFINITY);
       lows_[g].learn(lows_[g].deviation(in_group_[g]), -INFINITY, 0);
     }
+    return true;
   }
 
   // Nearly always nothing changes: a loop without branches finds that out.
@@ -266,8 +272,8 @@ std::vector<Annealing> run_chains(const Problem& problem, const Subset& start, s
   for (std::int64_t done = 0; done < sweeps; done += stretch) {
     run.pool.check();
     run.pool.run(asked.count, [&](std::int64_t c, const ThreadPool::Worker& worker) {
-      found[at(c)].history.push_back(chains[at(c)].advance(stretch, worker));
-      found[at(c)].iterations = std::min(sweeps, done + stretch);
+      found[at(c)].history.push_back(chains[at(c)].advance(stretch, worker, run));
+      found[at(c)].iterations = chains[at(c)].sweeps_done();
     });
     double best = -INFINITY;
     for (const Annealing& one : found) best = std::max(best, one.history.back());
@@ -291,6 +297,7 @@ class Swapping {
 
   Annealing run() {
     constexpr std::int64_t kStretch = 1 << 18;
+    constexpr std::int64_t kLook = 1 << 13;  // at the clock
     Annealing found;
     double f = subset_objective(problem_, subset_, run_.pool);
     found.history.push_back(f);
@@ -298,7 +305,10 @@ class Swapping {
       run_.pool.check();
       const double progress = static_cast<double>(move) / static_cast<double>(moves_);
       temperature_ = unit_ * schedule_.hot * std::pow(schedule_.cold / schedule_.hot, progress);
-      for (const std::int64_t end = std::min(moves_, move + kStretch); move < end; ++move) f += propose(move);
+      for (const std::int64_t end = std::min(moves_, move + kStretch); move < end; ++move) {
+        if (move % kLook == 0 && run_.expired()) break;
+        f += propose(move);
+      }
       found.iterations = move;
       found.history.push_back(f);
       if (run_.report(Method::swap_annealing, move, moves_, f)) break;

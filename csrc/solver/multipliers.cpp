@@ -1,6 +1,8 @@
 // From a gradient to a point of the relaxed feasible set, by the multipliers of its limits.
 //
-// Each multiplier is the root of a monotone function of one variable: Newton steps inside a bracket find it in a few passes.
+// Each multiplier is the root of a monotone function of one variable: Newton steps inside a bracket find it in a few passes. Where
+// they do not (beside a multiplier of another scale the function is a staircase, of which each step is a rounding wide, and
+// Newton creeps along the stairs), every other step bisects, so that the search ends at neighbouring doubles at the latest.
 // Multipliers are written on the scale of g, because g_i - lambda keeps its precision where x + step g would have lost it.
 // With groups, the multiplier of the total and those of the groups are found in turn: coordinate ascent on a smooth concave
 // dual. It is ended after kRounds, so group counts may be a little off; rounding completes the subset in any case.
@@ -14,6 +16,7 @@ namespace {
 
 constexpr int kRounds = 20;
 constexpr double kSlack = 1e-12;  // relative error of a sum that counts as met
+constexpr int kNewtonSteps = 24;  // before bisections come between: three times what it takes where Newton's method works
 
 struct Level {
   double sum = 0;
@@ -45,7 +48,7 @@ struct Root {
 };
 
 template <class Levels>
-Root find_root(const Levels& level, Range range, double most, double target, double guess) {
+Root find_root(const Levels& level, Range range, double most, double target, double guess, const ThreadPool& pool) {
   double low = range.low;
   double high = range.high;
   double sum_low = most;
@@ -57,8 +60,10 @@ Root find_root(const Levels& level, Range range, double most, double target, dou
     for (double margin = 0x1p-52 * size; (sum_high = level(high).sum) > target; margin *= 2) high += margin;
   }
   double lambda = std::isfinite(guess) ? guess : low + (high - low) * (1 - target / most);
-  while (sum_low - target > kSlack * target && target - sum_high > kSlack * target) {
-    if (!(lambda > low && lambda < high)) lambda = low + (high - low) / 2;
+  for (int step = 0; sum_low - target > kSlack * target && target - sum_high > kSlack * target; ++step) {
+    pool.check();
+    const bool creeps = step >= kNewtonSteps && step % 2 == 0;
+    if (creeps || !(lambda > low && lambda < high)) lambda = low + (high - low) / 2;
     if (!(lambda > low && lambda < high)) break;  // neighbouring doubles: no lambda lies between
     const Level here = level(lambda);
     if (here.sum >= target) {
@@ -121,7 +126,7 @@ class Fit {
       const Range one = response_.range(i);
       return Range{(one.low - of_group(i)) / cost(problem_, i), (one.high - of_group(i)) / cost(problem_, i)};
     });
-    const Root root = find_root(level, range, most, target, multipliers_.total);
+    const Root root = find_root(level, range, most, target, multipliers_.total, pool_);
     multipliers_.total = root.nearest();
     return root;
   }
@@ -148,7 +153,7 @@ class Fit {
         });
         const double target = free < low ? low : high;
         next = target == 0 ? range.high : target >= static_cast<double>(size) ? range.low
-               : find_root(level, range, static_cast<double>(size), target, multipliers_.group[g]).nearest();
+               : find_root(level, range, static_cast<double>(size), target, multipliers_.group[g], pool_).nearest();
       }
       moved = moved || std::abs(next - multipliers_.group[g]) > 1e-9 * (std::abs(next) + std::abs(multipliers_.total));
       multipliers_.group[g] = next;

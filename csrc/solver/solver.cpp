@@ -197,8 +197,17 @@ class Relaxations {
     return std::move(found.x);
   }
 
-  // Whatever of the two is worth its time, given what is known.
+  // Of a small problem that is solved as it is best, the optimum; else empty.
+  Subset enumerated() {
+    if (run_.options.method != Method::automatic || (linear_ && !has_costs(problem_)) || !is_enumerable(problem_)) return {};
+    Optimum optimum = enumerate(problem_, run_.pool);
+    note(optimum.bound);
+    return std::move(optimum.subset);
+  }
+
+  // Whatever is worth its time, given what is known.
   void tighten(BoundEffort effort, const Subset& subset) {
+    if (best_.kind == BoundKind::enumeration || !enumerated().empty()) return;
     const double value = subset_objective(problem_, subset, run_.pool);
     linear_program(effort == BoundEffort::tight ? Depth::tight : Depth::fast, subset, false);
     if (gap(value) > (effort == BoundEffort::tight ? kClose : kEnough)) semidefinite(effort, subset);
@@ -243,6 +252,7 @@ class Search {
       : problem_(problem), relaxations_(relaxations), run_(run), linear_(is_linear(problem, run.pool)) {}
 
   void run() {
+    if (Subset optimum = relaxations_.enumerated(); !optimum.empty()) return take(std::move(optimum));
     if (linear_) return without_redundancy();
     if (run_.options.method == Method::automatic) return portfolio();
     run_method(run_.options.method);
@@ -256,6 +266,13 @@ class Search {
   const Spectrum& ends() {
     if (!ends_) ends_ = spectrum(problem_.k, run_.options.seed, run_.pool);
     return *ends_;
+  }
+
+  void take(Subset optimum) {
+    best_ = std::move(optimum);
+    result.objective = subset_objective(problem_, best_, run_.pool);
+    result.method = Method::enumeration;
+    run_.report(result.method, 1, 1, result.objective);
   }
 
   // Without redundancy f is a sum of importances, and linear maximisation solves it; with costs, up to one element.
@@ -337,6 +354,7 @@ class Search {
     for (Annealing& found : heat_bath(core.problem(), start, sweeps(run_.options.effort, open), {4, false, 0}, run_)) {
       complete(core.problem(), found.subset, run_.pool);
       found.subset = core.expand(found.subset);
+      complete(problem_, found.subset, run_.pool);  // a limit less costs is a rounded one
       offer(Method::heat_bath, std::move(found));
     }
   }
@@ -358,34 +376,38 @@ class Search {
       case Method::heat_bath: {
         const int chains = effort == Effort::fast ? 1 : effort == Effort::standard ? 2 : 4;
         auto found = heat_bath(problem_, start(), n_sweeps, {chains, warm, 0}, run_);
+        // With no time left, the one that was best when last looked at.
+        if (run_.expired()) found = {std::move(best_of(found, [](const Annealing& one) { return one.history.back(); }))};
         for (Annealing& one : found) complete(problem_, one.subset, run_.pool);
         // A polish changes less than a chain: the best is enough, but for the last drop.
-        if (effort == Effort::best) {
-          for (Annealing& one : found) offer(method, std::move(one));
-        } else {
-          offer(method, std::move(best_of(found)));
-        }
+        if (effort != Effort::best && found.size() > 1)
+          found = {std::move(best_of(found, [&](const Annealing& one) { return subset_objective(problem_, one.subset, run_.pool); }))};
+        for (Annealing& one : found) offer(method, std::move(one));
         break;
       }
       case Method::lp:
         if (best_.empty()) run_method(Method::greedy);
         round_relaxations();
         break;
-      case Method::swap_annealing:
-        offer(method, swap_annealing(problem_, start(), n_sweeps * problem_.n(), warm, run_));
+      case Method::swap_annealing: {
+        Annealing found = swap_annealing(problem_, start(), n_sweeps * problem_.n(), warm, run_);
+        complete(problem_, found.subset, run_.pool);
+        offer(method, std::move(found));
         break;
+      }
       default:
         offer(method, ascend(problem_, method, method == Method::pgd || method == Method::continuation ? ends() : Spectrum{}, run_));
     }
   }
 
-  Annealing& best_of(std::vector<Annealing>& found) {
+  template <class Value>
+  static Annealing& best_of(std::vector<Annealing>& found, const Value& value) {
     std::size_t best = 0;
     double most = -INFINITY;
     for (std::size_t c = 0; c < found.size(); ++c) {
-      const double value = subset_objective(problem_, found[c].subset, run_.pool);
-      if (value > most) best = c;
-      most = std::max(most, value);
+      const double of_this = value(found[c]);
+      if (of_this > most) best = c;
+      most = std::max(most, of_this);
     }
     return found[best];
   }
@@ -418,8 +440,8 @@ class Search {
     }
   }
 
+  // Of a feasible subset.
   void offer(Method method, Annealing found) {
-    complete(problem_, found.subset, run_.pool);
     if (offer_subset(method, std::move(found.subset), found.iterations, std::move(found.history))) {
       result.x.clear();
       result.status = Status::converged;
@@ -532,6 +554,7 @@ const char* name(Method method) {
     case Method::swap_annealing: return "swap-annealing";
     case Method::heat_bath: return "heat-bath";
     case Method::lp: return "lp";
+    case Method::enumeration: return "enumeration";
   }
   return "unknown";
 }

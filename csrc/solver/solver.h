@@ -40,8 +40,9 @@ struct Problem {
 };
 
 enum class Status { converged, max_iterations, time_limit, interrupted };
-enum class BoundKind { none, modular, lp, diagonal_shift, semidefinite };
-enum class Method { automatic, pgd, annealed, continuation, softmax, greedy, swap_annealing, heat_bath, lp };
+enum class BoundKind { none, modular, lp, diagonal_shift, semidefinite, enumeration };
+// enumeration is what automatic does with small problems, no method to ask for.
+enum class Method { automatic, pgd, annealed, continuation, softmax, greedy, swap_annealing, heat_bath, lp, enumeration };
 enum class Effort { fast, standard, best };
 enum class BoundEffort { none, fast, tight };
 

@@ -164,6 +164,13 @@ struct Bound {
   BoundKind kind = BoundKind::none;
 };
 Bound modular_bound(const Problem& problem, ThreadPool& pool);
+// enumeration.cpp: the first of the best subsets in lexicographic order. Empty where rounding leaves nothing feasible.
+struct Optimum {
+  Subset subset;
+  Bound bound;
+};
+bool is_enumerable(const Problem& problem);  // within milliseconds
+Optimum enumerate(const Problem& problem, ThreadPool& pool);
 // semidefinite.cpp; plain problems only
 struct SemidefiniteBound {
   Bound bound;

@@ -152,7 +152,8 @@ def solve(
     method : {"auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax", "lp"}
         "auto" runs several and returns the best: greedy, heat-bath and lp, up to 30,000 elements pgd as well, and with
         effort="best" also annealed, continuation and the point of the semidefinite bound. Notes describe them. Every one is
-        completed to the budget and polished.
+        completed to the budget and polished. Where at most 20 elements are open, "auto" tries every subset instead: the answer
+        and its bound are the optimum (method and bound_kind "enumeration").
     effort : {"fast", "default", "best"}
         How long "auto", "heat-bath" and "swap-annealing" search, and which methods "auto" runs.
     bound : {"fast", "tight", None}
@@ -180,7 +181,7 @@ def solve(
     temperature : float, optional
         Of method="softmax", in units of importance; default: 5 % of the standard deviation of the first gradient.
     time_limit : float, optional
-        Seconds after which the best so far is returned with status TIME_LIMIT.
+        Seconds after which the best so far is returned with status TIME_LIMIT. Presolve is not cut short.
     seed : int, SeedSequence or Generator
         Of everything random.
     threads : int, optional

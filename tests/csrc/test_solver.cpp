@@ -63,10 +63,12 @@ double best_swap(const Instance& instance, const std::vector<std::int64_t>& subs
 TEST(solver_agrees_with_enumeration) {
   int solved = 0;
   int optimal = 0;
+  Options search;
+  search.method = solver::Method::heat_bath;
   for_each_instance([&](const Instance& instance, Sign, double alpha) {
     const auto optima = instance.optima(alpha);
     for (std::int64_t p = 1; p <= instance.n; ++p) {
-      const Result result = solve(instance.problem(p, alpha));
+      const Result result = solve(instance.problem(p, alpha), search);
       const std::string where = "n " + std::to_string(instance.n) + " p " + std::to_string(p) + " alpha " + std::to_string(alpha);
       CHECK_AT(where, is_subset_of_size(result, instance.n, p));
       CHECK_AT(where, std::abs(result.objective - instance.f(result.indices, alpha)) <= kSlack);
@@ -77,6 +79,7 @@ TEST(solver_agrees_with_enumeration) {
       if (alpha == 0) CHECK_AT(where, result.objective >= optima[at(p)] - kSlack);
       ++solved;
       optimal += result.objective >= optima[at(p)] - kSlack;
+      CHECK_AT(where, solve(instance.problem(p, alpha)).objective >= optima[at(p)] - kSlack);
     }
   });
   // A local search is not exact, but on problems this small it nearly always is.
@@ -658,6 +661,45 @@ TEST(fermi_meets_its_optimality_conditions) {
   CHECK_AT(std::to_string(exact) + " of " + std::to_string(grouped), exact >= 0.9 * grouped);
 }
 
+// With gains of so large a scale that the response is a staircase in a group's multiplier, Newton's method stands still.
+TEST(multipliers_are_found_in_few_steps_at_any_scale) {
+  struct Count : Control {
+    int looks = 0;
+    void check() override {
+      if (++looks > 20'000) throw std::runtime_error("too many");
+    }
+  };
+  const std::vector<std::int32_t> groups = {0, 0, 1, 2, 0, 1, 1, 2, 2, 2};
+  const std::vector<double> costs = {16.3, 3.48, 2.48, 0.96, 4.61, 1, 2, 3, 4, 5};
+  std::mt19937 random(5);
+  for (const double scale : {1.0, 1e9, 1e15, 1e22, 1e60, 1e100})
+    for (const bool priced : {false, true}) {
+      Problem problem;
+      problem.k.n = 10;
+      problem.budget = 5;
+      problem.groups = groups.data();
+      problem.limits = {{2, 3}, {0, 1}, {1, 2}};
+      if (priced) {
+        problem.costs = costs.data();
+        problem.cost_limit = 16;
+      }
+      for (int turn = 0; turn < 20; ++turn) {
+        Vector g(10);
+        for (double& value : g) value = turn % 2 == 0 ? scale : scale * static_cast<double>(random() % 1000) / 1000;
+        for (const bool soft : {false, true}) {
+          Count count;
+          ThreadPool pool(1, &count);
+          solver::Multipliers multipliers;
+          const Vector x = soft ? solver::fermi(problem, g, 0.3, multipliers, pool) : solver::project(problem, Vector(10, 0.4), g, 1.0, multipliers, pool);
+          double used = 0;
+          for (std::int64_t i = 0; i < 10; ++i) used += x[at(i)] * solver::cost(problem, i);
+          CHECK_AT(std::to_string(scale), std::all_of(x.begin(), x.end(), [](double value) { return value >= 0 && value <= 1; }));
+          CHECK_AT(std::to_string(used), scale > 1 || (priced ? used <= 16 * (1 + 1e-6) : std::abs(used - 5) <= 1e-6));
+        }
+      }
+    }
+}
+
 std::vector<solver::Annealing> heat_bath_of(const Problem& problem, std::uint64_t seed, int threads, int chains) {
   ThreadPool pool(threads);
   Options options;
@@ -709,6 +751,48 @@ TEST(heat_bath_is_the_same_for_a_seed_and_any_thread_count) {
       CHECK_AT("missing " + std::to_string(ledger.missing()) + " surplus " + std::to_string(ledger.surplus()), ledger.missing() + ledger.surplus() <= 40);
     }
   }
+}
+
+TEST(enumeration_finds_the_first_optimum) {
+  ThreadPool pool(1);
+  for_each_limited({1, 2, 5, 9, 12}, 4, [&](Limited& limited, const std::string& where) {
+    const double best = largest_f(limited, limited.feasible_subsets());
+    const solver::Optimum found = solver::enumerate(limited.problem, pool);
+    CHECK_AT(where, limited.meets(found.subset));
+    CHECK_AT(where, std::abs(limited.f(found.subset) - best) <= kSlack);
+    CHECK_AT(where, found.bound.value >= best && found.bound.value <= best + kSlack);
+  });
+  // Any one of each pair: the first is told from the second by nothing.
+  Instance pairs(20);
+  std::fill(pairs.importance.begin(), pairs.importance.end(), 1.0);
+  for (std::int64_t i = 0; i < 20; i += 2) pairs.connect(i, i + 1, 1e30f);
+  pairs.finish();
+  const Problem problem = pairs.problem(10, 1);
+  const solver::Optimum found = solver::enumerate(problem, pool);
+  for (std::size_t i = 0; i < 20; ++i) CHECK(found.subset[i] == (i % 2 == 0));
+  // What is heavy is in no good subset, and does not blur the bound.
+  CHECK(found.bound.value >= 10 && found.bound.value <= 10 + kSlack);
+  CHECK(solver::is_enumerable(problem));
+  CHECK(!solver::is_enumerable(Instance(21).problem(10, 1)));
+}
+
+// Costs whose sum is the limit to the last bit, in an order that rounds beyond it.
+TEST(enumeration_sums_costs_exactly) {
+  ThreadPool pool(1);
+  const Instance instance = [] {
+    Instance all(4);
+    std::fill(all.importance.begin(), all.importance.end(), 1.0);
+    all.finish();
+    return all;
+  }();
+  const std::vector<double> costs = {1, 0x1p-53, 0x1p-53, 0x1p-53};
+  Problem problem = instance.problem(0, 0);
+  problem.costs = costs.data();
+  problem.cost_limit = 1 + 0x1p-52;
+  const solver::Optimum three = solver::enumerate(problem, pool);
+  CHECK(three.subset == Subset({1, 1, 1, 0}));
+  problem.cost_limit = -1;  // less than nothing: rounding after presolve
+  CHECK(solver::enumerate(problem, pool).subset.empty());
 }
 
 constexpr solver::Method kMethods[] = {solver::Method::automatic, solver::Method::pgd,    solver::Method::annealed,       solver::Method::continuation,
