@@ -104,6 +104,23 @@ def test_probabilities_at_the_edges() -> None:
     np.testing.assert_allclose(far, [1, 1, 1, 0, 0], atol=1e-12)
 
 
+@pytest.mark.parametrize("gap", [1e-3, 1.0, 100.0, 1e6, 1e17, 1e305])
+@pytest.mark.parametrize("scheme", ["successive", "systematic"])
+def test_probabilities_sum_to_size_however_far_weights_are_apart(gap: float, scheme: str) -> None:
+    for n, size in [(3, 2), (300, 7), (300, 225), (900, 899)]:
+        got = inclusion_probabilities(-gap * np.arange(n), size, scheme=scheme, log_weights=True)
+        assert got.sum() == pytest.approx(size, rel=1e-9, abs=0)
+        assert ((got >= 0) & (got <= 1) & (np.diff(got, prepend=1) <= 0)).all()
+        if gap >= 100:
+            np.testing.assert_allclose(got, np.arange(n) < size, atol=1e-6)
+
+
+def test_many_certain_elements_are_found_at_once() -> None:
+    weights = 2.0 ** np.arange(-500.0, 500.0)
+    expected = [float(p) for p in oracle.capped_shares(weights.tolist(), 700)]
+    np.testing.assert_allclose(inclusion_probabilities(weights, 700, scheme="systematic"), expected, rtol=1e-12)
+
+
 # Systematic
 
 
