@@ -44,12 +44,12 @@ class Enumeration {
       best_members_ = members_;
     }
     if (!has_costs(problem_) && count_ == problem_.budget) return;
-    const double* gain = &gains_[at(count_ * n_)];
-    double* next = &gains_[at((count_ + 1) * n_)];
+    const double* gain = gains_.data() + count_ * n_;
+    double* next = gains_.data() + (count_ + 1) * n_;
     for (std::int64_t i = first; i <= n_ - std::max<std::int64_t>(1, wanted); ++i) {
       const double with = used + cost(problem_, i);
       if (!group_takes(i) || (has_costs(problem_) && with > problem_.cost_limit * (1 + kCostSlack))) continue;
-      const double* twice = &twice_[at(i * n_)];
+      const double* twice = twice_.data() + i * n_;
       for (std::int64_t j = i + 1; j < n_; ++j) next[j] = gain[j] - twice[j];
       change(i, 1);
       extend(i + 1, f + gain[i], with);
