@@ -37,6 +37,19 @@ def refilled(epochs: NDArray[Any]) -> Iterator[NDArray[Any]]:
     buffer[...] = 0
 
 
+class Refilled:
+    """The same with a length, as a data set of epochs may be."""
+
+    def __init__(self, epochs: NDArray[Any]) -> None:
+        self._epochs = epochs
+
+    def __len__(self) -> int:
+        return len(self._epochs)
+
+    def __iter__(self) -> Iterator[NDArray[Any]]:
+        return refilled(self._epochs)
+
+
 def every_way(epochs: NDArray[Any]) -> list[Any]:
     """One array, a list, a tuple, iterators, other libraries."""
     frozen = epochs.copy()
@@ -48,6 +61,7 @@ def every_way(epochs: NDArray[Any]) -> list[Any]:
         tuple(epochs),
         iter(epochs),
         refilled(epochs),
+        Refilled(epochs),
         frozen,
         tensor,
         list(tensor),
@@ -91,6 +105,8 @@ def test_forgetting_refuses() -> None:
         forgetting([[np.nan, 1.0]])
     with pytest.raises(ValueError, match=r"^correct\[1\] has 2 elements, but correct\[0\] has 3"):
         forgetting([[0, 1, 1], [0, 1]])
+    with pytest.raises(TypeError, match=r"^correct\[0\] can not be read through DLPack: "):
+        forgetting([torch.zeros(3, requires_grad=True)])
     with pytest.raises(ValueError, match=r"^correct\[0\] must be one-dimensional"):
         forgetting([[[True]]])
     with pytest.raises(ValueError, match=r"^never_learned must be"):

@@ -184,6 +184,11 @@ def test_nothing_to_tell_apart_is_neutral() -> None:
     assert (sim(np.ones((5, 3)), [0, 0, 1, 1, 1]) == 0.5).all()
     assert sim(np.ones((1, 3)), [0]).tolist() == [0.5]
     assert sim([[0.0, 0.0]], [7]).tolist() == [0.5]
+    # Rows of one direction: their distances to the centres are rounding.
+    rng = np.random.default_rng(0)
+    along = np.outer(1 + rng.random(200), rng.normal(size=30)).astype(np.float32)
+    unit = along / np.linalg.norm(along, axis=1, keepdims=True)
+    assert (sim(unit, rng.integers(0, 3, 200)) == 0.5).all()
     # Unit vectors of any type: their norms are rounding, so separability alone decides.
     x, labels = labelled(500, 40, 5, seed=6)
     unit = oracle.unit_rows(x)

@@ -87,6 +87,7 @@ def test_ccs_drops_the_hardest() -> None:
     easy = ccs(-SCORE, 0.1, higher="easy")
     assert np.array_equal(easy.indices, selection.indices)
     assert ccs(np.ones(5), 2, drop_hardest=0.6).candidates.tolist() == [0, 1], "ties: higher numbers go first"
+    assert len(ccs(np.arange(100.0), 10, drop_hardest=0.29).candidates) == 71, "0.29 * 100 is below 29"
 
 
 @pytest.mark.parametrize("metric", ["euclidean", "cosine"])

@@ -1,5 +1,6 @@
 // Python's way into csrc/sampling.
 #include <chrono>
+#include <mutex>
 #include <shared_mutex>
 
 #include "bindings/bind.h"
@@ -22,24 +23,28 @@ class SharedTable {
 
   template <class F>
   void read(const ThreadPool& pool, F&& f) {
-    const std::shared_lock lock = wait<std::shared_lock<std::shared_timed_mutex>>(pool);
+    auto gate = wait<std::unique_lock<std::timed_mutex>>(gate_, pool);
+    const auto lock = wait<std::shared_lock<std::shared_timed_mutex>>(mutex_, pool);
+    gate.unlock();
     f(std::as_const(table_));
   }
   template <class F>
   void write(const ThreadPool& pool, F&& f) {
-    const std::unique_lock lock = wait<std::unique_lock<std::shared_timed_mutex>>(pool);
+    const auto gate = wait<std::unique_lock<std::timed_mutex>>(gate_, pool);
+    const auto lock = wait<std::unique_lock<std::shared_timed_mutex>>(mutex_, pool);
     f(table_);
   }
 
  private:
   // Waiting, too, ends on Ctrl-C.
   template <class Lock>
-  Lock wait(const ThreadPool& pool) {
-    Lock lock(mutex_, std::defer_lock);
+  static Lock wait(typename Lock::mutex_type& mutex, const ThreadPool& pool) {
+    Lock lock(mutex, std::defer_lock);
     while (!lock.try_lock_for(std::chrono::milliseconds(50))) pool.check();
     return lock;
   }
 
+  std::timed_mutex gate_;  // an update that waits holds it, so that draws which never pause between them can not keep it waiting
   std::shared_timed_mutex mutex_;
   AliasTable table_;
 };

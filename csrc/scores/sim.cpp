@@ -10,6 +10,15 @@
 #include "scores/scores.h"
 
 namespace coremax::scores {
+namespace {
+
+// A cosine of float32 rows of length one is off by some roundings: nearer than these two directions can not be told apart.
+double distance(float cosine) {
+  const double distance = 1 - static_cast<double>(cosine);
+  return distance < 8 * 0x1p-24 ? 0 : distance;
+}
+
+}  // namespace
 
 void separability(const MatrixView& x, const std::string& name, const std::int32_t* labels, std::int64_t n_labels, double epsilon, bool take_log, Isa isa,
                   double* ratio, double* norm, ThreadPool& pool) {
@@ -26,8 +35,8 @@ void separability(const MatrixView& x, const std::string& name, const std::int32
   else
     graph::nearest_centres(rows, centres, nullptr, isa, {nullptr, own.data(), nullptr, nullptr}, pool);
   parallel_for(pool, x.n_rows, [&](std::int64_t i) {
-    const double d_own = 1 - static_cast<double>(own[static_cast<std::size_t>(i)]);
-    const double d_other = 1 - static_cast<double>(other[static_cast<std::size_t>(i)]);
+    const double d_own = distance(own[static_cast<std::size_t>(i)]);
+    const double d_other = distance(other[static_cast<std::size_t>(i)]);
     const double value = d_other / (d_own + epsilon);
     ratio[i] = take_log ? portable_log(std::max(value, epsilon)) : value;
   });

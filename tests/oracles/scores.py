@@ -54,6 +54,12 @@ def mean_directions(x: Any, labels: Any, n_labels: int) -> list[NDArray[np.float
     return result
 
 
+def distance(row: NDArray[np.float64], centre: NDArray[np.float64]) -> float:
+    """1 - cosine; what float32 can not tell from 0 is 0."""
+    value = 1 - float(row @ centre)
+    return value if value >= 8 * 2.0**-24 else 0.0
+
+
 def sim_parts(x: Any, labels: Any, epsilon: float, log: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Separability d_N / (d_P + epsilon), and the norm, row by row."""
     rows = np.asarray(x, dtype=np.float64)
@@ -65,8 +71,8 @@ def sim_parts(x: Any, labels: Any, epsilon: float, log: bool) -> tuple[NDArray[n
         centres[c] = zero if direction is None else direction
     ratios = []
     for row, label in zip(unit, labels, strict=True):
-        d_own = 1 - row @ centres[int(label)]
-        d_other = min((1 - row @ centres[c] for c in classes if c != label), default=2.0)
+        d_own = distance(row, centres[int(label)])
+        d_other = min((distance(row, centres[c]) for c in classes if c != label), default=2.0)
         ratio = d_other / (d_own + epsilon)
         ratios.append(np.log(max(ratio, epsilon)) if log else ratio)
     return np.array(ratios), np.linalg.norm(rows, axis=1)

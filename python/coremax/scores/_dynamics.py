@@ -280,7 +280,10 @@ def _changes(epochs: _inputs.Epochs, epsilon: float, isa: str, threads: int) -> 
 
 
 def _flags(epoch: Any, name: str) -> Vector:
-    values = np.asarray(_arrays.as_numpy(_arrays.widened(_arrays.as_array(epoch, name))))
+    try:
+        values = np.asarray(_arrays.as_numpy(_arrays.widened(_arrays.as_array(epoch, name))))
+    except BufferError as error:  # a tensor that requires a gradient, say
+        raise TypeError(f"{name} can not be read through DLPack: {error}") from None
     if values.ndim != 1:
         raise ValueError(f"{name} must be one-dimensional, got shape {values.shape}")
     if values.dtype.kind == "b":

@@ -59,7 +59,8 @@ class Epochs:
         self._epochs = epochs
         self.name = name
         self.count = 0
-        self.refills = not hasattr(epochs, "__len__")  # an iterator may hand out one buffer again and again
+        # Whatever makes its arrays as it is walked over may hand out one buffer again and again.
+        self.refills = not isinstance(epochs, (list, tuple)) and not hasattr(epochs, "ndim")
         self._import: Callable[[np.ndarray[Any, Any]], Any] | None = None
 
     def __iter__(self) -> Iterator[tuple[Any, str]]:

@@ -77,7 +77,8 @@ def sim(
 
     Where nothing can be told apart, the answer is neutral. One class: d_N = 2. One model or one class: c = 1. Scaling values
     that are all equal: 1/2 for all; percentiles that are equal: 0 below, 1/2 at them, 1 above. Norms that differ by less than
-    8 unit roundoffs of the embeddings' type (they were scaled to length one) count as equal. A zero embedding is at distance 1
+    8 unit roundoffs of the embeddings' type (they were scaled to length one) count as equal, and distances to a centre below
+    8 unit roundoffs of float32 as 0. A zero embedding is at distance 1
     from every centre, and so is everything from a centre whose members cancel. The only member of a class is its own centre.
 
     Two passes over each model's embeddings and one over the probabilities: time O(M n d C + K n C), memory O(n + C d) beside

@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import _arrays
 from ..sampling import stratified
-from ._infomax import auto_drop_hardest
+from ._infomax import auto_drop_hardest, n_hardest
 from ._result import Integers, Selection, as_hardness, normalized
 
 
@@ -76,7 +76,7 @@ def ccs(
     automatic = isinstance(drop_hardest, str) and drop_hardest == "auto"
     beta = auto_drop_hardest(count / n) if automatic else _arrays.as_real(drop_hardest, "drop_hardest", 0.0, 1.0)
 
-    left = np.sort(np.argsort(hardness, kind="stable")[: max(n - int(beta * n), count)])
+    left = np.sort(np.argsort(hardness, kind="stable")[: max(n - n_hardest(beta, n), count)])
     stratum = np.minimum((normalized(hardness[left], "minmax") * n_strata).astype(np.int64), n_strata - 1)
     present, place, sizes = np.unique(stratum, return_inverse=True, return_counts=True)
     quotas = _quotas(sizes, count)

@@ -40,6 +40,11 @@ def auto_drop_hardest(keep: float) -> float:
     return min(0.5, 0.01 * (1 - keep) / keep) if keep > 0 else 0.5
 
 
+def n_hardest(fraction: float, n: int) -> int:
+    """How many samples a fraction dropped stands for: rounded down, rounding errors of the product aside."""
+    return int(fraction * n + 1e-9 * n)
+
+
 def infomax(
     x: Any,
     importance: Any,
@@ -153,7 +158,7 @@ def infomax(
     start = clock()
     automatic = isinstance(drop_hardest, str) and drop_hardest == "auto"
     fraction = auto_drop_hardest(limits.kept_share(n)) if automatic else _arrays.as_real(drop_hardest, "drop_hardest", 0.0, 1.0)
-    candidates = _candidates(scores, int(fraction * n), limits)
+    candidates = _candidates(scores, n_hardest(fraction, n), limits)
     parts = _random_parts(candidates, n_parts, np.random.SeedSequence(number))
     lowest = 0.0 if negative_similarities == "clip" else -np.inf
     graph = _graph_of_parts(view, candidates, parts, k, metric, lowest, memory_limit, threads, isa, progress)

@@ -87,8 +87,8 @@ def sims(
 
     With r the fraction pruned, q = Normal(mean(r), std) and p the floored density of ease, samples weigh w = q / p, divided by
     its mean and capped; exactly the budget is drawn without replacement (`coremax.sample`). The cap is there since q / p
-    explodes where the target lies in the tail of the scores: keeping 45,000 of 50,000, weights may be worth some 1,000
-    samples, all the others being drawn for want of better.
+    explodes where the target lies in the tail of the scores: keeping 45,000 of 50,000 normal scores with
+    scale="minmax", weights are worth some 1,000 samples, all the others being drawn for want of better (scale="rank": 27,800).
 
     Inclusion probabilities are Rosen's approximation for each of the two draws (`coremax.sampling.inclusion_probabilities`),
     joined as 1 - (1 - first)(1 - second), the second given what the first has left: ours. O(n log n).
