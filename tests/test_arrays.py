@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -211,3 +212,34 @@ stop = True
 changer.join()
 """
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_dlpack_is_enough() -> None:
+    rng = np.random.default_rng(0)
+    weights, x, labels = rng.random(40), rng.normal(size=(40, 5)).astype(np.float32), rng.integers(0, 3, 40)
+    calls: list[Callable[[Callable[[Any], Any]], Any]] = [
+        lambda of: coremax.sampling.inclusion_probabilities(of(weights), 7),
+        lambda of: coremax.sampling.systematic(of(weights), 7),
+        lambda of: coremax.sampling.stratified(of(labels), 7, weights=of(weights)),
+        lambda of: coremax.sample(of(np.log(weights)), 7, replace=True, log_weights=True),
+        lambda of: coremax.sampling.largest_remainder(of(weights), 7),
+        lambda of: coremax.selection.top(of(weights), 7).indices,
+        lambda of: coremax.selection.ccs(of(weights), 7).indices,
+        lambda of: coremax.selection.sims(of(weights), 7, labels=of(labels)).indices,
+        lambda of: coremax.selection.d2(of(x), of(weights), 7).indices,
+        lambda of: coremax.selection.moderate(of(x), 7, labels=of(labels)).indices,
+        lambda of: coremax.selection.semdedup(of(x), 7).indices,
+        lambda of: coremax.infomax(of(x), of(weights), 7).indices,
+        lambda of: coremax.scores.sim(of(x), of(labels)),
+    ]
+    for number, call in enumerate(calls):
+        np.testing.assert_array_equal(
+            np.asarray(call(lambda array: Producer(array, legacy=False))), np.asarray(call(lambda array: array)), str(number)
+        )
+
+
+def test_torch_views_of_the_other_sign_are_read_right() -> None:
+    weights = torch.tensor([1 - 1j, 2 - 3j]).conj().imag
+    assert weights.is_neg()
+    np.testing.assert_allclose(coremax.sampling.inclusion_probabilities(weights, 1), [0.25, 0.75])
+    assert coremax.selection.top(weights, 1).indices.tolist() == [1]

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from coremax import sample, sampling
+from coremax._arrays import seed_of
 from coremax.sampling import inclusion_probabilities, stratified, systematic
 from helpers import THREADS, output_when_interrupted
 from oracles import sampling as oracle
@@ -218,7 +219,7 @@ def test_stratified_runs_a_race_in_each_stratum(
     size = data.draw(st.integers(0, most))
     given_quotas: Any = shares["mapping"] if quotas == "mapping" else quotas
     draws = stratified(labels, size, weights=weights, quotas=given_quotas, seed=seed, threads=threads).tolist()
-    order = sample(weights, sum(room), seed=seed).tolist() if any(room) else []
+    order = sample(weights, sum(room), seed=seed_of("stratified", seed)).tolist() if any(room) else []
     expected = []
     for stratum, quota in zip(strata, oracle.quotas(given_shares, size, room), strict=True):
         expected += [i for i in order if labels[i] == stratum][:quota]
@@ -303,6 +304,7 @@ def test_bad_strata(options: dict[str, Any], kind: type[Exception], match: str) 
 def test_draws_stop_on_ctrl_c(call: str) -> None:
     code = f"""
 import numpy as np
+from coremax._arrays import seed_of
 from coremax.sampling import inclusion_probabilities, merge, partial_sample, sample, stratified, systematic
 n = 5_000_000
 w = np.random.default_rng(0).random(n)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import coremax
-from coremax.selection import Selection, auto_drop_hardest, ccs, d2, moderate
+from coremax.sampling import stratified
+from coremax.selection import Selection, auto_drop_hardest, ccs, d2, moderate, random, sims
 from helpers import THREADS, clustered
 from oracles import selection as oracle
 
@@ -219,3 +221,19 @@ def test_inputs_are_left_alone() -> None:
     moderate(x, 9, labels=labels)
     assert np.array_equal(x, X)
     assert np.array_equal(score, SCORE)
+
+
+def test_methods_draw_independently_of_each_other() -> None:
+    """With the same seed; by chance two draws of n / 10 share n / 100. False alarm below 1e-6 for each pair."""
+    n, size = 10_000, 1000
+    labels = np.zeros(n, np.int64)
+    draws = {
+        "sample": coremax.sample(np.ones(n), size),
+        "stratified": stratified(labels, size),
+        "random": random(n, size).indices,
+        "ccs": ccs(np.arange(n) / n, size, drop_hardest=0).indices,
+        "sims": sims(np.zeros(n), size).indices,
+    }
+    for (a, first), (b, second) in itertools.combinations(draws.items(), 2):
+        shared = len(np.intersect1d(first, second))
+        assert 100 - 5 * 9 <= shared <= 100 + 5 * 9, (a, b)

@@ -6,6 +6,10 @@
 #include <cstdlib>
 #include <string>
 
+#if defined(__linux__)
+#include <sched.h>
+#endif
+
 #include "core/errors.h"
 #include "core/floating_point.h"
 
@@ -128,6 +132,10 @@ int default_threads() {
             "COREMAX_NUM_THREADS must be a whole number from 1 to 4096, got '" + std::string(text) + "'");
     return static_cast<int>(value);
   }
+#if defined(__linux__)
+  cpu_set_t allowed;  // machines of more CPUs than it can name are told by the line below
+  if (sched_getaffinity(0, sizeof(allowed), &allowed) == 0) return std::max(1, CPU_COUNT(&allowed));
+#endif
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 

@@ -79,6 +79,8 @@ def as_array(obj: Any, name: str) -> Any:
     """Pass arrays through and make a NumPy array of lists, data frame columns and the like."""
     if isinstance(obj, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: drop its masked elements or fill them (.filled())")
+    if hasattr(obj, "is_neg") and obj.is_neg():
+        return obj.resolve_neg()  # PyTorch's view of numbers with the other sign, which DLPack can not tell of
     return obj if _is_array(obj) else _from_sequence(obj, name)
 
 
@@ -103,8 +105,8 @@ def _converted(array: Any, name: str, dtype: str, dtypes: Sequence[str], convert
     if convert_to is None:
         raise refusal
     try:
-        plain = np.asarray(widened(array))
-    except (TypeError, ValueError, RuntimeError):
+        plain = as_numpy(array)
+    except (TypeError, ValueError, RuntimeError, BufferError):
         raise refusal from None
     if plain.size == 0:
         return plain.astype(convert_to)  # NumPy takes an empty list for floats
@@ -150,8 +152,11 @@ def widened(obj: Any) -> Any:
 
 
 def as_numpy(obj: Any) -> np.ndarray[Any, Any]:
-    """View an array this package has already checked as NumPy, without a copy."""
-    return obj if isinstance(obj, np.ndarray) else np.from_dlpack(obj)
+    """View an array this package has already checked as NumPy, without a copy but for bfloat16, which becomes float32."""
+    if isinstance(obj, np.ndarray):
+        return obj
+    obj = widened(obj)
+    return np.from_dlpack(obj) if hasattr(obj, "__dlpack__") else np.asarray(obj)
 
 
 def require_length(length: int, name: str, expected: int, of: str) -> None:
@@ -204,6 +209,11 @@ def as_seed(seed: Seed) -> int:
     if isinstance(seed, np.random.SeedSequence):
         return int(seed.generate_state(1, np.uint64)[0])
     return as_count(seed, "seed", 0, 2**64 - 1)
+
+
+def seed_of(use: str, seed: Seed) -> int:
+    """Derive the seed of one use, so that draws of several uses of the same seed are independent of each other."""
+    return as_seed(np.random.SeedSequence(as_seed(seed), spawn_key=tuple(use.encode())))
 
 
 def as_budget(budget: Any, n: int) -> int:

@@ -150,7 +150,7 @@ def _costs(costs: Any, n: int) -> NDArray[np.float64]:
     costs = _arrays.as_array(costs, "costs")
     view = _arrays.as_view(costs, "costs", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     _arrays.require_length(view.shape[0], "costs", n, "importance")
-    array = np.ascontiguousarray(_arrays.widened(costs), dtype=np.float64)
+    array = np.ascontiguousarray(_arrays.as_numpy(costs), dtype=np.float64)
     bad = np.flatnonzero(~((array >= 1e-100) & (array <= 1e100)))
     if bad.size:
         raise ValueError(f"costs[{bad[0]}] is {array[bad[0]]}; costs must be from 1e-100 to 1e100")

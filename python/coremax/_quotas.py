@@ -105,4 +105,4 @@ def _numpy(argument: Any, name: str, dtypes: tuple[str, ...], convert_to: str) -
     """Check a one-dimensional argument and bring it to NumPy."""
     array = _arrays.as_array(argument, name)
     _arrays.as_view(array, name, ndim=1, dtypes=dtypes, convert_to=convert_to)
-    return np.asarray(_arrays.widened(array))
+    return _arrays.as_numpy(array)

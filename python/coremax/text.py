@@ -129,12 +129,12 @@ class Features:
 
     def _batches(self, texts: Texts, name: str) -> Iterator[tuple[str | bytes, ...]]:
         """Documents as the engine takes them, in batches of some megabytes."""
-        if isinstance(texts, str | bytes):
+        source: Any = texts() if callable(texts) else texts
+        if isinstance(source, str | bytes):
             raise TypeError(
-                f"{name} must be an iterable of texts, got one {type(texts).__name__}: put a text into a list, the "
+                f"{name} must be an iterable of texts, got one {type(source).__name__}: put a text into a list, the "
                 "name of a file into pathlib.Path"
             )
-        source: Any = texts() if callable(texts) else texts
         documents = _documents(source, name)
         total = len(source) if hasattr(source, "__len__") else 0
         with reporting(self._progress, name) as report:

@@ -421,7 +421,7 @@ class ImportanceSampler(_EpochSampler):
         if self._replacement:
             return AliasTable(weights, threads=self._threads)
         sample(weights, 0)  # checks them
-        return np.array(_arrays.as_numpy(_arrays.widened(_arrays.as_array(weights, "weights"))))
+        return np.array(_arrays.as_numpy(_arrays.as_array(weights, "weights")))
 
     def _take(self, source: AliasTable | NDArray[Any]) -> None:
         if not isinstance(source, AliasTable):

@@ -272,7 +272,7 @@ def _changes(epochs: _inputs.Epochs, epsilon: float, isa: str, threads: int) -> 
                 yield np.abs(_same_length(now, name, before, "probabilities[0]") - before)
         else:
             # What an iterator hands out may be overwritten by the next: keep a copy.
-            now = _inputs.predictions(np.array(_arrays.as_numpy(_arrays.widened(array))) if epochs.refills else array, name)
+            now = _inputs.predictions(np.array(_arrays.as_numpy(array)) if epochs.refills else array, name)
             if before is not None:
                 _inputs.same_shape(now, name, before.shape, "probabilities[0]")
                 yield _core.prediction_change(before, now, epsilon, isa, threads)
@@ -281,7 +281,7 @@ def _changes(epochs: _inputs.Epochs, epsilon: float, isa: str, threads: int) -> 
 
 def _flags(epoch: Any, name: str) -> Vector:
     try:
-        values = np.asarray(_arrays.as_numpy(_arrays.widened(_arrays.as_array(epoch, name))))
+        values = np.asarray(_arrays.as_numpy(_arrays.as_array(epoch, name)))
     except BufferError as error:  # a tensor that requires a gradient, say
         raise TypeError(f"{name} can not be read through DLPack: {error}") from None
     if values.ndim != 1:
@@ -300,7 +300,7 @@ def _vector(epoch: Any, name: str) -> Vector:
     """Copy one epoch's numbers to float64; they must be finite."""
     array = _arrays.as_array(epoch, name)
     _arrays.as_view(array, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    values = np.array(_arrays.as_numpy(_arrays.widened(array)), dtype=np.float64)
+    values = np.array(_arrays.as_numpy(array), dtype=np.float64)
     wrong = np.flatnonzero(~np.isfinite(values))
     if wrong.size:
         raise ValueError(f"{name}[{wrong[0]}] is {values[wrong[0]]}; it must be finite")

@@ -49,7 +49,7 @@ def loss_weights(losses: Any, *, strategy: str = "linupper", temperature: float 
     temperature = _arrays.as_real(temperature, "temperature", 1e-300)
     array = _arrays.as_array(losses, "losses")
     _arrays.as_view(array, "losses", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    values = np.asarray(_arrays.as_numpy(_arrays.widened(array)), dtype=np.float64)
+    values = np.asarray(_arrays.as_numpy(array), dtype=np.float64)
     if values.size == 0:
         raise ValueError("losses is empty")
     wrong = np.flatnonzero(~np.isfinite(values))

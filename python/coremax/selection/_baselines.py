@@ -33,7 +33,7 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     except TypeError:
         raise TypeError(f"n must be an int or have a length, got {n!r}") from None
     count = _arrays.as_budget(budget, size)
-    indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=seed))
+    indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=_arrays.seed_of("random", seed)))
     return Selection(indices=indices, n=size, method="random", parameters={}, weights=np.full(count, size / count))
 
 

@@ -23,7 +23,7 @@ def ccs(
     seed: _arrays.Seed = 0,
     threads: int | None = None,
 ) -> Selection:
-    """Keep as many samples of each difficulty as there are, after dropping the hardest (CCS).
+    """Keep as many samples of each difficulty as of every other, after dropping the hardest (CCS).
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def ccs(
     stratum = np.minimum((normalized(hardness[left], "minmax") * n_strata).astype(np.int64), n_strata - 1)
     present, place, sizes = np.unique(stratum, return_inverse=True, return_counts=True)
     quotas = _quotas(sizes, count)
-    chosen = stratified(place, count, quotas=quotas.astype(np.float64), seed=seed, threads=threads)
+    chosen = stratified(place, count, quotas=quotas.astype(np.float64), seed=_arrays.seed_of("ccs", seed), threads=threads)
     return Selection(
         indices=_arrays.like(left[chosen], score),
         n=n,

@@ -86,16 +86,17 @@ def d2(
     given = isinstance(x, Graph)
     if not given:
         x = _arrays.as_array(x, "x")
-        if getattr(x, "ndim", 0) != 2:
-            raise ValueError(f"x must be two-dimensional or a Graph, got shape {tuple(x.shape)}")
-    n = x.n if given else int(x.shape[0])
+        shape = _core.import_array(x, "x").shape
+        if len(shape) != 2:
+            raise ValueError(f"x must be two-dimensional or a Graph, got shape {tuple(shape)}")
+    n = x.n if given else shape[0]
     _arrays.require_length(len(scores), "score", n, "x")
     if n == 0:
         raise ValueError("x is empty")
     count = _arrays.as_budget(budget, n)
 
     start = time.perf_counter()
-    graph = x if given else _graph(x, k, metric or "euclidean", memory_limit, n_threads, isa, progress)
+    graph = x if given else _graph(x, n, k, metric or "euclidean", memory_limit, n_threads, isa, progress)
     if graph.metric is not None and metric not in (None, graph.metric):
         raise ValueError(f"metric is {metric!r}, but that of the graph {graph.metric!r}")
     metric = metric or graph.metric
@@ -122,11 +123,10 @@ def d2(
 
 
 def _graph(
-    x: Any, k: int, metric: str, memory_limit: int | str | None, threads: int, isa: str | None, progress: Progress
+    x: Any, n: int, k: int, metric: str, memory_limit: int | str | None, threads: int, isa: str | None, progress: Progress
 ) -> Graph:
-    n = int(x.shape[0])
     if n == 1:  # nobody to compare with; still a row to check
-        topk_graph(np.repeat(np.asarray(_arrays.widened(x)), 2, axis=0), 1, metric=metric, threads=threads)
+        topk_graph(np.repeat(_arrays.as_numpy(x), 2, axis=0), 1, metric=metric, threads=threads)
         return Graph.from_neighbors(np.full((1, 1), -1, dtype=np.int64), np.zeros((1, 1), dtype=np.float32), metric=metric)
     return topk_graph(x, min(k, n - 1), metric=metric, memory_limit=memory_limit, threads=threads, isa=isa, progress=progress)
 

@@ -146,7 +146,7 @@ def dsir(
     smoothing = _smoothing(smoothing)
     min_tokens = _arrays.as_count(min_tokens, "min_tokens", 0)
     _arrays.as_budget(budget, 2**60)  # what can be said before the corpora are read
-    number = _arrays.as_seed(seed)
+    number = _arrays.seed_of("dsir", seed)
     start = time.perf_counter()
     log_weights = _log_weights(texts, target, raw, features, smoothing, min_tokens)
     weighed = time.perf_counter()
@@ -215,7 +215,7 @@ def _is_numbers(corpus: Any) -> bool:
 
 def _as_counts(counts: Any, name: str, n_buckets: int) -> Floats:
     _arrays.as_view(counts, name, ndim=1, dtypes=("float64",), convert_to="float64")
-    numbers = np.asarray(_arrays.widened(counts), dtype=np.float64)
+    numbers = np.asarray(_arrays.as_numpy(counts), dtype=np.float64)
     if len(numbers) != n_buckets:
         raise ValueError(f"{name} has {len(numbers)} elements, but n_buckets is {n_buckets}")
     bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))

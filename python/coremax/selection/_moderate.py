@@ -60,7 +60,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
         raise ValueError(f"x is empty, shape {view.shape}")
     count = _arrays.as_budget(budget, n)
     place, n_classes = as_classes(labels, n, "x")
-    rows = np.asarray(_arrays.widened(x))
+    rows = _arrays.as_numpy(x)
     require_finite_rows(rows)
     order = np.argsort(place, kind="stable")
     bounds = np.r_[0, np.cumsum(np.bincount(place, minlength=n_classes))]

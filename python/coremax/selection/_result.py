@@ -73,7 +73,7 @@ def as_scores(score: Any, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Check scores and bring them to float64."""
     score = _arrays.as_array(score, name)
     _arrays.as_view(score, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    scores = np.asarray(_arrays.widened(score), dtype=np.float64)
+    scores = np.asarray(_arrays.as_numpy(score), dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(scores))
     if bad.size:
         raise ValueError(f"{name}[{bad[0]}] is {scores[bad[0]]}; scores must be finite")
@@ -96,7 +96,7 @@ def as_classes(labels: Any, n: int, of: str, name: str = "labels") -> tuple[Inte
     labels = _arrays.as_array(labels, name)
     view = _arrays.as_view(labels, name, ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
     _arrays.require_length(view.shape[0], name, n, of)
-    present, places = np.unique(np.asarray(_arrays.as_numpy(labels)), return_inverse=True)
+    present, places = np.unique(_arrays.as_numpy(labels), return_inverse=True)
     return places.reshape(-1).astype(np.int64, copy=False), len(present)
 
 

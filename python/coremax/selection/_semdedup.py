@@ -81,7 +81,8 @@ def semdedup(
     """
     if (budget is None) == (eps is None):
         raise TypeError("pass either budget or eps" + ("" if budget is None else ", not both"))
-    keep, number, n_threads = _arrays.as_choice(keep, "keep", _KEEP), _arrays.as_seed(seed), _arrays.as_threads(threads)
+    keep, n_threads = _arrays.as_choice(keep, "keep", _KEEP), _arrays.as_threads(threads)
+    number = _arrays.seed_of("semdedup", seed)
     x = _arrays.as_array(x, "x")
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, strided_rows=True)
     n, d = view.shape
@@ -91,7 +92,7 @@ def semdedup(
     automatic = isinstance(n_clusters, str) and n_clusters == "auto"
     n_wanted = -(-n // _ROWS_PER_CLUSTER) if automatic else _arrays.as_count(n_clusters, "n_clusters", 1, n)
     threshold = None if eps is None else _arrays.as_real(eps, "eps", 0.0, 2.0)
-    rows = np.asarray(_arrays.widened(x))
+    rows = _arrays.as_numpy(x)
     require_finite_rows(rows)
 
     start = time.perf_counter()
