@@ -17,7 +17,7 @@
 #include <cstdint>
 
 #if defined(COREMAX_CUDA_EMULATED)
-#include "emulated_ptx.h"
+#include <emulated_ptx.h>
 #else
 
 namespace coremax::cuda {
