@@ -1,0 +1,126 @@
+// The stages of a solve on a device, private to this folder: kernels and their launches, each named as the file of csrc/solver whose
+// counterpart it is. Pointers of a problem are to the device's memory.
+#pragma once
+
+#include <chrono>
+#include <cmath>
+#include <cstdint>
+#include <vector>
+
+#include "core/host_device.h"
+#include "cuda/device.h"
+#include "graph/graph.h"
+#include "solver/solver.h"
+#include "solver/sums.h"
+
+namespace coremax::solver {
+struct Spectrum;
+}
+
+namespace coremax::solver::on_cuda {
+
+struct Elements {
+  const double* importance = nullptr;
+  graph::CsrView k;
+  std::int64_t n_entries = 0;
+  double alpha = 0;
+  std::int64_t budget = 0;
+  COREMAX_HD std::int64_t n() const { return k.n; }
+};
+
+// What the blocks of a launch use to work together.
+struct TeamMemory {
+  static constexpr std::int64_t kWords = 4;  // doubles of one term of a sum, at most
+  std::uint32_t* arrived = nullptr;
+  double* partial = nullptr;
+  std::int64_t units = 0;
+};
+
+struct TeamSpace {
+  TeamSpace(std::int64_t n, const cuda::Stream& stream);
+  TeamMemory memory() const { return {arrived.data(), partial.data(), units}; }
+  std::int64_t units;  // that a sum can have, or blocks
+  cuda::Buffer<std::uint32_t> arrived;
+  cuda::Buffer<double> partial;
+};
+
+// ---- relaxed.cpp --------------------------------------------------------------------------------------------------------
+
+class Call {
+ public:
+  Call(const Options& asked, const cuda::Stream& where, Control* whose) : options(asked), stream(where), control(whose) {}
+  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+  bool expired() const { return interrupted_ || (options.time_limit > 0 && seconds() >= options.time_limit); }
+  bool interrupted() const { return interrupted_; }
+  // After an iteration whose f is known; true asks to end.
+  bool report(Method method, std::int64_t iteration, double objective);
+
+  const Options options;
+  const cuda::Stream& stream;
+  Control* control;
+  double upper_bound = INFINITY;
+  double constant = 0;  // f of what presolve has taken
+
+ private:
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  bool interrupted_ = false;
+};
+
+// Launches one of the relaxed methods, part by part, from a point of its own or x0 (of the elements of this problem; may be null).
+struct Ascent {
+  cuda::Buffer<double> x;
+  cuda::Buffer<double> kx;
+  Status status = Status::max_iterations;
+  std::int64_t iterations = 0;
+  std::vector<double> history;
+};
+Ascent ascend(const Elements& problem, Method method, const Spectrum& ends, const double* x0, TeamSpace& space, Call& call);
+
+// The ends of K's spectrum, as lanczos.cpp has them.
+Spectrum spectrum(const graph::CsrView& k, std::int64_t n_entries, std::uint64_t seed, TeamSpace& space, Call& call);
+
+// ---- relaxed.cu ---------------------------------------------------------------------------------------------------------
+
+// How far a run of iterations has come.
+struct Progress {
+  double lambda;  // the multiplier, where the next search for it begins; not finite while there is none
+  std::int64_t done;
+  std::int64_t converged;
+};
+
+struct Point {
+  double* x = nullptr;
+  double* kx = nullptr;
+};
+
+enum class Begin { constant, projected, restarted };
+
+// x is set to a constant, or to its projection, or moved towards its mean; then K x, and f in *value.
+void begin(const Elements& problem, Point point, Begin how, double constant, double* value, TeamSpace& space, const cuda::Stream& stream);
+
+struct Iterations {
+  double part_alpha = 0;                 // of the gradient
+  double step = 0;                       // of the projected gradient
+  const double* temperatures = nullptr;  // of every iteration of this launch; null: projected gradient
+  std::int64_t count = 0;                // at most
+  double tolerance = 0;
+  double* history = nullptr;             // f after each
+  Progress* progress = nullptr;          // lambda is read; all is written
+};
+void iterate(const Elements& problem, Point point, const Iterations& iterations, TeamSpace& space, const cuda::Stream& stream);
+
+// The standard deviation of the gradient over the elements.
+void spread_of_gradient(const Elements& problem, Point point, double* spread, TeamSpace& space, const cuda::Stream& stream);
+
+// ---- lanczos.cu ---------------------------------------------------------------------------------------------------------
+
+struct LanczosState {
+  double radius;  // of Gershgorin
+  std::int64_t steps;
+  std::int64_t exhausted;
+};
+// diagonal and off have room for `steps`; work for 3 n numbers, and n more for each step where n == steps.
+void lanczos(const graph::CsrView& k, std::uint64_t seed, std::int64_t steps, double* work, double* diagonal, double* off, LanczosState* state,
+             TeamSpace& space, const cuda::Stream& stream);
+
+}  // namespace coremax::solver::on_cuda
