@@ -140,8 +140,8 @@ def like(result: np.ndarray[Any, Any], reference: Any) -> Any:
     return importer(reference)(result)
 
 
-def importer(reference: Any) -> Callable[[np.ndarray[Any, Any]], Any]:
-    """Return the function that brings NumPy results into the library of `reference`; it holds nothing of the array."""
+def importer(reference: Any) -> Callable[[Any], Any]:
+    """Return the function that brings NumPy results (or those of another DLPack producer) into the library of `reference`; it holds nothing of the array."""
     if isinstance(reference, np.ndarray) or not hasattr(reference, "__dlpack__"):
         return _unchanged
     library: Any = sys.modules.get(type(reference).__module__.partition(".")[0])
@@ -150,7 +150,7 @@ def importer(reference: Any) -> Callable[[np.ndarray[Any, Any]], Any]:
     return getattr(library, "from_dlpack", _unchanged)
 
 
-def _unchanged(result: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _unchanged(result: Any) -> Any:
     return result
 
 

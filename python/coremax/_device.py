@@ -81,8 +81,9 @@ class CudaDevice:
             # PyTorch may give the memory to somebody else once the caller drops the tensor, in the order of the stream it came from.
             import torch
 
-            default = torch.cuda.default_stream(array.device)
-            array.record_stream(default if self.stream == _LEGACY_DEFAULT_STREAM else torch.cuda.ExternalStream(self.stream))
+            cuda: Any = torch.cuda
+            default = self.stream == _LEGACY_DEFAULT_STREAM
+            array.record_stream(cuda.default_stream(array.device) if default else cuda.ExternalStream(self.stream))
         return view
 
     def empty(self, shape: tuple[int, ...], dtype: str, like: Any) -> Any:

@@ -1,6 +1,6 @@
-"""Tests of the CUDA backend run where there is a device. Where there is none they can run on the device in software of tests/csrc/cuda:
-COREMAX_EMULATED_CUDA names the folder of the extension that the build makes over it (target coremax_emulated_cuda). Otherwise
-they are skipped, and say so.
+"""Tests of the CUDA backend run where there is a device. Where there is none they can run on the device in software of
+tests/csrc/cuda: COREMAX_EMULATED_CUDA names the folder of the extension that the build makes over it (target
+coremax_emulated_cuda). Otherwise they are skipped, and say so.
 """
 
 from __future__ import annotations
@@ -34,7 +34,8 @@ class Device:
     def put(self, values: Any, dtype: str | None = None) -> Any:
         """An array on the device; dtype "bfloat16" takes the values' bits as uint16."""
         host = np.ascontiguousarray(values)
-        array = _device._cuda.DeviceArray(list(host.shape), dtype or str(host.dtype), _device._cuda.Place(0, 1))
+        extension: Any = sys.modules["coremax._cuda"]
+        array = extension.DeviceArray(list(host.shape), dtype or str(host.dtype), extension.Place(0, 1))
         array.write(host.view(np.uint8).reshape(-1) if host.size else np.zeros(0, np.uint8))
         return array
 

@@ -42,13 +42,13 @@ def test_places(device: Device) -> None:
     assert call is not None
     assert (call.number, call.stream, call.name) == (0, 1, "cuda:0")
     assert _device.of("cuda:0", a=there) == call
-    with pytest.raises(ValueError, match="in one place, got a on cuda:0, b on the CPU"):
+    with pytest.raises(ValueError, match=r"in one place, got a on cuda:0, b on the CPU"):
         _device.of(a=there, b=here)
     with pytest.raises(ValueError, match=r"device is 'cpu', but arrays are used where they are.* a on cuda:0"):
         _device.of("cpu", a=there)
     with pytest.raises(ValueError, match="device is 'cuda:1', but arrays"):
         _device.of("cuda:1", a=there)
-    with pytest.raises(ValueError, match="device is 'cuda', but arrays .* a on the CPU"):
+    with pytest.raises(ValueError, match=r"device is 'cuda', but arrays .* a on the CPU"):
         _device.of("cuda", a=here)
     with pytest.raises(ValueError, match="device must be 'cpu', 'cuda' or 'cuda:<number>', got 'gpu'"):
         _device.of("gpu", a=here)
