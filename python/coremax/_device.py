@@ -78,7 +78,7 @@ class CudaDevice:
     def _import(self, array: Any, name: str) -> _cuda.Array:
         view = _cuda.import_array(array, name, self.stream)
         if hasattr(array, "record_stream") and type(array).__module__.partition(".")[0] == "torch":
-            # PyTorch may give the memory to somebody else once the caller drops the tensor, in the order of the stream it came from.
+            # PyTorch may give the memory away once the caller drops the tensor, in the order of the stream it was made in.
             import torch
 
             cuda: Any = torch.cuda
@@ -87,7 +87,7 @@ class CudaDevice:
         return view
 
     def empty(self, shape: tuple[int, ...], dtype: str, like: Any) -> Any:
-        """Ask the library of `like` for memory on this device; one that can not be asked gets an array of our own to take over."""
+        """Ask the library of `like` for memory on this device; one that can not be asked takes over an array of our own."""
         library = type(like).__module__.partition(".")[0]
         if library == "torch":
             import torch

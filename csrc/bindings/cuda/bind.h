@@ -34,11 +34,11 @@ void call_device(const Place& place, F&& f) {
 // Checks the Python layer has made already, made again: an array of the call's device, of that form.
 const Array& expect(const Array& array, const Place& place, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes);
 
-// The memory of an output, which must be the caller's to write: [size] of T.
+// The memory of an output of that shape, which must be the caller's to write.
 template <class T>
-T* output(const Array& array, const Place& place, const char* name, std::int64_t size, DType dtype) {
-  expect(array, place, name, 1, {dtype});
-  if (array.readonly || array.size(0) != size) throw py::value_error(std::string(name) + " is no output of this call");
+T* output(const Array& array, const Place& place, const char* name, const std::vector<std::int64_t>& shape, DType dtype) {
+  expect(array, place, name, shape.size(), {dtype});
+  if (array.readonly || !array.contiguous() || array.shape != shape) throw py::value_error(std::string(name) + " is no output of this call");
   return static_cast<T*>(const_cast<void*>(array.data));
 }
 
