@@ -75,7 +75,7 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) begin_at(TeamMemory
   } else if (how == Begin::restarted) {
     const double mean = team.sum(problem.n(), [&](std::int64_t i) { return point.x[i]; }) / static_cast<double>(problem.n());
     team.for_each(problem.n(), [&](std::int64_t i) { point.x[i] = restarted(point.x[i], mean); });
-  } else {
+  } else if (how == Begin::constant) {
     team.for_each(problem.n(), [&](std::int64_t i) { point.x[i] = constant; });
   }
   team.barrier();

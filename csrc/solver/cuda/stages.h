@@ -93,9 +93,9 @@ struct Point {
   double* kx = nullptr;
 };
 
-enum class Begin { constant, projected, restarted };
+enum class Begin { constant, projected, restarted, as_is };
 
-// x is set to a constant, or to its projection, or moved towards its mean; then K x, and f in *value.
+// x is set to a constant, or to its projection, or moved towards its mean, or left; then K x, and f in *value.
 void begin(const Elements& problem, Point point, Begin how, double constant, double* value, TeamSpace& space, const cuda::Stream& stream);
 
 struct Iterations {
@@ -111,6 +111,80 @@ void iterate(const Elements& problem, Point point, const Iterations& iterations,
 
 // The standard deviation of the gradient over the elements.
 void spread_of_gradient(const Elements& problem, Point point, double* spread, TeamSpace& space, const cuda::Stream& stream);
+
+// ---- swaps.cu -----------------------------------------------------------------------------------------------------------
+
+// What both stages work on; all of n elements.
+struct Moves {
+  double* x = nullptr;  // of rounding: any relaxed point at first; of polish: 0 and 1
+  double* gain = nullptr;
+  double* size = nullptr;             // the scale of a gain's rounding error
+  std::uint8_t* changed = nullptr;    // gain or side, since it was last looked at
+  std::uint32_t* claims = nullptr;
+  std::int32_t* up = nullptr;
+  std::int32_t* down = nullptr;
+  std::int32_t* partner = nullptr;
+};
+
+// x becomes a subset of the budget's size, f no smaller.
+void round_pairwise(const Elements& problem, const double* kx, const Moves& moves, TeamSpace& space, const cuda::Stream& stream);
+
+struct Polishing {
+  std::int64_t swaps = 0;
+  std::int64_t in_this_run = 0;
+  std::int64_t fresh = 0;     // whether the gains are those of x
+  std::int64_t finished = 0;  // no swap improves
+};
+// Goes on with a polish for so many batches. x has some elements on either side.
+void polish(const Elements& problem, const Moves& moves, std::int64_t batches, Polishing* state, TeamSpace& space, const cuda::Stream& stream);
+
+// ---- presolve.cu --------------------------------------------------------------------------------------------------------
+
+// What a look at a problem tells.
+struct Look {
+  double largest_importance;
+  double largest_similarity;
+  double least_similarity;
+  double bad;         // the first importance that is not finite or beyond the limit, -1
+  double bad_x0;      // the first of x0 that is not finite, -1
+};
+void look(const Elements& problem, const double* x0, Look* out, TeamSpace& space, const cuda::Stream& stream);
+
+// importance times 2^-exponent.
+void scale(const Elements& problem, int exponent, double* importance, const cuda::Stream& stream);
+
+// Fixes what bounding proves, on top of what is fixed; how many it fixes.
+void fix(const Elements& problem, std::int8_t* fixed, double* least, double* most, std::int64_t* found, TeamSpace& space, const cuda::Stream& stream);
+
+// The problem of the open elements.
+struct Reduction {
+  std::int8_t* fixed = nullptr;
+  double* taken = nullptr;           // x of what is fixed in
+  double* kx = nullptr;
+  std::int32_t* open = nullptr;      // numbers of the open elements
+  std::int32_t* place = nullptr;     // of an element among the open, -1
+  std::int64_t* indptr = nullptr;    // [n + 1], of the reduced
+};
+struct Reduced {
+  double constant;
+  double padding;
+  std::int64_t n_open;
+  std::int64_t n_in;
+  std::int64_t n_entries;
+};
+void measure(const Elements& problem, const Reduction& reduction, Reduced* out, TeamSpace& space, const cuda::Stream& stream);
+void fill(const Elements& problem, const Reduction& reduction, std::int64_t n_open, std::int32_t* indices, float* values, double* importance,
+          const cuda::Stream& stream);
+// To the whole from the open elements, and back.
+void expand(const Reduction& reduction, std::int64_t n, const double* x, double* whole, const cuda::Stream& stream);
+void restrict_to(const Reduction& reduction, std::int64_t n_open, const double* whole, double* x, const cuda::Stream& stream);
+
+// ---- bound.cu -----------------------------------------------------------------------------------------------------------
+
+// x becomes the indicator of the budget's largest values, ties to the lower number; values[i] is importance (K >= 0). sum: s'x with its size.
+void support(const Elements& problem, double* x, double* sum_and_size, TeamSpace& space, const cuda::Stream& stream);
+// Numbers of the elements with x > 1/2.
+void numbers_of(std::int64_t n, const double* x, std::int64_t* numbers, TeamSpace& space, const cuda::Stream& stream);
 
 // ---- lanczos.cu ---------------------------------------------------------------------------------------------------------
 

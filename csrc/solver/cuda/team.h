@@ -5,7 +5,7 @@
 #include <array>
 #include <bit>
 
-#include "cuda/launch.h"
+#include "cuda/block.h"
 #include "cuda/ptx.h"
 #include "graph/graph.h"
 #include "solver/cuda/policy.h"
@@ -51,11 +51,26 @@ __device__ inline T block_sum(T value) {
 
 }  // namespace detail
 
+struct Least {
+  double value = INFINITY;
+  __device__ Least& operator+=(const Least& other) {
+    value = other.value < value ? other.value : value;
+    return *this;
+  }
+};
+
 class Team {
  public:
   __device__ explicit Team(const TeamMemory& memory) : memory_(memory) {}
 
   __device__ bool is_first() const { return blockIdx.x == 0 && threadIdx.x == 0; }
+
+  // The warps of the team share out [0, count): f(p) by all lanes of one.
+  template <class F>
+  __device__ void for_each_by_warps(std::int64_t count, const F& f) const {
+    constexpr std::int64_t kWarps = kThreads / cuda::kWarp;
+    for (std::int64_t p = blockIdx.x * kWarps + threadIdx.x / cuda::kWarp; p < count; p += gridDim.x * kWarps) f(p);
+  }
 
   // What any thread wrote before it, every thread sees after it.
   __device__ void barrier() {
@@ -107,6 +122,63 @@ class Team {
     });
     barrier();
     return of_parts(partial, (n + kSumUnit - 1) / kSumUnit);
+  }
+
+  // use(i, the sum of the values before) for every element; their sum. value(i) >= 0 is a whole number, asked for twice. A barrier between
+  // and after.
+  template <class Value, class Use>
+  __device__ std::int64_t running_sum(std::int64_t n, const Value& value, const Use& use) {
+    double* totals = next_partial<double>();
+    for_units(n, [&](std::int64_t begin, std::int64_t end) {
+      double mine = 0;
+      for (std::int64_t i = begin + threadIdx.x; i < end; i += kThreads) mine += static_cast<double>(value(i));
+      const double total = detail::block_sum(mine);
+      if (threadIdx.x == 0) totals[begin / kSumUnit] = total;
+    });
+    barrier();
+    for_units(n, [&](std::int64_t begin, std::int64_t end) {
+      auto sum = static_cast<std::int64_t>(of_parts(totals, begin / kSumUnit));
+      for (std::int64_t first = begin; first < end; first += kThreads) {
+        const std::int64_t i = first + threadIdx.x;
+        std::int64_t total = 0;
+        const std::int64_t before = cuda::block_exclusive_sum<kThreads>(i < end ? static_cast<std::int64_t>(value(i)) : 0, total);
+        if (i < end) use(i, sum + before);
+        sum += total;
+      }
+    });
+    const auto all = static_cast<std::int64_t>(of_parts(totals, (n + kSumUnit - 1) / kSumUnit));
+    barrier();
+    return all;
+  }
+
+  // The numbers of the elements for which chosen(i), ascending, into list; how many.
+  template <class Chosen, class Number>
+  __device__ std::int64_t select(std::int64_t n, const Chosen& chosen, Number* list) {
+    const auto use = [&](std::int64_t i, std::int64_t place) {
+      if (chosen(i)) list[place] = static_cast<Number>(i);
+    };
+    return running_sum(n, [&](std::int64_t i) { return chosen(i) ? 1 : 0; }, use);
+  }
+
+  // The rank-th largest value(i), rank >= 1; -infinity where there are fewer. Bit by bit, until so many as wanted are left.
+  template <class Value>
+  __device__ double ranked(std::int64_t n, const Value& value, std::int64_t rank) {
+    if (rank > n) return -INFINITY;
+    const auto key = [&](std::int64_t i) {
+      const auto bits = std::bit_cast<std::uint64_t>(value(i) + 0.0);
+      return bits >> 63 != 0 ? ~bits : bits | std::uint64_t{1} << 63;
+    };
+    std::uint64_t threshold = 0;  // at least rank elements are not below it
+    double reached = static_cast<double>(n);
+    for (int bit = 63; bit >= 0 && reached > static_cast<double>(rank); --bit) {
+      const std::uint64_t higher = threshold | std::uint64_t{1} << bit;
+      const double count = sum(n, [&](std::int64_t i) { return key(i) >= higher ? 1.0 : 0.0; });
+      if (count < static_cast<double>(rank)) continue;
+      threshold = higher;
+      reached = count;
+    }
+    const auto above = [&](std::int64_t i) { return Least{key(i) >= threshold ? value(i) + 0.0 : INFINITY}; };
+    return sum(n, above).value;
   }
 
   // Of one value of each thread, by a += that minds no order. Also a barrier.

@@ -293,6 +293,12 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return cudaSuccess;
 }
 
+cudaError_t cudaMalloc(void** memory, std::size_t bytes) { return cudaMallocAsync(memory, bytes, nullptr); }
+cudaError_t cudaFree(void* memory) {
+  finish_all();
+  if (memory != nullptr) give_memory_back(memory);
+  return cudaSuccess;
+}
 cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream) {
   forbid_capture(stream_of(stream), "memory is asked for");
   *memory = nullptr;
