@@ -2,20 +2,20 @@
 # Code for 8.0 serves 8.x, that for 9.0 and 10.0 their families; later ones compile the PTX of 10.0 when it is loaded.
 set(COREMAX_CUDA_SOURCES
   csrc/cuda/device.cpp
-<<<<<<< HEAD
   csrc/cuda/random_bits.cu
+  csrc/solver/cuda/bound.cu
   csrc/solver/cuda/lanczos.cu
+  csrc/solver/cuda/presolve.cu
   csrc/solver/cuda/relaxed.cpp
-  csrc/solver/cuda/relaxed.cu)
-=======
-  csrc/cuda/random_bits.cu)
+  csrc/solver/cuda/relaxed.cu
+  csrc/solver/cuda/solver.cpp
+  csrc/solver/cuda/swaps.cu)
 set(COREMAX_CUDA_BINDINGS
   csrc/bindings/array.cpp
   csrc/bindings/control.cpp
   csrc/bindings/cuda/module.cpp
   csrc/bindings/cuda/device_array.cpp
   csrc/bindings/cuda/bind_sampling.cpp)
->>>>>>> cudabase
 list(TRANSFORM COREMAX_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 list(TRANSFORM COREMAX_CUDA_BINDINGS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 set(COREMAX_CUDA_ARCHITECTURES "80-real;90-real;100" CACHE STRING "Devices to compile for: compute capabilities, as CMake writes them")

@@ -20,6 +20,8 @@ constexpr int kProducts = 8 * kThreads;
 constexpr std::int64_t kEntriesPerLaunch = 1'000'000'000;
 constexpr std::int64_t kIterationsPerLaunch = 512;
 
+// Batches of a polish in one launch, likewise: a batch is a few passes over arrays of n numbers.
+constexpr std::int64_t kBatchesPerLaunch = 256;
 // Blocks of a cooperative launch at most: more than any device has room for (kBlocks or so for each multiprocessor).
 constexpr std::int64_t kBlocksMost = 4096;
 

@@ -114,8 +114,14 @@ TeamSpace::TeamSpace(std::int64_t n, const cuda::Stream& stream)
     : units(std::max(n / kSumUnit + 1, policy::kBlocksMost)), arrived(1, stream, "the barrier of a launch"),
       partial(2 * TeamMemory::kWords * units, stream, "partial sums") {}
 
+void Call::set_unit(int exponent) {
+  exponent_ = exponent;
+  options.temperature = std::min(std::ldexp(options.temperature, -exponent), kLargest * kLargest);
+}
+
 bool Call::report(Method method, std::int64_t iteration, double objective) {
-  if (options.callback && options.callback({method, iteration, constant + objective, upper_bound, seconds()})) interrupted_ = true;
+  const auto restored = [&](double value) { return std::ldexp(value, exponent_); };
+  if (options.callback && options.callback({method, iteration, restored(constant + objective), restored(upper_bound), seconds()})) interrupted_ = true;
   return expired();
 }
 

@@ -55,15 +55,17 @@ class Call {
   // After an iteration whose f is known; true asks to end.
   bool report(Method method, std::int64_t iteration, double objective);
 
-  const Options options;
+  Options options;  // in the unit of the solve
   const cuda::Stream& stream;
   Control* control;
   double upper_bound = INFINITY;
   double constant = 0;  // f of what presolve has taken
+  void set_unit(int exponent);
 
  private:
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
   bool interrupted_ = false;
+  int exponent_ = 0;  // of the unit of all values here
 };
 
 // Launches one of the relaxed methods, part by part, from a point of its own or x0 (of the elements of this problem; may be null).
@@ -148,10 +150,12 @@ struct Look {
   double bad;         // the first importance that is not finite or beyond the limit, -1
   double bad_x0;      // the first of x0 that is not finite, -1
 };
-void look(const Elements& problem, const double* x0, Look* out, TeamSpace& space, const cuda::Stream& stream);
+void look(const Elements& problem, const double* x0, double largest, Look* out, TeamSpace& space, const cuda::Stream& stream);
 
-// importance times 2^-exponent.
-void scale(const Elements& problem, int exponent, double* importance, const cuda::Stream& stream);
+// float32 or float64 to float64.
+void widen(const void* from, bool from_float32, std::int64_t n, double* to, const cuda::Stream& stream);
+// values times 2^-exponent.
+void scale(std::int64_t n, int exponent, double* values, const cuda::Stream& stream);
 
 // Fixes what bounding proves, on top of what is fixed; how many it fixes.
 void fix(const Elements& problem, std::int8_t* fixed, double* least, double* most, std::int64_t* found, TeamSpace& space, const cuda::Stream& stream);
@@ -183,6 +187,8 @@ void restrict_to(const Reduction& reduction, std::int64_t n_open, const double* 
 
 // x becomes the indicator of the budget's largest values, ties to the lower number; values[i] is importance (K >= 0). sum: s'x with its size.
 void support(const Elements& problem, double* x, double* sum_and_size, TeamSpace& space, const cuda::Stream& stream);
+// x of the numbers becomes 1; what is not from 0 to n - 1 is left out.
+void mark(const std::int64_t* numbers, std::int64_t count, std::int64_t n, double* x, const cuda::Stream& stream);
 // Numbers of the elements with x > 1/2.
 void numbers_of(std::int64_t n, const double* x, std::int64_t* numbers, TeamSpace& space, const cuda::Stream& stream);
 
