@@ -9,8 +9,8 @@ set(CMAKE_VISIBILITY_INLINES_HIDDEN ON)
 if(MSVC)
   target_compile_options(coremax_flags INTERFACE /W4 /fp:precise $<$<BOOL:${COREMAX_WERROR}>:/WX>)
 else()
-  target_compile_options(coremax_flags INTERFACE -ffp-contract=off -fno-math-errno
-    -Wall -Wextra -Wconversion -Wshadow $<$<BOOL:${COREMAX_WERROR}>:-Werror>)
+  target_compile_options(coremax_flags INTERFACE "$<$<COMPILE_LANGUAGE:CXX>:-ffp-contract=off;-fno-math-errno;-Wall;-Wextra;-Wconversion;-Wshadow>"
+    $<$<AND:$<COMPILE_LANGUAGE:CXX>,$<BOOL:${COREMAX_WERROR}>>:-Werror>)
 endif()
 if(COREMAX_SANITIZE)
   target_compile_options(coremax_flags INTERFACE -fsanitize=${COREMAX_SANITIZE} -fno-sanitize-recover=all -fno-omit-frame-pointer)

@@ -135,19 +135,20 @@ def test_changelog_knows_this_version() -> None:
 # csrc: bindings -> words -> {isa, core}; core -> nothing; a word's private headers stay its own.
 ALLOWED = {
     "core": {"core"},
+    "cuda": {"cuda", "core"},
     "isa": {"isa", "core"},
-    "graph": {"graph", "isa", "core"},
-    "solver": {"solver", "graph", "core"},
-    "sampling": {"sampling", "isa", "core"},
-    "scores": {"scores", "graph", "isa", "core"},
+    "graph": {"graph", "cuda", "isa", "core"},
+    "solver": {"solver", "cuda", "graph", "core"},
+    "sampling": {"sampling", "cuda", "isa", "core"},
+    "scores": {"scores", "cuda", "graph", "isa", "core"},
     "selection": {"selection", "core"},
     "text": {"text", "isa", "core"},
-    "bindings": {"bindings", "graph", "solver", "sampling", "scores", "selection", "text", "isa", "core"},
+    "bindings": {"bindings", "graph", "solver", "sampling", "scores", "selection", "text", "cuda", "isa", "core"},
 }
 
 
 def test_structure_of_the_engines() -> None:
-    sources = [path for path in (ROOT / "csrc").rglob("*") if path.suffix in (".h", ".cpp")]
+    sources = [path for path in (ROOT / "csrc").rglob("*") if path.suffix in (".h", ".cpp", ".cu")]
     assert len(sources) > 20
     for path in sources:
         folder = path.relative_to(ROOT / "csrc").parts[0]
@@ -158,7 +159,11 @@ def test_structure_of_the_engines() -> None:
             word = target.split("/")[0]
             assert word in ALLOWED[folder], f"{path} includes {target}"
             if word != folder and word in WORDS:
-                assert target == f"{word}/{word}.h", f"{path} includes a private file: {target}"
+                assert target in (f"{word}/{word}.h", f"{word}/cuda/{word}.h"), f"{path} includes a private file: {target}"
+            # Code for the device and for the CPU meet in the words' own files only, and those without a device know none.
+            for_device = "cuda" in path.relative_to(ROOT / "csrc").parts
+            assert for_device or "cuda" not in target.split("/"), f"{path} includes {target}"
+            assert not (for_device and "cpu" in target.split("/")), f"{path} includes {target}"
     # An ISA file shares no code that the linker could take from it for the baseline: intrinsics, its kernel table, and bodies
     # that are local to the file only (the test isa_symbols looks at the objects).
     allowed = {"<immintrin.h>", '"graph/cpu/kernels.h"', '"graph/cpu/filter512.h"', '"isa/random_bits_kernels.h"'}
@@ -167,6 +172,17 @@ def test_structure_of_the_engines() -> None:
     assert len(files) >= 10
     for path in files:
         assert set(re.findall(r"#include (\S+)", path.read_text())) <= allowed, path
+
+
+def test_device_code_is_compiled_everywhere() -> None:
+    listed = (ROOT / "cmake" / "cuda.cmake").read_text()
+    for path in (ROOT / "csrc").rglob("*"):
+        name = path.relative_to(ROOT).as_posix()
+        if "/cuda/" in name and "/bindings/" not in name and path.suffix in (".cpp", ".cu"):
+            assert name in listed, f"{name} is not in cmake/cuda.cmake"
+            text = path.read_text()
+            assert "<<<" not in text.replace("<<<>>>", ""), f"{name}: launches go through cuda/launch.h"
+            assert path.suffix == ".cu" or "launch.h" not in text, f"{name}: kernels and launches belong into .cu files"
 
 
 def test_every_module_is_importable() -> None:

@@ -17,6 +17,7 @@ PyObject* exception_for(coremax::ErrorKind kind) {
     case coremax::ErrorKind::value: return PyExc_ValueError;
     case coremax::ErrorKind::type: return PyExc_TypeError;
     case coremax::ErrorKind::memory: return PyExc_MemoryError;
+    case coremax::ErrorKind::device:  // of _cuda alone, which has a class of its own for it
     case coremax::ErrorKind::internal: return PyExc_RuntimeError;
   }
   return PyExc_RuntimeError;

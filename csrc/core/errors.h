@@ -11,7 +11,7 @@
 
 namespace coremax {
 
-enum class ErrorKind { value, type, memory, internal };
+enum class ErrorKind { value, type, memory, device, internal };
 
 class Error : public std::runtime_error {
  public:

@@ -4,9 +4,11 @@
 
 #include <cmath>
 
+#include "core/host_device.h"
+
 namespace coremax {
 
-inline double portable_log(double x) {
+COREMAX_HD inline double portable_log(double x) {
   int exponent = 0;
   double mantissa = std::frexp(x, &exponent);  // in [1/2, 1)
   if (mantissa < 0.70710678118654752440) {

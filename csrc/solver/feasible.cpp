@@ -6,12 +6,13 @@
 #include <numeric>
 
 #include "solver/stages.h"
+#include "solver/sums.h"
 
 namespace coremax::solver {
 namespace {
 
 Sum total_of(const Vector& s, const Vector& x, ThreadPool& pool) {
-  return blocked_sum(pool, static_cast<std::int64_t>(s.size()), [&](std::int64_t i) { return Sum(s[at(i)] * x[at(i)]); });
+  return ordered_sum(pool, static_cast<std::int64_t>(s.size()), [&](std::int64_t i) { return Sum(s[at(i)] * x[at(i)]); });
 }
 
 bool better(const Vector& values, std::int64_t a, std::int64_t b) { return values[at(a)] > values[at(b)] || (values[at(a)] == values[at(b)] && a < b); }

@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <vector>
 
+#include "solver/bounding.h"
 #include "solver/solver.h"
 
 namespace coremax::solver {
@@ -28,8 +29,7 @@ inline std::size_t group(const Problem& problem, std::int64_t i) { return has_gr
 // The members of every group, ascending.
 std::vector<std::vector<std::int64_t>> members(const Problem& problem);
 
-// A sum together with the sum of absolute values: the scale of its rounding error. Sums of at most n terms in blocks of 4096
-// err by less than kRounding of the latter.
+// A sum together with the sum of absolute values: the scale of its rounding error.
 struct Sum {
   double value = 0;
   double size = 0;
@@ -42,7 +42,6 @@ struct Sum {
     return *this;
   }
 };
-constexpr double kRounding = 4e-12;
 inline double padded(const Sum& sum) { return sum.value + kRounding * sum.size; }
 
 // The maximum of s'x over the relaxed set {0 <= x <= 1, limits}, a point that (nearly) attains it, and prices that prove it:

@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/log.h"
-#include "core/philox.h"
+#include "solver/lanczos.h"
 #include "solver/stages.h"
+#include "solver/sums.h"
 
 namespace coremax::solver {
 namespace {
@@ -33,17 +33,7 @@ std::int64_t count_below(const Vector& diagonal, const Vector& off, double x) {
 }
 
 double dot(const Vector& a, const Vector& b, ThreadPool& pool) {
-  return blocked_sum(pool, static_cast<std::int64_t>(a.size()), [&](std::int64_t i) { return a[at(i)] * b[at(i)]; });
-}
-
-// Normal numbers (Box-Muller), so that the direction is uniform on the sphere.
-Vector random_direction(std::int64_t n, std::uint64_t seed, ThreadPool& pool) {
-  Vector v(at(n));
-  parallel_for(pool, n, [&](std::int64_t i) {
-    const double radius = std::sqrt(-2 * portable_log(open_unit(random_bits(seed, Stream::lanczos_start, 2 * static_cast<std::uint64_t>(i)))));
-    v[at(i)] = radius * std::cos(2 * M_PI * open_unit(random_bits(seed, Stream::lanczos_start, 2 * static_cast<std::uint64_t>(i) + 1)));
-  });
-  return v;
+  return ordered_sum(pool, static_cast<std::int64_t>(a.size()), [&](std::int64_t i) { return a[at(i)] * b[at(i)]; });
 }
 
 }  // namespace
@@ -59,6 +49,23 @@ double tridiagonal_eigenvalue(const Vector& diagonal, const Vector& off, std::in
   return low + (high - low) / 2;
 }
 
+std::int64_t lanczos_steps(std::int64_t n, std::int64_t n_entries) {
+  return std::min(n, std::clamp(static_cast<std::int64_t>(kWork / static_cast<double>(n_entries + 10 * n)), kMinSteps, kMaxSteps));
+}
+
+Spectrum spectrum_of(const Vector& diagonal, const Vector& off, bool exhausted, double radius, std::int64_t n) {
+  const auto m = static_cast<std::int64_t>(diagonal.size());
+  Spectrum ends{tridiagonal_eigenvalue(diagonal, off, 0, radius), tridiagonal_eigenvalue(diagonal, off, m - 1, radius), 0};
+  const double root = std::log(1.648 * std::sqrt(static_cast<double>(n)) / kFailure) / static_cast<double>(2 * m - 1);
+  const double epsilon = exhausted ? 1e-12 : root * root;
+  // The width is itself known from inside only: true width <= found width / (1 - 2 epsilon).
+  const double cap = radius - std::min(ends.highest, -ends.lowest);
+  ends.margin = epsilon < 0.25 ? std::min(cap, epsilon / (1 - 2 * epsilon) * (ends.highest - ends.lowest)) : cap;
+  ends.margin = std::max(ends.margin, 1e-12 * radius);
+  return ends;
+}
+
+
 Spectrum spectrum(const graph::CsrView& k, std::uint64_t seed, ThreadPool& pool) {
   const std::int64_t n = k.n;
   const double radius = blocked_sum(pool, n, [&](std::int64_t i) {
@@ -68,8 +75,9 @@ Spectrum spectrum(const graph::CsrView& k, std::uint64_t seed, ThreadPool& pool)
   }).value;
   if (radius == 0) return {};
 
-  const auto steps = std::min(n, std::clamp(static_cast<std::int64_t>(kWork / static_cast<double>(k.indptr[n] + 10 * n)), kMinSteps, kMaxSteps));
-  Vector v = random_direction(n, seed, pool);
+  const std::int64_t steps = lanczos_steps(n, k.indptr[n]);
+  Vector v(at(n));
+  parallel_for(pool, n, [&](std::int64_t i) { v[at(i)] = normal_number(seed, i); });
   Vector previous(v.size(), 0.0);
   Vector diagonal;
   Vector off;
@@ -90,22 +98,14 @@ Spectrum spectrum(const graph::CsrView& k, std::uint64_t seed, ThreadPool& pool)
     }
     coupling = std::sqrt(dot(next, next, pool));
     // The Krylov space is complete: a random start meets every eigenvector, so the ends are found.
-    exhausted = coupling <= 1e-13 * radius || m + 1 == n;
+    exhausted = coupling <= kExhausted * radius || m + 1 == n;
     if (exhausted || m + 1 == steps) break;
     off.push_back(coupling);
     parallel_for(pool, n, [&](std::int64_t i) { next[at(i)] /= coupling; });
     previous = std::move(v);
     v = std::move(next);
   }
-  const auto m = static_cast<std::int64_t>(diagonal.size());
-  Spectrum ends{tridiagonal_eigenvalue(diagonal, off, 0, radius), tridiagonal_eigenvalue(diagonal, off, m - 1, radius), 0};
-  const double root = std::log(1.648 * std::sqrt(static_cast<double>(n)) / kFailure) / static_cast<double>(2 * m - 1);
-  const double epsilon = exhausted ? 1e-12 : root * root;
-  // The width is itself known from inside only: true width <= found width / (1 - 2 epsilon).
-  const double cap = radius - std::min(ends.highest, -ends.lowest);
-  ends.margin = epsilon < 0.25 ? std::min(cap, epsilon / (1 - 2 * epsilon) * (ends.highest - ends.lowest)) : cap;
-  ends.margin = std::max(ends.margin, 1e-12 * radius);
-  return ends;
+  return spectrum_of(diagonal, off, exhausted, radius, n);
 }
 
 }  // namespace coremax::solver

@@ -9,81 +9,20 @@
 #include <algorithm>
 #include <cmath>
 
+#include "solver/responses.h"
 #include "solver/stages.h"
+#include "solver/sums.h"
 
 namespace coremax::solver {
 namespace {
 
 constexpr int kRounds = 20;
-constexpr double kSlack = 1e-12;  // relative error of a sum that counts as met
-constexpr int kNewtonSteps = 24;  // before bisections come between: three times what it takes where Newton's method works
 
-struct Level {
-  double sum = 0;
-  double slope = 0;  // by how much the sum falls as lambda rises
-  Level& operator+=(const Level& other) {
-    sum += other.sum;
-    slope += other.slope;
-    return *this;
-  }
-};
-
-// lambda at or below which a response is 1, at or above which it is 0
-struct Range {
-  double low = INFINITY;
-  double high = -INFINITY;
-  Range& operator+=(const Range& other) {
-    low = std::min(low, other.low);
-    high = std::max(high, other.high);
-    return *this;
-  }
-};
-
-// Where a falling sum meets its target: at low, at high, or, where these are neighbouring doubles, between the two.
-struct Root {
-  double low = 0;
-  double high = 0;
-  double share = 1;  // of low
-  double nearest() const { return share >= 0.5 ? low : high; }
-};
-
-template <class Levels>
-Root find_root(const Levels& level, Range range, double most, double target, double guess, const ThreadPool& pool) {
-  double low = range.low;
-  double high = range.high;
-  double sum_low = most;
-  double sum_high = 0;
-  // The ends have been rounded: where the whole range is but a few roundings wide, move them out until they hold.
-  const double size = std::max(std::abs(low), std::abs(high));
-  if (high - low < 1e-10 * size) {
-    for (double margin = 0x1p-52 * size; (sum_low = level(low).sum) < target; margin *= 2) low -= margin;
-    for (double margin = 0x1p-52 * size; (sum_high = level(high).sum) > target; margin *= 2) high += margin;
-  }
-  double lambda = std::isfinite(guess) ? guess : low + (high - low) * (1 - target / most);
-  for (int step = 0; sum_low - target > kSlack * target && target - sum_high > kSlack * target; ++step) {
-    pool.check();
-    const bool creeps = step >= kNewtonSteps && step % 2 == 0;
-    if (creeps || !(lambda > low && lambda < high)) lambda = low + (high - low) / 2;
-    if (!(lambda > low && lambda < high)) break;  // neighbouring doubles: no lambda lies between
-    const Level here = level(lambda);
-    if (here.sum >= target) {
-      low = lambda;
-      sum_low = here.sum;
-    } else {
-      high = lambda;
-      sum_high = here.sum;
-    }
-    lambda = here.slope > 0 ? lambda + (here.sum - target) / here.slope : low;  // Newton; where it is flat, bisect
-  }
-  const double share = sum_low - target <= kSlack * target ? 1.0 : target - sum_high <= kSlack * target ? 0.0 : (target - sum_high) / (sum_low - sum_high);
-  return {low, high, share};
-}
-
-// Response: level(i, lambda) gives {x_i, slope}, range(i) the lambdas at which x_i is 1 and 0.
-template <class Response>
+// Responses: level(i, lambda) gives {x_i, slope}, range(i) the lambdas at which x_i is 1 and 0.
+template <class Responses>
 class Fit {
  public:
-  Fit(const Problem& problem, const Response& response, Multipliers& multipliers, ThreadPool& pool)
+  Fit(const Problem& problem, const Responses& response, Multipliers& multipliers, ThreadPool& pool)
       : problem_(problem), response_(response), multipliers_(multipliers), pool_(pool) {
     if (has_groups(problem)) multipliers.group.resize(problem.limits.size(), 0.0);
   }
@@ -96,7 +35,7 @@ class Fit {
     }
     Vector x(at(problem_.n()));
     parallel_for(pool_, problem_.n(), [&](std::int64_t i) {
-      x[at(i)] = root.share * at_total(i, root.low).sum + (1 - root.share) * at_total(i, root.high).sum;
+      x[at(i)] = root.between(at_total(i, root.low).sum, at_total(i, root.high).sum);
     });
     return x;
   }
@@ -107,7 +46,8 @@ class Fit {
 
   Root fit_total() {
     const auto level = [&](double total) {
-      return blocked_sum(pool_, problem_.n(), [&](std::int64_t i) {
+      pool_.check();
+      return ordered_sum(pool_, problem_.n(), [&](std::int64_t i) {
         const Level one = at_total(i, total);
         const double c = cost(problem_, i);
         return Level{c * one.sum, c * c * one.slope};
@@ -126,7 +66,7 @@ class Fit {
       const Range one = response_.range(i);
       return Range{(one.low - of_group(i)) / cost(problem_, i), (one.high - of_group(i)) / cost(problem_, i)};
     });
-    const Root root = find_root(level, range, most, target, multipliers_.total, pool_);
+    const Root root = find_root(level, range, most, target, multipliers_.total);
     multipliers_.total = root.nearest();
     return root;
   }
@@ -139,6 +79,7 @@ class Fit {
       const auto size = static_cast<std::int64_t>(list.size());
       const auto lambda = [&](std::int64_t i, double extra) { return multipliers_.total * cost(problem_, i) + extra; };
       const auto level = [&](double extra) {
+        pool_.check();
         return blocked_sum(pool_, size, [&](std::int64_t r) { return response_.level(list[at(r)], lambda(list[at(r)], extra)); });
       };
       const double free = level(0).sum;
@@ -153,7 +94,7 @@ class Fit {
         });
         const double target = free < low ? low : high;
         next = target == 0 ? range.high : target >= static_cast<double>(size) ? range.low
-               : find_root(level, range, static_cast<double>(size), target, multipliers_.group[g], pool_).nearest();
+               : find_root(level, range, static_cast<double>(size), target, multipliers_.group[g]).nearest();
       }
       moved = moved || std::abs(next - multipliers_.group[g]) > 1e-9 * (std::abs(next) + std::abs(multipliers_.total));
       multipliers_.group[g] = next;
@@ -162,20 +103,19 @@ class Fit {
   }
 
   const Problem& problem_;
-  const Response& response_;
+  const Responses& response_;
   Multipliers& multipliers_;
   ThreadPool& pool_;
 };
 
-struct Projection {
+// A formula of responses.h for elements by number.
+template <class Formula>
+struct Response {
   const Vector& x;
   const Vector& g;
-  double step;
-  Level level(std::int64_t i, double lambda) const {
-    const double value = std::clamp(x[at(i)] + step * (g[at(i)] - lambda), 0.0, 1.0);
-    return {value, value > 0 && value < 1 ? step : 0.0};
-  }
-  Range range(std::int64_t i) const { return {g[at(i)] - (1 - x[at(i)]) / step, g[at(i)] + x[at(i)] / step}; }
+  Formula formula;
+  Level level(std::int64_t i, double lambda) const { return formula.level(x[at(i)], g[at(i)], lambda); }
+  Range range(std::int64_t i) const { return formula.range(x[at(i)], g[at(i)]); }
 };
 
 struct MetricProjection {
@@ -189,22 +129,11 @@ struct MetricProjection {
   Range range(std::int64_t i) const { return {g[at(i)] - (1 - x[at(i)]) * metric[at(i)], g[at(i)] + x[at(i)] * metric[at(i)]}; }
 };
 
-struct FermiForm {
-  const Vector& g;
-  double temperature;
-  Level level(std::int64_t i, double lambda) const {
-    const double value = 1 / (1 + std::exp((lambda - g[at(i)]) / temperature));
-    return {value, value * (1 - value) / temperature};
-  }
-  // Beyond these the response is 1 and 0 to the last bit.
-  Range range(std::int64_t i) const { return {g[at(i)] - 40 * temperature, g[at(i)] + 750 * temperature}; }
-};
-
 }  // namespace
 
 Vector project(const Problem& problem, const Vector& x, const Vector& g, double step, Multipliers& multipliers, ThreadPool& pool) {
-  const Projection response{x, g, step};
-  return Fit<Projection>(problem, response, multipliers, pool).run();
+  const Response<ProjectedStep> response{x, g, {step}};
+  return Fit<Response<ProjectedStep>>(problem, response, multipliers, pool).run();
 }
 
 Vector project(const Problem& problem, const Vector& x, const Vector& g, const Vector& metric, Multipliers& multipliers, ThreadPool& pool) {
@@ -213,8 +142,8 @@ Vector project(const Problem& problem, const Vector& x, const Vector& g, const V
 }
 
 Vector fermi(const Problem& problem, const Vector& g, double temperature, Multipliers& multipliers, ThreadPool& pool) {
-  const FermiForm response{g, temperature};
-  return Fit<FermiForm>(problem, response, multipliers, pool).run();
+  const Response<FermiForm> response{g, g, {temperature}};
+  return Fit<Response<FermiForm>>(problem, response, multipliers, pool).run();
 }
 
 }  // namespace coremax::solver

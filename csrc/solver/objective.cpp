@@ -3,6 +3,7 @@
 #include <numeric>
 
 #include "solver/stages.h"
+#include "solver/sums.h"
 
 namespace coremax::solver {
 
@@ -17,12 +18,12 @@ Vector multiply(const graph::CsrView& k, const Vector& x, ThreadPool& pool) {
 }
 
 double relaxed_objective(const Problem& problem, const Vector& x, const Vector& kx, ThreadPool& pool) {
-  return blocked_sum(pool, problem.n(), [&](std::int64_t i) { return x[at(i)] * (problem.importance[i] - problem.alpha * kx[at(i)]); });
+  return ordered_sum(pool, problem.n(), [&](std::int64_t i) { return value_term(x[at(i)], problem.importance[i], problem.alpha, kx[at(i)]); });
 }
 
 Vector gains(const Problem& problem, const Vector& kx, ThreadPool& pool) {
   Vector g(kx.size());
-  parallel_for(pool, problem.n(), [&](std::int64_t i) { g[at(i)] = problem.importance[i] - 2 * problem.alpha * kx[at(i)]; });
+  parallel_for(pool, problem.n(), [&](std::int64_t i) { g[at(i)] = gain(problem.importance[i], problem.alpha, kx[at(i)]); });
   return g;
 }
 

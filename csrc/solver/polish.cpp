@@ -9,6 +9,7 @@
 #include <deque>
 
 #include "solver/stages.h"
+#include "solver/swaps.h"
 
 namespace coremax::solver {
 namespace {
@@ -96,9 +97,8 @@ class State {
         size_(sizes_of_gains(pool)) {}
 
  protected:
-  double change(std::int64_t i, std::int64_t j, double k_ij) const { return gain_[at(i)] - gain_[at(j)] + 2 * problem_.alpha * k_ij; }
-  // Improvements below the rounding error of the gains are none: they could go round in circles.
-  bool improves(std::int64_t i, std::int64_t j, double k_ij) const { return change(i, j, k_ij) > 1e-12 * (size_[at(i)] + size_[at(j)]); }
+  double change(std::int64_t i, std::int64_t j, double k_ij) const { return swap_change(gain_[at(i)], gain_[at(j)], problem_.alpha, k_ij); }
+  bool improves(std::int64_t i, std::int64_t j, double k_ij) const { return swap_improves(change(i, j, k_ij), size_[at(i)], size_[at(j)]); }
 
   // The sum of absolute terms of a gain: the scale of its rounding error.
   Vector sizes_of_gains(ThreadPool& pool) const {

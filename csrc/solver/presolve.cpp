@@ -18,12 +18,12 @@
 #include <algorithm>
 #include <cmath>
 
+#include "solver/bounding.h"
 #include "solver/stages.h"
+#include "solver/sums.h"
 
 namespace coremax::solver {
 namespace {
-
-constexpr int kRounds = 8;
 
 // The rank-th largest (from 1) of a list; +infinity for rank 0, -infinity beyond its end.
 double ranked(std::vector<double> values, std::int64_t rank) {
@@ -40,11 +40,10 @@ class Bounding {
   // How many elements it fixes.
   std::int64_t run() {
     std::int64_t fixed = 0;
-    for (int round = 0; round < kRounds; ++round) {
+    for (int round = 0; round < kBoundingRounds; ++round) {
       const std::int64_t found = fix();
       fixed += found;
-      // A round costs about as much as a few sweeps of a search; it has to take off more than that.
-      if (found * 100 <= problem_.n()) break;
+      if (!is_worth_another_round(found, problem_.n())) break;
     }
     return fixed;
   }
@@ -54,24 +53,15 @@ class Bounding {
     pool_.check();
     Vector least(at(problem_.n()));
     Vector most(at(problem_.n()));
-    Vector margin(at(problem_.n()));
     parallel_for(pool_, problem_.n(), [&](std::int64_t i) {
       if (fixed_[at(i)] != 0) return;
-      double taken = 0;
-      double positive = 0;
-      double negative = 0;
+      GainSums sums;
       for (std::int64_t e = problem_.k.indptr[i]; e < problem_.k.indptr[i + 1]; ++e) {
         const std::int8_t side = fixed_[at(problem_.k.indices[e])];
-        const auto value = static_cast<double>(problem_.k.values[e]);
-        if (side < 0) continue;
-        (side > 0 ? taken : value > 0 ? positive : negative) += value;
-        margin[at(i)] += std::abs(value);
+        if (side >= 0) sums.add(static_cast<double>(problem_.k.values[e]), side > 0);
       }
-      least[at(i)] = problem_.importance[i] - 2 * problem_.alpha * (taken + positive);
-      most[at(i)] = problem_.importance[i] - 2 * problem_.alpha * (taken + negative);
-      margin[at(i)] = 1e-12 * (std::abs(problem_.importance[i]) + 2 * problem_.alpha * margin[at(i)]);
-      least[at(i)] -= margin[at(i)];
-      most[at(i)] += margin[at(i)];
+      least[at(i)] = sums.least(problem_.importance[i], problem_.alpha);
+      most[at(i)] = sums.most(problem_.importance[i], problem_.alpha);
     });
     std::int64_t found = 0;
     const auto groups = members(problem_);
@@ -185,9 +175,7 @@ void Reduced::build(ThreadPool& pool) {
   for (std::size_t r = 0; r < open_.size(); ++r) place[at(open_[r])] = static_cast<std::int32_t>(r);
   const Vector kx = multiply(k, as_vector(taken), pool);
   constant_ = relaxed_objective(whole_, as_vector(taken), kx, pool);
-  padding_ = blocked_sum(pool, whole_.n(), [&](std::int64_t i) {
-    return (taken[at(i)] ? kRounding : 1e-15) * (std::abs(whole_.importance[i]) + 2 * whole_.alpha * std::abs(kx[at(i)]));
-  });
+  padding_ = ordered_sum(pool, whole_.n(), [&](std::int64_t i) { return rounding_of_taken(taken[at(i)] != 0, whole_.importance[i], whole_.alpha, kx[at(i)]); });
 
   const auto n = static_cast<std::int64_t>(open_.size());
   indptr_.assign(at(n + 1), 0);
@@ -209,7 +197,7 @@ void Reduced::build(ThreadPool& pool) {
       indices_[at(indptr_[at(r)]) + e] = row[e].first;
       values_[at(indptr_[at(r)]) + e] = row[e].second;
     }
-    importance_[at(r)] = whole_.importance[i] - 2 * whole_.alpha * kx[at(i)];
+    importance_[at(r)] = gain(whole_.importance[i], whole_.alpha, kx[at(i)]);
   });
   problem_.importance = importance_.data();
   problem_.k = {n, indptr_.data(), indices_.data(), values_.data()};

@@ -10,16 +10,18 @@
 #include <cmath>
 
 #include "solver/stages.h"
+#include "solver/sums.h"
 
 namespace coremax::solver {
 namespace {
 
 constexpr std::int64_t kIterations = 300;
 constexpr std::int64_t kSoftmaxIterations = 20;
-constexpr double kDamping = 0.5;
+constexpr double kSoftmaxTemperature = 0.05;  // of the spread of the first gradient
+constexpr double kCold = 0.005;
 
 double largest_change(const Vector& a, const Vector& b, ThreadPool& pool) {
-  return blocked_sum(pool, static_cast<std::int64_t>(a.size()), [&](std::int64_t i) { return Max{std::abs(a[at(i)] - b[at(i)])}; }).value;
+  return ordered_sum(pool, static_cast<std::int64_t>(a.size()), [&](std::int64_t i) { return Max{std::abs(a[at(i)] - b[at(i)])}; }).value;
 }
 
 // Where the relaxed methods start: the caller's point brought into the set, or the same share of every element.
@@ -34,8 +36,8 @@ Vector start(const Problem& problem, const Run& run) {
 // The spread of the gradient over the elements.
 double spread(const Vector& g, ThreadPool& pool) {
   const auto n = static_cast<std::int64_t>(g.size());
-  const double mean = blocked_sum(pool, n, [&](std::int64_t i) { return g[at(i)]; }) / static_cast<double>(n);
-  return std::sqrt(blocked_sum(pool, n, [&](std::int64_t i) { return (g[at(i)] - mean) * (g[at(i)] - mean); }) / static_cast<double>(n));
+  const double mean = ordered_sum(pool, n, [&](std::int64_t i) { return g[at(i)]; }) / static_cast<double>(n);
+  return std::sqrt(ordered_sum(pool, n, [&](std::int64_t i) { return (g[at(i)] - mean) * (g[at(i)] - mean); }) / static_cast<double>(n));
 }
 
 class Relaxed {
@@ -70,13 +72,13 @@ class Relaxed {
 
   void continuation(double step, std::int64_t iterations) {
     if (iterations == 0) return;
-    for (const double share : {0.1, 0.3, 0.6, 1.0}) {
+    for (const double share : kContinuationShares) {
       Problem part = problem_;
       part.alpha *= share;
       if (share > 0.1) {
         Multipliers multipliers;
-        const double mean = blocked_sum(run_.pool, problem_.n(), [&](std::int64_t i) { return ascent_.x[at(i)]; }) / static_cast<double>(problem_.n());
-        for (double& value : ascent_.x) value = 0.9 * value + 0.1 * mean;
+        const double mean = ordered_sum(run_.pool, problem_.n(), [&](std::int64_t i) { return ascent_.x[at(i)]; }) / static_cast<double>(problem_.n());
+        for (double& value : ascent_.x) value = restarted(value, mean);
         set_x(is_plain(problem_) ? ascent_.x : project(problem_, ascent_.x, Vector(ascent_.x.size(), 0.0), 1.0, multipliers, run_.pool));
       }
       projected_gradient(part, step / share, iterations);
@@ -84,12 +86,11 @@ class Relaxed {
     }
   }
 
-  void fermi_iterations(double hot, double cold, std::int64_t iterations) {
+  void fermi_iterations(Cooling cooling, std::int64_t iterations) {
     Multipliers multipliers;
-    const double cooling = iterations > 1 ? std::pow(cold / hot, 1.0 / static_cast<double>(iterations - 1)) : 1.0;
     iterate(problem_, iterations, [&](const Vector& x, const Vector& g, std::int64_t t) {
-      Vector next = fermi(problem_, g, hot * std::pow(cooling, static_cast<double>(t)), multipliers, run_.pool);
-      parallel_for(run_.pool, problem_.n(), [&](std::int64_t i) { next[at(i)] = (1 - kDamping) * x[at(i)] + kDamping * next[at(i)]; });
+      Vector next = fermi(problem_, g, cooling.at(t), multipliers, run_.pool);
+      parallel_for(run_.pool, problem_.n(), [&](std::int64_t i) { next[at(i)] = damped(x[at(i)], next[at(i)]); });
       return next;
     });
   }
@@ -112,24 +113,29 @@ class Relaxed {
 
 }  // namespace
 
+std::int64_t iterations_of(Method method, const Options& options) {
+  return options.max_iterations >= 0 ? options.max_iterations : method == Method::softmax ? kSoftmaxIterations : kIterations;
+}
+
+// The norm is reached from inside, so it may be a little small; ascent holds for any step below 2 / L.
+double gradient_step(double alpha, const Spectrum& ends) { return 1 / (2 * alpha * norm(ends)); }
+
+double Cooling::at(std::int64_t t) const { return hot * std::pow(factor, static_cast<double>(t)); }
+
+Cooling cooling_of(Method method, double spread, const Options& options) {
+  const std::int64_t iterations = iterations_of(method, options);
+  const double hot = std::max(spread, std::numeric_limits<double>::min());
+  if (method == Method::softmax) return {options.temperature > 0 ? options.temperature : kSoftmaxTemperature * hot, 1.0};
+  return {hot, iterations > 1 ? std::pow(kCold, 1.0 / static_cast<double>(iterations - 1)) : 1.0};
+}
+
 Ascent ascend(const Problem& problem, Method method, const Spectrum& ends, Run& run) {
   Relaxed relaxed(problem, method, run);
-  const Options& options = run.options;
-  const std::int64_t iterations = options.max_iterations >= 0 ? options.max_iterations : method == Method::softmax ? kSoftmaxIterations : kIterations;
+  const std::int64_t iterations = iterations_of(method, run.options);
   relaxed.set_total(method == Method::continuation ? 4 * iterations : iterations);
-  if (method == Method::pgd || method == Method::continuation) {
-    // The norm is reached from inside, so it may be a little small; ascent holds for any step below 2 / L.
-    const double step = 1 / (2 * problem.alpha * norm(ends));
-    if (method == Method::pgd) relaxed.projected_gradient(problem, step, iterations);
-    else relaxed.continuation(step, iterations);
-  } else {
-    const double hot = std::max(relaxed.spread_of_gradient(), std::numeric_limits<double>::min());
-    if (method == Method::annealed) relaxed.fermi_iterations(hot, 0.005 * hot, iterations);
-    else {
-      const double temperature = options.temperature > 0 ? options.temperature : 0.05 * hot;
-      relaxed.fermi_iterations(temperature, temperature, iterations);
-    }
-  }
+  if (method == Method::pgd) relaxed.projected_gradient(problem, gradient_step(problem.alpha, ends), iterations);
+  else if (method == Method::continuation) relaxed.continuation(gradient_step(problem.alpha, ends), iterations);
+  else relaxed.fermi_iterations(cooling_of(method, relaxed.spread_of_gradient(), run.options), iterations);
   return relaxed.take();
 }
 

@@ -7,11 +7,10 @@
 #include <cmath>
 
 #include "solver/stages.h"
+#include "solver/swaps.h"
 
 namespace coremax::solver {
 namespace {
-
-constexpr double kIntegral = 1e-9;  // closer than this to 0 or 1 counts as there
 
 class Rounding {
  public:
@@ -38,10 +37,7 @@ class Rounding {
 
  private:
   bool is_integral(std::int64_t i) const { return x_[at(i)] == 0 || x_[at(i)] == 1; }
-  void snap(std::int64_t i) {
-    if (x_[at(i)] < kIntegral) x_[at(i)] = 0;
-    if (x_[at(i)] > 1 - kIntegral) x_[at(i)] = 1;
-  }
+  void snap(std::int64_t i) { x_[at(i)] = snapped(x_[at(i)]); }
 
   // Sets x_i, keeping the gradient up to date.
   void move(std::int64_t i, double value) {
@@ -75,7 +71,7 @@ class Rounding {
     const double down = std::min(x_[at(i)] * c_i, (1 - x_[at(j)]) * c_j);
     const double slope = g_[at(i)] / c_i - g_[at(j)] / c_j;
     const double curve = 2 * problem_.alpha * entry(problem_.k, i, j) / (c_i * c_j);
-    const double t = up * slope + curve * up * up >= -down * slope + curve * down * down ? up : -down;
+    const double t = better_end(up, down, slope, curve);
     move(i, x_[at(i)] + t / c_i);
     move(j, x_[at(j)] - t / c_j);
     snap(i);

@@ -23,17 +23,6 @@ namespace {
 constexpr double kStep = 4;  // of the multipliers at first, on the scale of signs.cpp; from 8 on they run away
 constexpr std::int64_t kWarm = 20;
 
-// sum x and its derivative by the price
-struct Level {
-  double sum = 0;
-  double slope = 0;
-  Level& operator+=(const Level& other) {
-    sum += other.sum;
-    slope += other.slope;
-    return *this;
-  }
-};
-
 struct Plan {
   SignsOptions signs;
   std::vector<std::int64_t> rounds;  // sweeps that move the multipliers; a bound is taken after each round

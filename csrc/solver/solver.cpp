@@ -14,9 +14,6 @@
 namespace coremax::solver {
 namespace {
 
-// Sums and products of numbers up to here stay far within a double.
-constexpr double kLargest = 1e100;
-
 void check_numbers(const Problem& problem) {
   require(problem.alpha >= 0 && problem.alpha <= kLargest, "alpha must be from 0 to 1e100, got " + number_text(problem.alpha));
   for (std::int64_t i = 0; i < problem.n(); ++i) {
@@ -41,20 +38,17 @@ double largest_redundancy(const Problem& problem, ThreadPool& pool) {
   return problem.alpha * blocked_sum(pool, problem.k.indptr[problem.n()], size).value;
 }
 
-// A redundancy too small for a normal number is none: its reciprocal, the step, would be infinite.
-bool is_redundant(const Problem& problem, ThreadPool& pool) { return largest_redundancy(problem, pool) >= 1e-280; }
+bool is_redundant(const Problem& problem, ThreadPool& pool) { return largest_redundancy(problem, pool) >= kLeastRedundancy; }
 
-// The same problem in a unit, a power of two and so without rounding, in which the smaller of the largest importance and the
-// largest redundancy is near one, as far as that leaves the larger in range: some stages work in single precision.
+// The same problem in the unit of unit_of.
 class Rescaled {
  public:
   Rescaled(const Problem& problem, const Options& options, ThreadPool& pool) : problem_(problem), options_(options) {
     const double importance = blocked_sum(pool, problem.n(), [&](std::int64_t i) { return Max{std::abs(problem.importance[i])}; }).value;
     const double redundancy = largest_redundancy(problem, pool);
-    const double smaller = importance > 0 && redundancy > 0 ? std::min(importance, redundancy) : std::max(importance, redundancy);
-    const double unit = std::max({smaller, importance / kLargest, redundancy / kLargest});
-    if (unit < std::numeric_limits<double>::min()) return;
-    exponent_ = std::ilogb(unit);
+    const std::optional<int> unit = unit_of(importance, redundancy);
+    if (!unit) return;
+    exponent_ = *unit;
     importance_.resize(at(problem.n()));
     for (std::int64_t i = 0; i < problem.n(); ++i) importance_[at(i)] = std::ldexp(problem.importance[i], -exponent_);
     problem_.importance = importance_.data();
@@ -542,6 +536,13 @@ Result solve_scaled(const Problem& problem, const Options& options, ThreadPool& 
 }
 
 }  // namespace
+
+std::optional<int> unit_of(double importance, double redundancy) {
+  const double smaller = importance > 0 && redundancy > 0 ? std::min(importance, redundancy) : std::max(importance, redundancy);
+  const double unit = std::max({smaller, importance / kLargest, redundancy / kLargest});
+  if (unit < std::numeric_limits<double>::min()) return std::nullopt;
+  return std::ilogb(unit);
+}
 
 const char* name(Method method) {
   switch (method) {

@@ -8,22 +8,15 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include "core/philox.h"
 #include "solver/feasible.h"
+#include "solver/responses.h"
 #include "solver/solver.h"
 
 namespace coremax::solver {
-
-// The largest of non-negative terms, as a "sum" for blocked_sum.
-struct Max {
-  double value = 0;
-  Max& operator+=(const Max& other) {
-    value = std::max(value, other.value);
-    return *this;
-  }
-};
 
 // What a stage may ask of the call it is part of: how long it has run, whether to stop, what is known so far.
 class Run {
@@ -50,6 +43,15 @@ class Run {
   int methods_ = 1;
   int method_ = -1;
 };
+
+// solver.cpp
+// Sums and products of numbers up to here stay far within a double.
+constexpr double kLargest = 1e100;
+// A redundancy too small for a normal number is none: its reciprocal, the step, would be infinite.
+constexpr double kLeastRedundancy = 1e-280;
+// The problem is solved in a unit, a power of two (its exponent) and so without rounding, in which the smaller of the largest importance and
+// the largest redundancy is near one, as far as that leaves the larger in range: some stages work in single precision. None where both are 0.
+std::optional<int> unit_of(double importance, double redundancy);
 
 // objective.cpp
 Vector multiply(const graph::CsrView& k, const Vector& x, ThreadPool& pool);  // K x
@@ -135,6 +137,17 @@ struct Ascent {
   std::vector<double> history;
 };
 Ascent ascend(const Problem& problem, Method method, const Spectrum& ends, Run& run);
+// What the methods are made of, for whoever runs their iterations: how many (in each stage), the step of the projected gradient, the
+// stages of the continuation, and the temperature of every iteration given the spread of the first gradient.
+std::int64_t iterations_of(Method method, const Options& options);
+double gradient_step(double alpha, const Spectrum& ends);
+constexpr double kContinuationShares[] = {0.1, 0.3, 0.6, 1.0};
+struct Cooling {
+  double hot;
+  double factor;
+  double at(std::int64_t t) const;
+};
+Cooling cooling_of(Method method, double spread, const Options& options);
 
 // rounding.cpp: a feasible subset with f(subset) >= f(x) where K >= 0 and there are no costs.
 Subset round_pairwise(const Problem& problem, Vector x, const Vector& kx, ThreadPool& pool);

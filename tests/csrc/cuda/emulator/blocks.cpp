@@ -1,0 +1,396 @@
+// The multiprocessor: resident blocks, their threads as fibres, barriers and warp collectives as the points where they wait.
+#include <algorithm>
+#include <cstdio>
+#include <cstring>
+#include <deque>
+#include <exception>
+#include <map>
+#include <memory>
+#include <new>
+#include <random>
+#include <vector>
+
+#include "emulator.h"
+#include "fibres.h"
+
+namespace coremax::emulator {
+namespace {
+
+constexpr int kLanes = 32;
+constexpr unsigned char kPoison = 0xFF;
+constexpr std::size_t kResidentBlocks = 3;  // at a time, so that blocks meet each other half way
+constexpr int kInterruptOneIn = 4;          // atomics and fences, where others get a turn
+
+struct Block;
+
+struct Copy {
+  void* to;
+  const void* from;
+  std::size_t bytes;
+  std::size_t total;
+};
+
+enum class State { ready, waiting, ended };
+
+struct Thread {
+  Index index{};
+  int number = 0;
+  Block* block = nullptr;
+  State state = State::ready;
+  // What it waits for.
+  const char* what = "";
+  Location where;
+  unsigned mask = 0;  // of a warp collective; 0 for a barrier
+  void* lane = nullptr;
+  int value = 0;  // of a barrier that reduces
+  std::deque<std::vector<Copy>> copies;
+  std::vector<Copy> open_copies;
+  std::unique_ptr<Fibre> fibre;
+
+  int lane_number() const { return number % kLanes; }
+  std::string name() const;
+};
+
+struct FreeAligned {
+  std::align_val_t alignment;
+  void operator()(void* memory) const { ::operator delete(memory, alignment); }
+};
+using Memory = std::unique_ptr<void, FreeAligned>;
+
+Memory poisoned(std::size_t bytes, std::size_t alignment) {
+  Memory memory(::operator new(std::max<std::size_t>(bytes, 1), std::align_val_t{alignment}), FreeAligned{std::align_val_t{alignment}});
+  std::memset(memory.get(), kPoison, bytes);
+  return memory;
+}
+
+struct Block {
+  Index index{};
+  std::deque<Thread> threads;
+  std::map<const void*, Memory> variables;
+  Memory dynamic;
+  int alive = 0;
+};
+
+struct Grid {
+  Index shape{};
+  Index block{};
+  std::size_t dynamic_shared = 0;
+  const std::function<void()>* kernel = nullptr;
+  std::vector<std::unique_ptr<Block>> resident;
+  std::vector<Thread*> ready;
+  std::exception_ptr failure;
+};
+
+std::mt19937_64 generator{1};
+bool in_order = false;
+Grid* grid = nullptr;
+Thread* current = nullptr;
+
+std::size_t pick(std::size_t n) { return in_order ? 0 : static_cast<std::size_t>(generator() % n); }
+
+std::string text(const Index& i) {
+  char buffer[48];
+  std::snprintf(buffer, sizeof buffer, "(%u, %u, %u)", i.x, i.y, i.z);
+  return buffer;
+}
+
+std::string line_of(const Location& where) {
+  const std::string file = where.file_name();
+  return file.substr(file.rfind('/') + 1) + ":" + std::to_string(where.line());
+}
+
+bool same(const Location& a, const Location& b) { return a.line() == b.line() && std::strcmp(a.file_name(), b.file_name()) == 0; }
+
+std::string hex(unsigned mask) {
+  char buffer[16];
+  std::snprintf(buffer, sizeof buffer, "0x%08x", mask);
+  return buffer;
+}
+
+std::string Thread::name() const { return "thread " + text(index) + " of block " + text(block->index); }
+
+std::string waiting_for(const Thread& thread) {
+  return thread.name() + " at " + thread.what + (thread.mask != 0 ? " of lanes " + hex(thread.mask) : "") + " (" + line_of(thread.where) + ")";
+}
+
+void make_ready(Thread& thread) {
+  thread.state = State::ready;
+  grid->ready.push_back(&thread);
+}
+
+// Suspends the running thread until it is made ready.
+void wait() {
+  current->state = State::waiting;
+  Fibre::suspend();
+}
+
+// ---- Warp collectives ---------------------------------------------------------------------------------------------------
+
+Thread* lane_of(const Thread& thread, int lane) {
+  const int number = thread.number / kLanes * kLanes + lane;
+  return number < static_cast<int>(thread.block->threads.size()) ? &thread.block->threads[static_cast<std::size_t>(number)] : nullptr;
+}
+
+bool included(unsigned mask, int lane) { return (mask >> lane & 1) != 0; }
+
+// The waiting lanes of `thread`'s mask, if all that have not ended are there. The running thread counts as waiting.
+bool complete(const Thread& thread, Thread* (&lanes)[kLanes]) {
+  bool all = true;
+  for (int l = 0; l < kLanes; ++l) {
+    lanes[l] = nullptr;
+    if (!included(thread.mask, l)) continue;
+    Thread* other = lane_of(thread, l);
+    if (other == nullptr) fault(waiting_for(thread) + ": the mask names lane " + std::to_string(l) + ", which the block does not have");
+    if (other->state == State::ended) continue;
+    const bool there = (other->state == State::waiting || other == current) && other->mask != 0;
+    if (there && included(other->mask, thread.lane_number()) &&
+        (other->mask != thread.mask || std::strcmp(other->what, thread.what) != 0 || !same(other->where, thread.where)))
+      fault("the lanes of a warp are at different collectives: " + waiting_for(thread) + ", " + waiting_for(*other));
+    all = all && there && other->mask == thread.mask;
+    lanes[l] = other;
+  }
+  return all;
+}
+
+void pass(Thread* const (&lanes)[kLanes], const std::function<void(void* const lanes[32])>& combine) {
+  void* given[kLanes] = {};
+  for (int l = 0; l < kLanes; ++l)
+    if (lanes[l] != nullptr) given[l] = lanes[l]->lane;
+  combine(given);
+  for (Thread* lane : lanes) {
+    if (lane == nullptr) continue;
+    lane->mask = 0;
+    if (lane != current) make_ready(*lane);
+  }
+}
+
+// ---- Barriers -----------------------------------------------------------------------------------------------------------
+
+constexpr const char* kGridBarrier = "the grid's barrier";
+
+// Lets all threads of the block go that wait at a barrier, if none is missing.
+bool open_barrier(Block& block) {
+  const Thread* first = nullptr;
+  for (const Thread& thread : block.threads) {
+    if (thread.state == State::ended) continue;
+    if (thread.state != State::waiting || thread.mask != 0 || thread.what == kGridBarrier) return false;
+    if (first == nullptr) first = &thread;
+    if (std::strcmp(first->what, thread.what) != 0 || !same(first->where, thread.where))
+      fault("the threads of a block are at different barriers: " + waiting_for(*first) + ", " + waiting_for(thread));
+  }
+  if (first == nullptr) return false;
+  for (Thread& thread : block.threads)
+    if (thread.state == State::waiting) make_ready(thread);
+  return true;
+}
+
+void open_grid_barrier() {
+  for (const auto& block : grid->resident)
+    for (const Thread& thread : block->threads)
+      if (thread.state != State::waiting || thread.what != kGridBarrier) return;
+  for (const auto& block : grid->resident)
+    for (Thread& thread : block->threads) make_ready(thread);
+}
+
+void wait_at_barrier(const char* what, int value, Location where) {
+  current->what = what;
+  current->where = where;
+  current->mask = 0;
+  current->value = value;
+  current->state = State::waiting;
+  Block& block = *current->block;
+  if (what == kGridBarrier) {
+    open_grid_barrier();
+  } else {
+    open_barrier(block);
+  }
+  Fibre::suspend();
+}
+
+// ---- Threads ------------------------------------------------------------------------------------------------------------
+
+// After a thread has ended: those that wait for all who are left may go on.
+void thread_ended(Thread& thread) {
+  thread.state = State::ended;
+  Block& block = *thread.block;
+  --block.alive;
+  open_barrier(block);
+  for (int l = 0; l < kLanes; ++l) {
+    const Thread* other = lane_of(thread, l);
+    if (other == nullptr || other->state != State::waiting || other->mask == 0 || !included(other->mask, thread.lane_number())) continue;
+    fault(thread.name() + " has ended, but " + waiting_for(*other) + " names it in its mask");
+  }
+}
+
+void run_thread(Thread& thread) {
+  try {
+    (*grid->kernel)();
+    if (!thread.open_copies.empty() || !thread.copies.empty()) fault(thread.name() + " has ended with asynchronous copies it did not wait for");
+    thread_ended(thread);
+  } catch (...) {
+    grid->failure = std::current_exception();
+    thread.state = State::ended;
+  }
+}
+
+std::unique_ptr<Block> make_block(Index index) {
+  auto block = std::make_unique<Block>();
+  block->index = index;
+  const Index& shape = grid->block;
+  block->alive = static_cast<int>(shape.x * shape.y * shape.z);
+  if (grid->dynamic_shared > 0) block->dynamic = poisoned(grid->dynamic_shared, 1024);
+  for (int number = 0; number < block->alive; ++number) {
+    Thread& thread = block->threads.emplace_back();
+    const auto n = static_cast<unsigned>(number);
+    thread.index = {n % shape.x, n / shape.x % shape.y, n / shape.x / shape.y};
+    thread.number = number;
+    thread.block = block.get();
+    thread.fibre = std::make_unique<Fibre>([&thread] { run_thread(thread); });
+    make_ready(thread);
+  }
+  return block;
+}
+
+void run_until_a_block_ends() {
+  while (true) {
+    if (grid->ready.empty()) {
+      for (const auto& block : grid->resident)
+        for (const Thread& thread : block->threads)
+          if (thread.state == State::waiting) fault("nothing can go on: " + waiting_for(thread) + " waits for threads that do not come");
+      return;
+    }
+    const std::size_t i = pick(grid->ready.size());
+    Thread* thread = grid->ready[i];
+    if (in_order) {
+      grid->ready.erase(grid->ready.begin());
+    } else {
+      grid->ready[i] = grid->ready.back();
+      grid->ready.pop_back();
+    }
+    current = thread;
+    place = {thread->index, thread->block->index, grid->block, grid->shape};
+    thread->fibre->resume();
+    current = nullptr;
+    if (grid->failure) std::rethrow_exception(grid->failure);
+    if (const Block* ended = thread->block; ended->alive == 0) {
+      std::erase_if(grid->resident, [&](const auto& block) { return block.get() == ended; });
+      return;
+    }
+  }
+}
+
+}  // namespace
+
+void fault(const std::string& message) { throw Fault(message); }
+
+void set_seed(std::uint64_t seed) {
+  generator.seed(seed);
+  in_order = seed == 0;
+}
+
+Place place;
+
+void run_kernel(Index grid_size, Index block_size, std::size_t dynamic_shared, bool cooperative, const std::function<void()>& kernel) {
+  Grid run{grid_size, block_size, dynamic_shared, &kernel, {}, {}, nullptr};
+  struct Restore {
+    ~Restore() {
+      grid = nullptr;
+      current = nullptr;
+    }
+  } restore;
+  grid = &run;
+  const std::size_t n_blocks = std::size_t{grid_size.x} * grid_size.y * grid_size.z;
+  std::vector<std::size_t> order(n_blocks);
+  for (std::size_t b = 0; b < n_blocks; ++b) order[b] = b;
+  if (!in_order) std::shuffle(order.begin(), order.end(), generator);
+  const std::size_t most = cooperative ? n_blocks : in_order ? 1 : kResidentBlocks;
+  for (std::size_t next = 0; next < n_blocks || !run.resident.empty();) {
+    for (; next < n_blocks && run.resident.size() < most; ++next) {
+      const std::size_t b = order[next];
+      run.resident.push_back(make_block({static_cast<unsigned>(b % grid_size.x), static_cast<unsigned>(b / grid_size.x % grid_size.y),
+                                         static_cast<unsigned>(b / grid_size.x / grid_size.y)}));
+    }
+    run_until_a_block_ends();
+  }
+}
+
+void* shared_variable(const void* key, std::size_t bytes, std::size_t alignment) {
+  Memory& memory = current->block->variables[key];
+  if (!memory) memory = poisoned(bytes, std::max<std::size_t>(alignment, 16));
+  return memory.get();
+}
+
+void* dynamic_shared() {
+  if (grid->dynamic_shared == 0) fault("a kernel uses dynamic shared memory, but the launch gives it none");
+  return current->block->dynamic.get();
+}
+
+void synchronize_threads(const char* what, Location where) { wait_at_barrier(what, 0, where); }
+
+int synchronize_reduce(const char* what, int value, int (*combine)(int, int), int start, Location where) {
+  wait_at_barrier(what, value, where);
+  // Everybody's value stands until the second barrier has been passed.
+  int result = start;
+  for (const Thread& thread : current->block->threads)
+    if (thread.state != State::ended) result = combine(result, thread.value);
+  wait_at_barrier("the second half of a reducing barrier", value, where);
+  return result;
+}
+
+void synchronize_grid(Location where) { wait_at_barrier(kGridBarrier, 0, where); }
+
+void yield() {
+  make_ready(*current);
+  Fibre::suspend();
+}
+
+void interleave() {
+  if (current != nullptr && !in_order && generator() % kInterruptOneIn == 0) yield();
+}
+
+int lane_index() { return current->lane_number(); }
+
+unsigned active_lanes() {
+  unsigned mask = 0;
+  for (int l = 0; l < kLanes; ++l) {
+    const Thread* other = lane_of(*current, l);
+    if (other != nullptr && other->state != State::ended) mask |= 1U << l;
+  }
+  return mask;
+}
+
+void collective(unsigned mask, const char* what, Location where, void* lane, const std::function<void(void* const lanes[32])>& combine) {
+  current->what = what;
+  current->where = where;
+  current->mask = mask;
+  current->lane = lane;
+  if (!included(mask, current->lane_number())) fault(waiting_for(*current) + " is not in the mask itself");
+  Thread* lanes[kLanes];
+  for (int l = 0; l < kLanes; ++l)
+    if (const Thread* other = lane_of(*current, l); included(mask, l) && other != nullptr && other->state == State::ended)
+      fault(waiting_for(*current) + " names " + other->name() + ", which has ended");
+  if (complete(*current, lanes)) return pass(lanes, combine);
+  wait();
+}
+
+void copy_later(void* to, const void* from, std::size_t bytes, std::size_t total) {
+  std::memset(to, kPoison, total);
+  current->open_copies.push_back({to, from, bytes, total});
+}
+
+void commit_copies() {
+  current->copies.push_back(std::move(current->open_copies));
+  current->open_copies.clear();
+}
+
+void wait_for_copies(int groups_left) {
+  while (static_cast<int>(current->copies.size()) > groups_left) {
+    for (const Copy& copy : current->copies.front()) {
+      std::memset(copy.to, 0, copy.total);
+      std::memcpy(copy.to, copy.from, copy.bytes);
+    }
+    current->copies.pop_front();
+  }
+}
+
+}  // namespace coremax::emulator

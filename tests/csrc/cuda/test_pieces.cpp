@@ -1,0 +1,74 @@
+// What all device code shares: bits, reductions, scans.
+#include <algorithm>
+#include <numeric>
+#include <vector>
+
+#include "check.h"
+#include "core/philox.h"
+#include "cuda/block.h"
+#include "cuda/random_bits.h"
+#include "on_device.h"
+
+namespace {
+
+using namespace coremax;
+using test::in_orders;
+using test::kStream;
+using test::to_device;
+using test::to_host;
+
+TEST(device_bits_are_those_of_the_cpu) {
+  in_orders(2, [] {
+    for (const std::int64_t count : {0, 1, 2, 3, 255, 256, 257, 1023, 1024, 1030})
+      for (const std::uint64_t begin : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{77}, (std::uint64_t{1} << 33) - 3}) {
+        const auto out = to_device(std::vector<std::uint64_t>(static_cast<std::size_t>(count + 2), 99));
+        cuda::fill_random_bits(0x123456789ABCDEF0, Stream::race, begin, count, out.data() + 1, kStream);
+        const auto got = to_host(out);
+        bool same = got.front() == 99 && got.back() == 99;
+        for (std::int64_t i = 0; i < count; ++i)
+          same = same && got[static_cast<std::size_t>(i + 1)] == random_bits(0x123456789ABCDEF0, Stream::race, begin + static_cast<std::uint64_t>(i));
+        CHECK_AT("count " + std::to_string(count) + ", begin " + std::to_string(begin), same);
+      }
+  });
+}
+
+template <int kThreads>
+__global__ void block_functions(const int* in, int* most, int* before, int* total) {
+  const int value = in[threadIdx.x];
+  int sum = 0;
+  before[threadIdx.x] = cuda::block_exclusive_sum<kThreads>(value, sum);
+  total[threadIdx.x] = sum;
+  most[threadIdx.x] = cuda::block_reduce<kThreads>(value, -1000, [](int a, int b) { return std::max(a, b); });
+  // Twice in a row: the second call may not disturb the first.
+  total[threadIdx.x] += cuda::block_reduce<kThreads>(value, 0, [](int a, int b) { return a + b; });
+  total[threadIdx.x] += cuda::block_reduce<kThreads>(value, 0, [](int a, int b) { return a + b; });
+}
+
+template <int kThreads>
+void check_block_functions() {
+  std::vector<int> values(kThreads);
+  for (int i = 0; i < kThreads; ++i) values[static_cast<std::size_t>(i)] = (i * 37 + 11) % 101 - 50;
+  const auto in = to_device(values);
+  const auto out = to_device(std::vector<int>(3 * kThreads));
+  cuda::launch(kStream, {1, kThreads}, block_functions<kThreads>, in.data(), out.data(), out.data() + kThreads, out.data() + 2 * kThreads);
+  const auto got = to_host(out);
+  int sum = 0;
+  bool same = true;
+  for (std::size_t i = 0; i < kThreads; ++i) {
+    same = same && got[i] == *std::max_element(values.begin(), values.end()) && got[kThreads + i] == sum;
+    sum += values[i];
+  }
+  for (std::size_t i = 0; i < kThreads; ++i) same = same && got[2 * kThreads + i] == 3 * sum;
+  CHECK_AT(std::to_string(kThreads) + " threads", same);
+}
+
+TEST(reductions_and_scans_of_a_block) {
+  in_orders(5, [] {
+    check_block_functions<32>();
+    check_block_functions<64>();
+    check_block_functions<256>();
+    check_block_functions<1024>();
+  });
+}
+
+}  // namespace
