@@ -2,7 +2,12 @@
 # Code for 8.0 serves 8.x, that for 9.0 and 10.0 their families; later ones compile the PTX of 10.0 when it is loaded.
 set(COREMAX_CUDA_SOURCES
   csrc/cuda/device.cpp
-  csrc/cuda/random_bits.cu)
+  csrc/cuda/random_bits.cu
+  csrc/graph/cuda/direct.cu
+  csrc/graph/cuda/filter.cu
+  csrc/graph/cuda/merge.cu
+  csrc/graph/cuda/rows.cu
+  csrc/graph/cuda/topk.cpp)
 list(TRANSFORM COREMAX_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 set(COREMAX_CUDA_ARCHITECTURES "80-real;90-real;100" CACHE STRING "Devices to compile for: compute capabilities, as CMake writes them")
 
