@@ -2,7 +2,12 @@
 # Code for 8.0 serves 8.x, that for 9.0 and 10.0 their families; later ones compile the PTX of 10.0 when it is loaded.
 set(COREMAX_CUDA_SOURCES
   csrc/cuda/device.cpp
-  csrc/cuda/random_bits.cu)
+  csrc/cuda/random_bits.cu
+  csrc/cuda/sort.cu
+  csrc/sampling/cuda/alias.cpp
+  csrc/sampling/cuda/alias.cu
+  csrc/sampling/cuda/race.cpp
+  csrc/sampling/cuda/race.cu)
 set(COREMAX_CUDA_BINDINGS
   csrc/bindings/array.cpp
   csrc/bindings/control.cpp
