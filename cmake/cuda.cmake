@@ -3,12 +3,24 @@
 set(COREMAX_CUDA_SOURCES
   csrc/cuda/device.cpp
   csrc/cuda/random_bits.cu
+  csrc/cuda/sort.cu
   csrc/graph/cuda/direct.cu
   csrc/graph/cuda/filter.cu
   csrc/graph/cuda/merge.cu
   csrc/graph/cuda/rows.cu
-  csrc/graph/cuda/topk.cpp)
+  csrc/graph/cuda/topk.cpp
+  csrc/sampling/cuda/alias.cpp
+  csrc/sampling/cuda/alias.cu
+  csrc/sampling/cuda/race.cpp
+  csrc/sampling/cuda/race.cu)
+set(COREMAX_CUDA_BINDINGS
+  csrc/bindings/array.cpp
+  csrc/bindings/control.cpp
+  csrc/bindings/cuda/module.cpp
+  csrc/bindings/cuda/device_array.cpp
+  csrc/bindings/cuda/bind_sampling.cpp)
 list(TRANSFORM COREMAX_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+list(TRANSFORM COREMAX_CUDA_BINDINGS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 set(COREMAX_CUDA_ARCHITECTURES "80-real;90-real;100" CACHE STRING "Devices to compile for: compute capabilities, as CMake writes them")
 
 if(COREMAX_CUDA)

@@ -67,14 +67,16 @@ void give_back(PyObject* capsule) {
   if (managed->deleter != nullptr) managed->deleter(managed);
 }
 
-py::object take_capsule(const py::object& obj, const std::string& name) {
+py::object take_capsule(const py::object& obj, const std::string& name, const std::int64_t* stream) {
   const py::object method = obj.attr("__dlpack__");
+  py::dict given;
+  if (stream != nullptr) given["stream"] = *stream;
   try {
     try {
-      return method(py::arg("max_version") = py::make_tuple(dlpack::kMajorVersion, 0));
+      return method(**given, py::arg("max_version") = py::make_tuple(dlpack::kMajorVersion, 0));
     } catch (py::error_already_set& error) {
       if (!error.matches(PyExc_TypeError)) throw;
-      return method();  // a producer from before DLPack 1.0 knows no max_version
+      return method(**given);  // a producer from before DLPack 1.0 knows no max_version
     }
   } catch (py::error_already_set& error) {
     const std::string reason = py::str(error.value());
@@ -82,16 +84,22 @@ py::object take_capsule(const py::object& obj, const std::string& name) {
   }
 }
 
-Array from_dlpack(const py::object& obj, const std::string& name) {
-  const auto device = obj.attr("__dlpack_device__")().cast<std::pair<int, int>>();
-  if (device.first != dlpack::kCpu) {
-    Array elsewhere;
-    elsewhere.device = "device type " + std::to_string(device.first);
-    elsewhere.dtype_name = "unknown";
-    return elsewhere;
-  }
-  const py::object producer = take_capsule(obj, name);
+std::string device_name(int type, int number) {
+  if (type == dlpack::kCpu) return "cpu";
+  if (type == dlpack::kCuda || type == dlpack::kCudaManaged) return "cuda:" + std::to_string(number);
+  return "device type " + std::to_string(type);
+}
+
+// stream: null for an array on the CPU, else the array is on a CUDA device. One that is elsewhere is not looked into.
+Array from_dlpack(const py::object& obj, const std::string& name, const std::int64_t* stream) {
+  const auto [type, number] = obj.attr("__dlpack_device__")().cast<std::pair<int, int>>();
   Array array;
+  array.device = device_name(type, number);
+  array.dtype_name = "unknown";
+  const bool on_cuda = array.device.starts_with("cuda");
+  if (stream == nullptr ? array.device != "cpu" : !on_cuda) return array;
+  if (on_cuda) array.device_number = number;
+  const py::object producer = take_capsule(obj, name, stream);
   const dlpack::Tensor* tensor = nullptr;
   void* managed = nullptr;
   const char* used_name = nullptr;
@@ -147,17 +155,27 @@ bool Array::contiguous() const {
 
 Array import_array(const py::object& obj, const std::string& name) {
   if (py::isinstance<py::array>(obj)) return from_numpy(obj);
-  if (py::hasattr(obj, "__dlpack__") && py::hasattr(obj, "__dlpack_device__")) return from_dlpack(obj, name);
+  if (py::hasattr(obj, "__dlpack__") && py::hasattr(obj, "__dlpack_device__")) return from_dlpack(obj, name, nullptr);
   throw py::type_error(name + " must be an array (NumPy, PyTorch or any other DLPack producer), got " +
                        std::string(py::str(py::type::of(obj).attr("__name__"))));
 }
 
-const Array& expect(const Array& array, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes) {
-  if (array.device != "cpu") throw py::type_error(std::string(name) + " is not on the CPU");
+Array import_cuda_array(const py::object& obj, const std::string& name, std::int64_t stream) {
+  if (!py::hasattr(obj, "__dlpack__") || !py::hasattr(obj, "__dlpack_device__"))
+    throw py::type_error(name + " must be an array on a CUDA device, got " + std::string(py::str(py::type::of(obj).attr("__name__"))));
+  return from_dlpack(obj, name, &stream);
+}
+
+void expect_form(const Array& array, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes) {
   if (array.shape.size() != ndim) throw py::value_error(std::string(name) + " has the wrong number of dimensions");
   if (std::find(dtypes.begin(), dtypes.end(), array.dtype) == dtypes.end()) throw py::type_error(std::string(name) + " has dtype " + array.dtype_name);
   if (ndim == 1 && !array.contiguous()) throw py::value_error(std::string(name) + " is not contiguous");
   if (ndim == 2 && !array.rows_contiguous()) throw py::value_error(std::string(name) + " does not have contiguous rows");
+}
+
+const Array& expect(const Array& array, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes) {
+  if (array.device != "cpu") throw py::type_error(std::string(name) + " is not on the CPU");
+  expect_form(array, name, ndim, dtypes);
   return array;
 }
 
@@ -166,8 +184,9 @@ MatrixView matrix_view(const Array& array, const char* name, std::initializer_li
   return {array.data, array.dtype, array.shape[0], array.shape[1], array.strides[0]};
 }
 
-void bind_array(py::module_& module) {
-  py::class_<Array>(module, "Array", "A view of an array of any library; see import_array.")
+// Each extension module has a class of its own: neither needs the other.
+py::class_<Array> bind_array_class(py::module_& module) {
+  return py::class_<Array>(module, "Array", "A view of an array of any library; see import_array.", py::module_local())
       .def_property_readonly("shape", [](const Array& a) { return py::tuple(py::cast(a.shape)); })
       .def_property_readonly("address", [](const Array& a) { return reinterpret_cast<std::uintptr_t>(a.data); })
       .def_readonly("dtype", &Array::dtype_name)
@@ -175,6 +194,10 @@ void bind_array(py::module_& module) {
       .def_readonly("readonly", &Array::readonly)
       .def_property_readonly("contiguous", &Array::contiguous)
       .def_property_readonly("rows_contiguous", &Array::rows_contiguous);
+}
+
+void bind_array(py::module_& module) {
+  bind_array_class(module);
   module.def("import_array", &import_array, py::arg("obj"), py::arg("name"));
 }
 

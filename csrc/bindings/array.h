@@ -23,7 +23,8 @@ struct Array {
   std::vector<std::int64_t> strides;  // in elements
   bool readonly = false;
   bool aligned = true;  // to the element size
-  std::string device = "cpu";
+  std::string device = "cpu";  // or "cuda:0", which only import_cuda_array gives out
+  int device_number = -1;      // of a CUDA device
   py::object owner;  // keeps data alive: a memoryview or a DLPack capsule
 
   std::int64_t size(std::size_t axis) const { return shape.at(axis); }
@@ -35,8 +36,13 @@ struct Array {
 // A view of obj, without a copy; raises TypeError naming the argument where obj is no array of numbers on the CPU.
 Array import_array(const py::object& obj, const std::string& name);
 
+// The same for arrays on a CUDA device: work that the producer has under way is done before what is put into `stream` from now on, a
+// stream as DLPack writes it (1: the legacy default stream, 2: that of the thread, else its address).
+Array import_cuda_array(const py::object& obj, const std::string& name, std::int64_t stream);
+
 // Checks the Python layer has made already, made again: a wrong call of the private functions raises instead of crashing.
 const Array& expect(const Array& array, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes);
+void expect_form(const Array& array, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes);  // wherever it is
 MatrixView matrix_view(const Array& array, const char* name, std::initializer_list<DType> dtypes);
 
 // A NumPy array that takes over a vector's memory.
@@ -47,6 +53,7 @@ py::array_t<T> adopt(std::vector<T>&& values) {
   return py::array_t<T>(static_cast<py::ssize_t>(owned->size()), owned->data(), owner);
 }
 
+py::class_<Array> bind_array_class(py::module_& module);
 void bind_array(py::module_& module);
 
 }  // namespace coremax::bindings

@@ -5,7 +5,7 @@
 
 namespace coremax::dlpack {
 
-enum DeviceType : std::int32_t { kCpu = 1 };
+enum DeviceType : std::int32_t { kCpu = 1, kCuda = 2, kCudaManaged = 13 };
 enum TypeCode : std::uint8_t { kInt = 0, kUInt = 1, kFloat = 2, kBfloat = 4 };
 constexpr std::uint64_t kFlagReadOnly = 1;
 constexpr std::uint32_t kMajorVersion = 1;

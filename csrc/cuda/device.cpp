@@ -81,6 +81,25 @@ bool Event::reached() const {
   return true;
 }
 
+Turns::Turns() {
+  check(cudaStreamCreateWithFlags(&home_, cudaStreamNonBlocking), "making a stream");
+}
+
+Turns::~Turns() { cudaStreamDestroy(home_); }
+
+Turns::Turn::~Turn() {
+  // Where it fails all later work fails too, and says so.
+  cudaEventRecord(turns_.last_.handle(), stream_.handle());
+}
+
+SharedMemory::SharedMemory(std::int64_t bytes) : device_(current_device()) {
+  if (bytes == 0) return;
+  const cudaError_t status = cudaMalloc(&data_, static_cast<std::size_t>(bytes));
+  if (status != cudaSuccess) fail(status, "an array of " + std::to_string(bytes) + " bytes");
+}
+
+SharedMemory::~SharedMemory() { cudaFree(data_); }
+
 CurrentDevice::CurrentDevice(int device) : device_(device), before_(current_device()) {
   if (device_ != before_) check(cudaSetDevice(device_), "choosing a device");
 }

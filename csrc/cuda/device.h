@@ -53,9 +53,38 @@ class Event {
   void record(const Stream& stream);
   void hold(const Stream& stream) const;  // later work of the stream waits for the point
   bool reached() const;
+  CUevent_st* handle() const { return handle_; }
 
  private:
   CUevent_st* handle_ = nullptr;
+};
+
+// The order of uses of memory that outlives a call: each comes after the one before, whatever their streams. Such memory is asked for
+// and given back in the stream `home`, its own, which is there as long as it is.
+class Turns {
+ public:
+  Turns();
+  ~Turns();
+  Turns(const Turns&) = delete;
+  Turns& operator=(const Turns&) = delete;
+  Stream home() const { return Stream(home_); }
+
+  // A use by what is put into a stream while this lives. Not by two threads at a time.
+  class Turn {
+   public:
+    Turn(Turns& turns, const Stream& stream) : turns_(turns), stream_(stream) { turns_.last_.hold(stream_); }
+    ~Turn();
+    Turn(const Turn&) = delete;
+    Turn& operator=(const Turn&) = delete;
+
+   private:
+    Turns& turns_;
+    Stream stream_;
+  };
+
+ private:
+  Event last_;
+  CUstream_st* home_ = nullptr;
 };
 
 // Makes a device current, and the earlier one again at the end.
@@ -86,6 +115,22 @@ int current_device();
 DeviceInfo device_info(int device);
 // Why nothing can run here ("the driver is too old ..."), or empty; then there are so many devices.
 std::string why_not(int* n_devices = nullptr);
+
+// Memory that arrays of other libraries may share, for as long as any of them lives and in any of their streams: so giving it back waits for the
+// device. Bytes, uninitialised.
+class SharedMemory {
+ public:
+  explicit SharedMemory(std::int64_t bytes);
+  ~SharedMemory();
+  SharedMemory(const SharedMemory&) = delete;
+  SharedMemory& operator=(const SharedMemory&) = delete;
+  void* data() const { return data_; }
+  int device() const { return device_; }
+
+ private:
+  void* data_ = nullptr;
+  int device_ = 0;
+};
 
 namespace detail {
 void* allocate(std::int64_t bytes, const Stream& stream, const char* what);

@@ -58,21 +58,31 @@ def as_view(
     array, copied = as_array(obj, name), not _is_array(obj)
     view = _core.import_array(array, name)
     if view.device != "cpu":
-        raise DeviceError(f"{name} is on a device ({view.device}); this build of coremax runs on the CPU: pass {name}.cpu()")
-    if len(view.shape) != ndim:
-        wanted = {1: "one-dimensional", 2: "two-dimensional"}[ndim]
-        raise ValueError(f"{name} must be {wanted}, got shape {tuple(view.shape)}")
+        raise DeviceError(f"{name} is on a device ({view.device}); this function runs on the CPU: pass {name}.cpu()")
+    require_ndim(view.shape, name, ndim)
     if view.dtype not in dtypes:
         array, copied = _converted(array, name, view.dtype, dtypes, convert_to), True
         view = _core.import_array(array, name)
     if not (view.contiguous or (strided_rows and view.rows_contiguous)):
         array, copied = _contiguous(array), True
         view = _core.import_array(array, name)
+    require_no_copy(copied, copy, name, dtypes)
+    return view
+
+
+def require_ndim(shape: Sequence[int], name: str, ndim: int) -> None:
+    """Raise where an array has another number of dimensions."""
+    if len(shape) != ndim:
+        wanted = {1: "one-dimensional", 2: "two-dimensional"}[ndim]
+        raise ValueError(f"{name} must be {wanted}, got shape {tuple(shape)}")
+
+
+def require_no_copy(copied: bool, copy: bool | None, name: str, dtypes: Sequence[str]) -> None:
+    """Raise where there was a copy and the caller wants none."""
     if copied and copy is False:
         raise ValueError(
             f"{name} can not be used without a copy (copy=False): it must be a contiguous array of {' or '.join(dtypes)}"
         )
-    return view
 
 
 def as_array(obj: Any, name: str) -> Any:
@@ -130,8 +140,8 @@ def like(result: np.ndarray[Any, Any], reference: Any) -> Any:
     return importer(reference)(result)
 
 
-def importer(reference: Any) -> Callable[[np.ndarray[Any, Any]], Any]:
-    """Return the function that brings NumPy results into the library of `reference`; it holds nothing of the array."""
+def importer(reference: Any) -> Callable[[Any], Any]:
+    """Return the function that brings arrays of other libraries into that of `reference`, of which it holds nothing."""
     if isinstance(reference, np.ndarray) or not hasattr(reference, "__dlpack__"):
         return _unchanged
     library: Any = sys.modules.get(type(reference).__module__.partition(".")[0])
@@ -140,7 +150,7 @@ def importer(reference: Any) -> Callable[[np.ndarray[Any, Any]], Any]:
     return getattr(library, "from_dlpack", _unchanged)
 
 
-def _unchanged(result: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _unchanged(result: Any) -> Any:
     return result
 
 

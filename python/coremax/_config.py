@@ -6,7 +6,7 @@ import platform
 from importlib.util import find_spec
 from typing import Any, Literal, overload
 
-from . import _arrays, _core
+from . import _arrays, _core, _device
 
 # Import name of the library -> the extra that installs it.
 EXTRAS = {
@@ -36,7 +36,7 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] |
     -------
     dict or None
         Keys: version, python, numpy, compiler, isa (the level in use), isas (all this build has on this CPU), threads,
-        environment (COREMAX_ variables set), optional (library -> found).
+        cuda (available, why_not, devices), environment (COREMAX_ variables set), optional (library -> found).
     """
     import numpy
 
@@ -49,6 +49,7 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] |
         "isa": _core.resolve_isa(""),
         "isas": _core.available_isas(),
         "threads": _core.default_threads(),
+        "cuda": _device.config(),
         "environment": _arrays.environment(),
         "optional": {name: find_spec(name) is not None for name in EXTRAS},
     }
@@ -63,6 +64,11 @@ def format_config(config: dict[str, Any]) -> str:
     lines = [f"coremax {config['version']} (Python {config['python']}, NumPy {config['numpy']}, compiler {config['compiler']})"]
     lines.append(f"isa      {config['isa']} (available: {', '.join(config['isas'])})")
     lines.append(f"threads  {config['threads']}")
+    cuda = config["cuda"]
+    lines += [f"cuda     {'available' if cuda['available'] else 'not available: ' + cuda['why_not']}"]
+    lines += [
+        f"  {found['device']} {found['name']} (compute capability {found['compute_capability']})" for found in cuda["devices"]
+    ]
     lines += [f"{key}={value}" for key, value in config["environment"].items()]
     for name, found in config["optional"].items():
         extra = f" (pip install 'coremax[{EXTRAS[name]}]')" if EXTRAS[name] and not found else ""

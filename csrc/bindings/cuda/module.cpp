@@ -1,9 +1,57 @@
-// The extension module of the CUDA backend.
+// The extension module of the CUDA backend: what devices there are, the error table, and the words. Importing it needs no driver.
 #include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
 
-#include "cuda/device.h"
+#include "bindings/cuda/bind.h"
+#include "core/errors.h"
+
+namespace py = pybind11;
+
+namespace {
+
+// The one table from error kinds to Python exceptions; that for devices is the package's.
+PyObject* exception_for(coremax::ErrorKind kind) {
+  switch (kind) {
+    case coremax::ErrorKind::value: return PyExc_ValueError;
+    case coremax::ErrorKind::type: return PyExc_TypeError;
+    case coremax::ErrorKind::memory: return PyExc_MemoryError;
+    case coremax::ErrorKind::device: return py::module_::import("coremax._errors").attr("DeviceError").ptr();
+    case coremax::ErrorKind::internal: return PyExc_RuntimeError;
+  }
+  return PyExc_RuntimeError;
+}
+
+py::list devices() {
+  int count = 0;
+  coremax::cuda::why_not(&count);
+  py::list result;
+  for (int number = 0; number < count; ++number) {
+    const coremax::cuda::DeviceInfo info = coremax::cuda::device_info(number);
+    py::dict entry;
+    entry["device"] = "cuda:" + std::to_string(number);
+    entry["name"] = info.name;
+    entry["compute_capability"] = std::to_string(info.major) + "." + std::to_string(info.minor);
+    entry["multiprocessors"] = info.multiprocessors;
+    entry["memory_bytes"] = info.memory_bytes;
+    result.append(entry);
+  }
+  return result;
+}
+
+}  // namespace
 
 PYBIND11_MODULE(_cuda, module) {
-  module.doc() = "The engines of coremax on CUDA devices. Private: use the functions of the package coremax.";
-  module.def("why_not", [] { return coremax::cuda::why_not(); });
+  module.doc() = "The engines of coremax on CUDA devices. Private: use the functions of the package coremax, which check and explain.";
+  py::register_local_exception_translator([](std::exception_ptr pointer) {
+    try {
+      if (pointer) std::rethrow_exception(pointer);
+    } catch (const coremax::Error& error) {
+      PyErr_SetString(exception_for(error.kind()), error.what());
+    }
+  });
+  module.def("is_available", [] { return coremax::cuda::why_not().empty(); }, "Whether there is a device that can be used.");
+  module.def("why_not", [] { return coremax::cuda::why_not(); }, "Why there is none, or an empty text.");
+  module.def("devices", &devices);
+  coremax::bindings::bind_device_array(module);
+  coremax::bindings::bind_cuda_sampling(module);
 }

@@ -1,9 +1,10 @@
 // The filter: inner products of bfloat16 rows on tensor cores, tile by tile, each compared with what its row and its column still take.
 //
 // A persistent grid. Each block of threads goes through strips of tiles (schedule.h); slices of 64 columns come in through a ring of stages
-// that runs ahead into the next tile. The sums start as g_p + g_q, so that they are scores but for a factor (bound.h), and a pair passes where
-// the sum is not below the limit of either side: threshold less the error bound of the row against the other block.
+// that runs ahead into the next tile. A pair passes where its value, product + g_p + g_q (a score but for a factor, see bound.h), is not below the
+// limit of either side: threshold less the error bound of the row against the other block.
 #include <algorithm>
+#include <limits>
 
 #include "cuda/block.h"
 #include "cuda/ptx.h"
@@ -18,6 +19,7 @@ constexpr int kRowFragments = kWarpTile / 16;
 constexpr int kColumnFragments = kWarpTile / 8;
 constexpr int kChunk = 8;                 // numbers in 16 bytes
 constexpr int kSliceChunks = kSlice / kChunk;
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
 constexpr int kShapes = 3;
 constexpr Shape shape_of(int number) { return number == 0 ? kResidentShape : number == 1 ? kWideShape : kSmallShape; }
@@ -27,7 +29,7 @@ constexpr int threads_of(Shape shape) { return shape.row_warps * kColumnWarps * 
 struct Shared {
   std::int64_t rows;    // offsets in bytes
   std::int64_t stages;
-  std::int64_t limits;
+  std::int64_t limits;  // and shifts
   std::int64_t list;
   std::int64_t state;
   std::int64_t bytes;
@@ -40,7 +42,7 @@ COREMAX_HD constexpr Shared layout_of(Shape shape, std::int64_t width) {
   Shared at{};
   at.stages = shape.resident ? n_slices_of(width) * rows * kSlice * 2 : 0;
   at.limits = at.stages + std::int64_t{shape.stages} * ((shape.resident ? 0 : rows) + kTileColumns) * kSlice * 2;
-  at.list = at.limits + (rows + kTileColumns) * std::int64_t{sizeof(float)};
+  at.list = at.limits + 2 * (rows + kTileColumns) * std::int64_t{sizeof(float)};
   at.state = at.list + kBlockList * std::int64_t{2 * sizeof(std::uint32_t)};
   at.bytes = at.state + 16;
   return at;
@@ -134,6 +136,7 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
   auto* resident = reinterpret_cast<std::uint16_t*>(memory + at.rows);
   auto* stages = reinterpret_cast<std::uint16_t*>(memory + at.stages);
   auto* limits = reinterpret_cast<float*>(memory + at.limits);
+  auto* shifts = limits + kRows + kTileColumns;
   auto* state = reinterpret_cast<unsigned*>(memory + at.state);  // entries of the list, the list's place in the pool, whether to stop
   BlockList list{reinterpret_cast<uint2*>(memory + at.list), state};
   const int thread = static_cast<int>(threadIdx.x);
@@ -188,40 +191,21 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
 
     // What the limits are made of is on its way while the products are formed.
     static_assert(kThreads >= kRows && kThreads >= kTileColumns);
-    std::int64_t side_row[2] = {first_row + thread, first_column + thread};
     float threshold[2];
+    float own_shift[2] = {};
     ErrorTerms terms[2];
+#pragma unroll
     for (int side = 0; side < 2; ++side) {
-      const bool is_row = thread < (side == 0 ? kRows : kTileColumns) && side_row[side] < a.n;
-      threshold[side] = is_row ? a.thresholds[side_row[side]] : 0;
-      terms[side] = is_row ? a.packed.terms[side_row[side]] : ErrorTerms{};
+      const std::int64_t position = (side == 0 ? first_row : first_column) + thread;
+      const bool is_row = thread < (side == 0 ? kRows : kTileColumns) && position < a.n;
+      threshold[side] = is_row ? a.thresholds[position] : kInfinity;  // after the last row nothing passes
+      terms[side] = is_row ? a.packed.terms[position] : ErrorTerms{};
+      if (kShifted && is_row) own_shift[side] = a.packed.shift[position];
     }
     const ErrorTerms block_terms[2] = {a.packed.block_terms[column_block], a.packed.block_terms[row_block]};
     const bool full = thread == 0 && cuda::load_acquire(a.pool.count) > a.pool.room;
 
-    float sums[kRowFragments][kColumnFragments][4];
-    if constexpr (kShifted) {
-      float row_shift[kRowFragments][2];
-      for (int m = 0; m < kRowFragments; ++m)
-        for (int h = 0; h < 2; ++h) row_shift[m][h] = a.packed.shift[first_row + row_warp * kWarpTile + m * 16 + h * 8 + lane / 4];
-#pragma unroll
-      for (int c = 0; c < kColumnFragments; ++c) {
-        const float* shift = a.packed.shift + first_column + column_warp * kWarpTile + c * 8 + lane % 4 * 2;
-        const float column_shift[2] = {shift[0], shift[1]};
-#pragma unroll
-        for (int m = 0; m < kRowFragments; ++m)
-#pragma unroll
-          for (int e = 0; e < 4; ++e) sums[m][c][e] = row_shift[m][e / 2] + column_shift[e % 2];
-      }
-    } else {
-#pragma unroll
-      for (int m = 0; m < kRowFragments; ++m)
-#pragma unroll
-        for (int c = 0; c < kColumnFragments; ++c)
-#pragma unroll
-          for (int e = 0; e < 4; ++e) sums[m][c][e] = 0;
-    }
-
+    float sums[kRowFragments][kColumnFragments][4] = {};
     for (int slice = 0; slice < n_slices; ++slice) {
       cuda::copy_async_wait<kStages - 2>();
       __syncthreads();  // the slice is here for all, and all are done with the stage that is filled next
@@ -252,10 +236,11 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
       }
     }
 
+#pragma unroll
     for (int side = 0; side < 2; ++side) {
-      const bool is_row = thread < (side == 0 ? kRows : kTileColumns) && side_row[side] < a.n;
-      const float least = below(below(threshold[side]) - error_bound(terms[side], block_terms[side])) * a.inverse_kappa;
-      if (thread < (side == 0 ? kRows : kTileColumns)) limits[side * kRows + thread] = is_row ? least : std::bit_cast<float>(0x7F800000);
+      if (thread >= (side == 0 ? kRows : kTileColumns)) continue;
+      limits[side * kRows + thread] = threshold[side] == kInfinity ? kInfinity : below(below(threshold[side]) - error_bound(terms[side], block_terms[side])) * a.inverse_kappa;
+      if constexpr (kShifted) shifts[side * kRows + thread] = own_shift[side];
     }
     if (thread == 0) state[2] = full ? 1 : 0;
     const unsigned listed = std::min<unsigned>(state[0], kBlockList);  // by the tiles before: all threads are past them, none is at this one's
@@ -272,30 +257,38 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
       __syncthreads();
     }
 
-    // Nearly all sums are below both limits: one comparison with the lower one rules them out.
+    // Nearly all values are below both limits: one comparison with the lower one rules them out.
     float column_limit[2 * kColumnFragments];
-    float lowest = std::bit_cast<float>(0x7F800000);
+    float column_shift[2 * kColumnFragments];
+    float lowest = kInfinity;
 #pragma unroll
     for (int c = 0; c < 2 * kColumnFragments; ++c) {
-      column_limit[c] = limits[kRows + column_warp * kWarpTile + c / 2 * 8 + lane % 4 * 2 + c % 2];
+      const int column = kRows + column_warp * kWarpTile + c / 2 * 8 + lane % 4 * 2 + c % 2;
+      column_limit[c] = limits[column];
+      column_shift[c] = kShifted ? shifts[column] : 0;
       lowest = std::min(lowest, column_limit[c]);
     }
 #pragma unroll
     for (int r = 0; r < 2 * kRowFragments; ++r) {
       const int row = row_warp * kWarpTile + r / 2 * 16 + r % 2 * 8 + lane / 4;
       const float row_limit = limits[row];
-      const float limit = std::min(row_limit, lowest);
+      const float row_shift = kShifted ? shifts[row] : 0;
+      const float limit = kShifted ? below(std::min(row_limit, lowest) - row_shift) : std::min(row_limit, lowest);
       bool any = false;
 #pragma unroll
-      for (int c = 0; c < 2 * kColumnFragments; ++c) any |= sums[r / 2][c / 2][r % 2 * 2 + c % 2] >= limit;
+      for (int c = 0; c < 2 * kColumnFragments; ++c) {
+        float& value = sums[r / 2][c / 2][r % 2 * 2 + c % 2];
+        if constexpr (kShifted) value += column_shift[c];
+        any |= value >= limit;
+      }
       if (!any) continue;
       unsigned for_row = 0;
       unsigned for_column = 0;
 #pragma unroll
       for (int c = 0; c < 2 * kColumnFragments; ++c) {
-        const float sum = sums[r / 2][c / 2][r % 2 * 2 + c % 2];
-        for_row |= sum >= row_limit ? 1u << c : 0;
-        for_column |= sum >= column_limit[c] ? 1u << c : 0;
+        const float value = sums[r / 2][c / 2][r % 2 * 2 + c % 2] + row_shift;
+        for_row |= value >= row_limit ? 1u << c : 0;
+        for_column |= value >= column_limit[c] ? 1u << c : 0;
       }
       const std::int64_t p = first_row + row;
       for (unsigned rest = for_row | for_column; rest != 0; rest &= rest - 1) {

@@ -52,38 +52,47 @@ __device__ inline float threshold_of(std::uint64_t kth, Metric metric) {
   return score <= -ceiling_of(metric) ? least : score;  // what is clipped from below says nothing of scores before clipping
 }
 
-// A warp takes up to 32 keys, one of each lane (0: none), into a descending list of k, and returns the list's last. kth: its last before.
-__device__ inline std::uint64_t merge_keys(std::uint64_t* list, std::int64_t k, std::uint64_t key, std::uint64_t kth) {
-  const bool comes = key > kth;
-  const unsigned coming = __ballot_sync(cuda::kAllLanes, comes);
-  if (coming == 0) return kth;
+// The keys of a warp's lanes, the largest to lane 0: a bitonic sort.
+__device__ inline std::uint64_t sort_lanes(std::uint64_t key) {
   const int lane = cuda::lane_of_thread();
-  std::int64_t place = 0;  // among those that come, then among all
-  for (unsigned rest = coming; rest != 0; rest &= rest - 1) place += __shfl_sync(cuda::kAllLanes, key, __ffs(static_cast<int>(rest)) - 1) > key;
-  if (comes) {
-    std::int64_t low = 0;  // the list's keys above this one: a binary search
-    std::int64_t high = k;
-    while (low < high) {
-      const std::int64_t middle = (low + high) / 2;
-      if (list[middle] > key)
-        low = middle + 1;
-      else
-        high = middle;
+  for (int run = 2; run <= cuda::kWarp; run *= 2)
+    for (int step = run / 2; step > 0; step /= 2) {
+      const std::uint64_t other = __shfl_xor_sync(cuda::kAllLanes, key, step);
+      const bool keeps_larger = ((lane & run) == 0) == ((lane & step) == 0);
+      key = keeps_larger == (key > other) ? key : other;
     }
-    place += low;
+  return key;
+}
+
+// A warp takes up to 32 keys, one of each lane (0: none; the others differ), into a descending list of k, and returns the list's last.
+// kth: its last before.
+__device__ inline std::uint64_t merge_keys(std::uint64_t* list, std::int64_t k, std::uint64_t key, std::uint64_t kth) {
+  if (__ballot_sync(cuda::kAllLanes, key > kth) == 0) return kth;
+  const int lane = cuda::lane_of_thread();
+  key = sort_lanes(key > kth ? key : 0);
+  std::int64_t place = 0;  // the list's keys above this one
+  for (std::int64_t end = k; place < end;) {
+    const std::int64_t middle = (place + end) / 2;
+    if (list[middle] > key)
+      place = middle + 1;
+    else
+      end = middle;
   }
+  place += lane;  // and those that come
   __syncwarp(cuda::kAllLanes);
-  // The list's keys move towards its end, last ones first.
+  // The list's keys move towards its end, each by the number of those that come before it; last ones first.
   for (std::int64_t begin = (k - 1) / cuda::kWarp * cuda::kWarp; begin >= 0; begin -= cuda::kWarp) {
     const std::int64_t at = begin + lane;
     const std::uint64_t here = at < k ? list[at] : 0;
-    std::int64_t to = at;
-    for (unsigned rest = coming; rest != 0; rest &= rest - 1) to += __shfl_sync(cuda::kAllLanes, key, __ffs(static_cast<int>(rest)) - 1) > here;
-    if (to != at && to < k) list[to] = here;
-    if (__ballot_sync(cuda::kAllLanes, at < k && to != at) == 0) break;  // nor do those before move
+    int moves = 0;
+    for (int step = cuda::kWarp / 2; step > 0; step /= 2)
+      if (__shfl_sync(cuda::kAllLanes, key, moves + step - 1) > here) moves += step;
+    if (__shfl_sync(cuda::kAllLanes, key, moves) > here) ++moves;
+    if (moves > 0 && at + moves < k) list[at + moves] = here;
+    if (__ballot_sync(cuda::kAllLanes, at < k && moves > 0) == 0) break;  // nor do those before move
   }
   __syncwarp(cuda::kAllLanes);
-  if (comes && place < k) list[place] = key;
+  if (key != 0 && place < k) list[place] = key;
   __syncwarp(cuda::kAllLanes);
   return list[k - 1];
 }

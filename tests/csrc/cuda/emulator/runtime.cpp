@@ -73,6 +73,7 @@ cudaError_t failed(cudaError_t status) {
 
 // Does the work of a stream up to a position.
 void run(CUstream_st& stream, std::uint64_t until) {
+  if (stream.done >= until) return;
   if (stream.busy) fault("streams wait for each other in a circle");
   stream.busy = true;
   struct Idle {
@@ -293,6 +294,12 @@ cudaError_t cudaEventSynchronize(cudaEvent_t event) {
   return cudaSuccess;
 }
 
+cudaError_t cudaMalloc(void** memory, std::size_t bytes) { return cudaMallocAsync(memory, bytes, nullptr); }
+cudaError_t cudaFree(void* memory) {
+  finish_all();
+  if (memory != nullptr) give_memory_back(memory);
+  return cudaSuccess;
+}
 cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t stream) {
   forbid_capture(stream_of(stream), "memory is asked for");
   *memory = nullptr;
