@@ -87,7 +87,7 @@ class AliasTable:
         Parameters
         ----------
         weights : array [m] of float32 or float64
-            As for a new table; m may differ from n. From now on draws come back in the library of these weights, where they are.
+            As for a new table; m may differ from n. Draws now come back in the library of these weights, where they are.
         threads : int, optional
             Does not change the table.
 
