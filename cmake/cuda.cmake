@@ -3,6 +3,16 @@
 set(COREMAX_CUDA_SOURCES
   csrc/cuda/device.cpp
   csrc/cuda/random_bits.cu
+  csrc/cuda/sort.cu
+  csrc/graph/cuda/direct.cu
+  csrc/graph/cuda/filter.cu
+  csrc/graph/cuda/merge.cu
+  csrc/graph/cuda/rows.cu
+  csrc/graph/cuda/topk.cpp
+  csrc/sampling/cuda/alias.cpp
+  csrc/sampling/cuda/alias.cu
+  csrc/sampling/cuda/race.cpp
+  csrc/sampling/cuda/race.cu
   csrc/solver/cuda/bound.cu
   csrc/solver/cuda/lanczos.cu
   csrc/solver/cuda/presolve.cu

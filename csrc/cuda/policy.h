@@ -6,4 +6,13 @@ namespace coremax::cuda::policy {
 // Threads to a block where each thread has an element of its own: eight warps hide latency, and eight such blocks fill a multiprocessor.
 constexpr int kElementwiseThreads = 256;
 
+// Scans: elements in order to a thread, few enough to stay in registers, so that a tile of 2048 is read twice for each time it is written.
+constexpr int kScanThreads = 256;
+constexpr int kScanItems = 8;
+
+// Radix sort: a digit of 8 bits has as many values as a block has threads, one for each; tiles are what a block ranks with 16 warps' worth of
+// counters in shared memory.
+constexpr int kSortThreads = 256;
+constexpr int kSortItems = 8;
+
 }  // namespace coremax::cuda::policy

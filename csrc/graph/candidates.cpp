@@ -6,13 +6,6 @@
 #include <limits>
 
 namespace coremax::graph {
-namespace {
-
-// A float that is surely not above the exact value of a float expression with a few roundings of numbers this large.
-float below(float value) { return value - std::fabs(value) * 0x1p-21f - 0x1p-140f; }
-
-}  // namespace
-
 Rescorer::Rescorer(const ScaledRows& source, RowKernel kernel, float ceiling)
     : source_(source), kernel_(kernel), ceiling_(ceiling), width_(source.padded_columns()), row_(width_), others_(kBatch * width_) {
   std::fill_n(others_.data(), others_.size(), 0.0f);

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "core/errors.h"
 #include "graph/search.h"
@@ -23,15 +22,6 @@ bool filter_pays(std::int64_t n, std::int64_t k, Isa isa) {
 }
 
 bool approximates(std::int64_t n, std::int64_t k, Isa isa) { return filter_pays(n, k, isa) && n >= kApproximateFromRows; }
-
-float similarity_of(float score, Metric metric, double scale) {
-  switch (metric) {
-    case Metric::cosine: return score;
-    case Metric::dot: return static_cast<float>(static_cast<double>(score) / (scale * scale));
-    case Metric::euclidean: return static_cast<float>(1.0 / (1.0 + std::sqrt(-static_cast<double>(score)) / scale));
-  }
-  return score;
-}
 
 }  // namespace
 
@@ -68,15 +58,16 @@ const Filters& filters_of(Isa isa) {
   }
 }
 
-float ceiling_of(Metric metric) { return metric == Metric::cosine ? 1.0f : std::numeric_limits<float>::infinity(); }
+void refuse_overflow(std::int64_t i, std::int64_t j) {
+  throw Error(ErrorKind::value, "the dot product of rows " + std::to_string(i) + " and " + std::to_string(j) +
+                                    " overflows float32; rescale the embeddings or use metric='cosine'");
+}
 
 void write_row(const Output& output, std::int64_t i, const Found* best, Metric metric, double common_scale) {
   for (std::int64_t j = 0; j < output.k; ++j) {
     const float similarity = similarity_of(best[j].score, metric, common_scale);
-    require(std::isfinite(similarity), [&] {
-      return "the dot product of rows " + std::to_string(i) + " and " + std::to_string(best[j].row) +
-             " overflows float32; rescale the embeddings or use metric='cosine'";
-    });
+    if (!std::isfinite(similarity)) [[unlikely]]
+      refuse_overflow(i, best[j].row);
     output.neighbors[i * output.k + j] = best[j].row;
     output.similarities[i * output.k + j] = similarity;
   }

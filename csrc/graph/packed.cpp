@@ -10,17 +10,10 @@
 namespace coremax::graph {
 namespace {
 
-constexpr float kUnit = 0x1p-24f;
 // Sums of whole numbers must stay below 2^31 in absolute value; by Cauchy-Schwarz they do if no row's norm exceeds this.
 constexpr float kLargestIntegerNorm = 46000.0f;
-// Rows below this are packed as zeros: then their own norm is their residual, and they pass every filter.
-constexpr float kSmallestScale = 0x1p-60f;
-// Products that underflow in the canonical sum lose this much at most.
-constexpr float kUnderflow = 0x1p-120f;
-// The shift is the mean of this many rows, evenly spaced: any vector would do, a good one makes bounds tighter.
-constexpr std::int64_t kShiftSample = 1024;
-// Cosines are shifted if the mean of the unit rows is at least this long, squared: else it costs more than it gains.
-constexpr double kShiftFrom = 0.1;
+// Of a sum of bfloat16 products, by the tile unit.
+constexpr float kBfloat16SumError = 2;
 
 // Sums in 16 lanes: vectorises, and errs by at most (d / 16 + 16) u relative.
 template <class Term>
@@ -48,11 +41,6 @@ float largest_magnitude(const float* values, std::int64_t d) {
 float nearest(float value) {
   constexpr float kMagic = 0x1.8p23f;
   return (value + kMagic) - kMagic;
-}
-
-std::uint16_t to_bfloat16(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return static_cast<std::uint16_t>((bits + 0x7FFF + ((bits >> 16) & 1)) >> 16);
 }
 
 template <class T>
@@ -85,8 +73,8 @@ std::int64_t Packer::words_of(std::int64_t d, const Filter& filter) {
 
 Packer::Packer(const ScaledRows& source, Metric metric, const Filter& filter, bool coarse_levels)
     : source_(source), metric_(metric), code_(filter.code), n_columns_(source.columns()), n_words_(words_of(source.columns(), filter)),
-      levels_(code_ == Code::int8 || coarse_levels ? 127.0f : 32767.0f), root_kappa_(metric == Metric::euclidean ? std::sqrt(2.0f) : 1.0f),
-      eta_((static_cast<float>(n_columns_) / 16 + 24 + (code_ == Code::bfloat16 ? 2 * static_cast<float>(n_columns_) : 0)) * kUnit) {
+      levels_(code_ == Code::int8 || coarse_levels ? 127.0f : 32767.0f), root_kappa_(root_kappa_of(metric)),
+      eta_(eta_of(n_columns_, code_ == Code::bfloat16 ? kBfloat16SumError : 0)) {
   find_origin();
 }
 
@@ -148,7 +136,7 @@ float Packer::round_to_bfloat16(const float* values, std::uint32_t* words) const
   auto* out = reinterpret_cast<std::uint16_t*>(words);
   std::fill_n(out, n_words_ * 2, std::uint16_t{0});
   return lane_sum(n_columns_, [&](std::int64_t c) {
-    out[c] = std::fabs(values[c]) < kSmallestScale ? std::uint16_t{0} : to_bfloat16(values[c]);  // products far from underflow
+    out[c] = std::fabs(values[c]) < kSmallestStored ? std::uint16_t{0} : to_bfloat16(values[c]);  // products far from underflow
     const float rest = values[c] - std::bit_cast<float>(static_cast<std::uint32_t>(out[c]) << 16);
     return rest * rest;
   });
@@ -169,8 +157,7 @@ void Packer::quantise(const float* z, float* scale_out, float* shift_out, ErrorT
   }
   const float square = lane_sum(d, [&](std::int64_t c) { return centred[c] * centred[c]; });
   if (metric_ == Metric::euclidean) shift = -static_cast<double>(square);
-  const float margin = 1 + 2 * eta_;
-  const float norm = std::sqrt(square) * margin;
+  const float norm = norm_bound(square, eta_);
   const float largest = largest_magnitude(centred, d);
 
   float scale = 1;
@@ -178,22 +165,16 @@ void Packer::quantise(const float* z, float* scale_out, float* shift_out, ErrorT
   if (code_ == Code::bfloat16) {
     residual_square = round_to_bfloat16(centred, scratch.words.data());
   } else {
-    scale = std::max({largest / levels_, norm / kLargestIntegerNorm, kSmallestScale});
+    scale = std::max({largest / levels_, norm / kLargestIntegerNorm, kSmallestStored});
     residual_square = round_to_integers(centred, scale, levels_);
     if (code_ == Code::int8)
       store_as<std::int8_t>(centred, n_words_ * 4, scratch.words.data());
     else
       store_as<std::int16_t>(centred, n_words_ * 2, scratch.words.data());
   }
-  // Squares below 2^-149 vanish from the residual's sum, and rounding `stored * scale` moves it by u times the norm.
-  const float residual = (std::sqrt(residual_square) * margin + 4 * kUnit * norm) * (1 + 0x1p-20f) + static_cast<float>(d) * 0x1p-74f;
   *scale_out = scale * root_kappa_;
   *shift_out = static_cast<float>(shift);
-  ErrorTerms& terms = *terms_out;
-  terms.norm = root_kappa_ * (norm + residual) * (1 + 0x1p-20f);
-  terms.residual = (root_kappa_ * residual + eta_ * terms.norm) * (1 + 0x1p-20f);
-  const float size = metric_ == Metric::cosine ? 1.0f : metric_ == Metric::euclidean ? terms.norm * terms.norm : 0.0f;
-  terms.slack = 2 * eta_ * (size + std::fabs(*shift_out)) + kUnderflow * static_cast<float>(d);
+  *terms_out = error_terms(norm, residual_square, *shift_out, metric_, d, eta_);
 }
 
 PackedRows::PackedRows(const Packer& packer, const Layout& layout, ThreadPool& pool)

@@ -7,6 +7,7 @@
 
 #include "core/aligned_buffer.h"
 #include "core/thread_pool.h"
+#include "graph/bound.h"
 #include "graph/graph.h"
 #include "graph/rows.h"
 #include "graph/search.h"
@@ -30,30 +31,6 @@ struct Layout {
   // These rows in their order, in blocks of at most block_rows, a multiple of kGroupRows.
   static Layout in_order(std::vector<std::uint32_t> rows, std::int64_t block_rows);
 };
-
-// The error bound. Let z_p be row p as the canonical score reads it (float32, scaled), m the common shift (zero but for the
-// euclidean metric, and for cosines of data that lie far off the origin), and c_p = s_p q_p + r_p its low-precision form: c_p = z_p - m, s_p the
-// scale, q_p the stored numbers, r_p the residual, whose norm is measured as the row is packed. With kappa = 2 for euclidean
-// and 1 otherwise the metric's score is exactly
-//     S(p, q) = kappa c_p.c_q + g_p + g_q,     g_p = -|c_p|^2 (euclidean),  m.z_p - |m|^2 / 2 (cosine),  0 (dot),
-// and the filter computes kappa s_p s_q q_p.q_q + g_p + g_q. By Cauchy-Schwarz the two differ by at most
-//     kappa (|r_p| |c_q| + |s_p q_p| |r_q|).
-// Rounding comes on top: the canonical sum of d products in 16 lanes errs by at most (d/16 + 4) u |z_p||z_q| (u = 2^-24), the
-// filter's own float steps by a few u times the same norms, and bfloat16 sums by 2 d u |c_p||c_q|. With
-//     eta = (d/16 + 24) u  (+ 2 d u for bfloat16),
-//     norm = sqrt(kappa) (|c| + |r|),  residual = sqrt(kappa) |r| + eta norm,  slack = 2 eta |z|^2-like terms + underflow,
-// all rounded up, every pair obeys
-//     |filter - canonical| <= residual_p norm_q + norm_p residual_q + slack_p + slack_q.
-// A block keeps the largest of each over its rows, so that a row's bound against a whole block is one number.
-struct ErrorTerms {
-  float residual = 0;
-  float norm = 0;
-  float slack = 0;
-};
-
-inline float error_bound(const ErrorTerms& a, const ErrorTerms& b) {
-  return (a.residual * b.norm + a.norm * b.residual + (a.slack + b.slack)) * (1 + 0x1p-20f);
-}
 
 // Turns rows into low precision. Thread-safe: what one worker needs is its Scratch.
 class Packer {

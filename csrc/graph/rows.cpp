@@ -2,7 +2,6 @@
 #include "graph/rows.h"
 
 #include <algorithm>
-#include <bit>
 #include <cmath>
 #include <cstring>
 #include <string>
@@ -12,56 +11,15 @@
 namespace coremax::graph {
 namespace {
 
-struct Half {
-  std::uint16_t bits;
-};
-struct BFloat16 {
-  std::uint16_t bits;
-};
-
-float to_float(float value) { return value; }
-float to_float(double value) { return static_cast<float>(value); }
-float to_float(std::int8_t value) { return static_cast<float>(value); }
-float to_float(BFloat16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16); }
-float to_float(Half value) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(value.bits & 0x8000) << 16;
-  const std::uint32_t magnitude = value.bits & 0x7FFF;
-  if (magnitude >= 0x7C00) return std::bit_cast<float>(sign | 0x7F800000 | ((magnitude & 0x3FF) << 13));  // inf, nan
-  // Exponent and mantissa in a float's place are the value times 2^-112; subnormal halves come out right too.
-  return std::bit_cast<float>(std::bit_cast<std::uint32_t>(std::bit_cast<float>(magnitude << 13) * 0x1p112f) | sign);
-}
-
-double to_double(double value) { return value; }
-template <class T>
-double to_double(T value) {
-  return to_float(value);
-}
-
-template <class F>
-void with_element_type(DType dtype, F&& f) {
-  switch (dtype) {
-    case DType::float32: return f(float{});
-    case DType::float64: return f(double{});
-    case DType::float16: return f(Half{});
-    case DType::bfloat16: return f(BFloat16{});
-    case DType::int8: return f(std::int8_t{});
-    default: throw Error(ErrorKind::type, "x must be float32, float16, bfloat16, int8 or float64");
-  }
-}
-
 template <class T>
 const T* row_pointer(const MatrixView& x, std::int64_t row) {
   return static_cast<const T*>(x.data) + row * x.row_stride;
 }
 
-// Below this, squares have lost digits to underflow; only float64 rows can be that small.
-constexpr double kSmallestNorm = 0x1p-450;
-// Above this a row is refused; only float64 rows can be that large.
-constexpr double kLargestNorm = 0x1p200;
-
 // The Euclidean norm in float64, in a fixed order; four partial sums let the compiler keep the units busy.
 template <class T>
 double norm(const T* row, std::int64_t d) {
+  static_assert(kNormSums == 4);
   double sums[4] = {0, 0, 0, 0};
   std::int64_t c = 0;
   for (; c + 4 <= d; c += 4)
@@ -78,16 +36,11 @@ double norm(const T* row, std::int64_t d) {
 
 template <class T>
 void scale_row(const T* row, std::int64_t d, double scale, float* out) {
-  if (scale > 0x1p-60 && scale < 0x1p60) {
-    const float narrow = static_cast<float>(scale);
-    for (std::int64_t c = 0; c < d; ++c) out[c] = to_float(row[c]) * narrow;
+  const RowScale split = split_scale(scale);
+  if (split.exponent == 0) {
+    for (std::int64_t c = 0; c < d; ++c) out[c] = to_float(row[c]) * split.narrow;  // without a branch: a vector at a time
   } else {
-    // The power of two apart and through float64, so that neither it nor a product leaves float32's range: the same bits as
-    // above wherever both can be had.
-    const int exponent = std::ilogb(scale);
-    const double power = std::ldexp(1.0, exponent);
-    const float narrow = static_cast<float>(std::ldexp(scale, -exponent));
-    for (std::int64_t c = 0; c < d; ++c) out[c] = static_cast<float>(to_double(row[c]) * power) * narrow;
+    for (std::int64_t c = 0; c < d; ++c) out[c] = scaled(row[c], split);
   }
 }
 
@@ -137,6 +90,15 @@ double stage_unit_row(const MatrixView& x, const std::string& name, std::int64_t
   return length;
 }
 
+void check_row(const MatrixView& x, const std::string& name, std::int64_t place, std::int64_t number, Metric metric) {
+  with_element_type(x.dtype, [&]<class T>(T) {
+    const T* row = row_pointer<T>(x, place);
+    const double length = norm(row, x.n_cols);
+    if (!(length <= kLargestNorm)) refuse_row(name, row, number, x.n_cols);
+    if (metric == Metric::cosine && length < kSmallestNorm) refuse_direction(name, row, number, x.n_cols);
+  });
+}
+
 ScaledRows::ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64_t n, Metric metric, ThreadPool& pool)
     : x_(x), rows_(rows), n_(n) {
   constexpr std::int64_t kRowsPerChunk = 256;
@@ -159,12 +121,7 @@ ScaledRows::ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64
       }
     });
   });
-  const double max_norm = n_chunks == 0 ? 0.0 : *std::max_element(largest.begin(), largest.end());
-  if (metric != Metric::cosine && max_norm > 0) {
-    int exponent = 0;
-    std::frexp(max_norm, &exponent);
-    common_scale_ = std::ldexp(1.0, -exponent);
-  }
+  if (metric != Metric::cosine && n_chunks > 0) common_scale_ = common_scale_of(*std::max_element(largest.begin(), largest.end()));
 }
 
 void ScaledRows::stage_row(std::int64_t i, float* out) const {

@@ -8,17 +8,17 @@
 
 #include "core/thread_pool.h"
 #include "core/views.h"
+#include "graph/elements.h"
 #include "graph/graph.h"
 
 namespace coremax::graph {
 
-constexpr std::int64_t kLanes = 16;  // the canonical order of summation is defined over 16 lanes
-
-constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
-
 // Row `number` of x, scaled to length one, into out [width], zeros beyond its columns; returns its norm. A zero row stays zero.
 // Checks the row as below; errors name the matrix `name`.
 double stage_unit_row(const MatrixView& x, const std::string& name, std::int64_t number, std::int64_t width, float* out);
+
+// Throws what is wrong with row `number`, which is row `place` of x (of that name), if anything is: see ScaledRows.
+void check_row(const MatrixView& x, const std::string& name, std::int64_t place, std::int64_t number, Metric metric);
 
 class ScaledRows {
  public:

@@ -31,8 +31,8 @@ struct Found {
 // An object, not a function: sorting inlines it.
 constexpr auto better = [](const Found& a, const Found& b) { return a.score > b.score || (a.score == b.score && a.row < b.row); };
 
-// The largest score of a metric: canonical scores are clipped to it, and to its negative.
-float ceiling_of(Metric metric);
+// The message where the similarity of two rows leaves float32.
+[[noreturn]] void refuse_overflow(std::int64_t i, std::int64_t j);
 // Writes row i of the output: the k best, in final order.
 void write_row(const Output& output, std::int64_t i, const Found* best, Metric metric, double common_scale);
 

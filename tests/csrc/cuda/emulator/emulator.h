@@ -62,7 +62,6 @@ void interleave();
 // Lets others run: where a thread waits for another.
 void yield();
 int lane_index();
-unsigned active_lanes();  // of the warp, that have not ended
 
 // Runs `combine` once when all lanes of the mask are here with the same operation; lanes[i] is what lane i gave, null beyond the mask.
 void collective(unsigned mask, const char* what, Location where, void* lane, const std::function<void(void* const lanes[32])>& combine);
