@@ -121,7 +121,7 @@ struct Moves {
   double* x = nullptr;  // of rounding: any relaxed point at first; of polish: 0 and 1
   double* gain = nullptr;
   double* size = nullptr;             // the scale of a gain's rounding error
-  std::uint8_t* changed = nullptr;    // gain or side, since it was last looked at
+  std::uint8_t* changed = nullptr;    // see swaps.cu
   std::uint32_t* claims = nullptr;
   std::int32_t* up = nullptr;
   std::int32_t* down = nullptr;
@@ -133,8 +133,7 @@ void round_pairwise(const Elements& problem, const double* kx, const Moves& move
 
 struct Polishing {
   std::int64_t swaps = 0;
-  std::int64_t in_this_run = 0;
-  std::int64_t fresh = 0;     // whether the gains are those of x
+  std::int64_t begun = 0;
   std::int64_t finished = 0;  // no swap improves
 };
 // Goes on with a polish for so many batches. x has some elements on either side.

@@ -8,6 +8,7 @@
 
 #include "check.h"
 #include "on_device.h"
+#include "solver/cuda/solver.h"
 #include "solver/cuda/stages.h"
 #include "solver/stages.h"
 #include "solver_instances.h"
@@ -83,6 +84,106 @@ TEST(ascents_are_those_of_the_cpu) {
         CHECK_AT(where, ascent.status == expected.status && ascent.iterations == expected.iterations);
       });
     }
+  }
+}
+
+struct Solved {
+  solver::Result result;  // with indices and x
+};
+
+solver::Result solve_on_device(const Problem& problem, const Options& options, Control* control = nullptr) {
+  const OnDevice device(problem);
+  const auto n = problem.n();
+  solver::on_cuda::Problem asked{device.importance.data(), DType::float64, device.elements.k, device.elements.n_entries, problem.alpha, problem.budget, nullptr};
+  cuda::Buffer<std::int8_t> fixed;
+  if (problem.fixed != nullptr) {
+    fixed = to_device(std::vector<std::int8_t>(problem.fixed, problem.fixed + n));
+    asked.fixed = fixed.data();
+  }
+  Options on_device = options;
+  cuda::Buffer<double> x0;
+  if (options.x0 != nullptr) {
+    x0 = to_device(std::vector<double>(options.x0, options.x0 + n));
+    on_device.x0 = x0.data();
+  }
+  const cuda::Buffer<std::int64_t> indices(problem.budget, kStream, "indices");
+  const cuda::Buffer<double> x(n, kStream, "x");
+  solver::Result result = solver::on_cuda::solve(asked, on_device, {indices.data(), x.data()}, kStream, control);
+  result.indices = to_host(indices);
+  result.x = to_host(x);
+  CHECK(solver::on_cuda::objective(asked, indices.data(), problem.budget, kStream, nullptr) == result.objective);
+  return result;
+}
+
+// What the best swap would add to f, by gains in plain double; 0 where there is none.
+double best_swap(const Problem& problem, const std::vector<std::int64_t>& subset) {
+  std::vector<char> kept(at(problem.n()), 0);
+  for (const std::int64_t i : subset) kept[at(i)] = 1;
+  Vector gain(at(problem.n()));
+  for (std::int64_t i = 0; i < problem.n(); ++i) {
+    gain[at(i)] = problem.importance[i];
+    for (std::int64_t e = problem.k.indptr[i]; e < problem.k.indptr[i + 1]; ++e)
+      if (kept[at(problem.k.indices[e])]) gain[at(i)] -= 2 * problem.alpha * static_cast<double>(problem.k.values[e]);
+  }
+  double best = 0;
+  for (std::int64_t i = 0; i < problem.n(); ++i)
+    for (std::int64_t j = 0; j < problem.n(); ++j) {
+      if (kept[at(i)] || !kept[at(j)] || (problem.fixed != nullptr && (problem.fixed[i] != 0 || problem.fixed[j] != 0))) continue;
+      best = std::max(best, gain[at(i)] - gain[at(j)] + 2 * problem.alpha * solver::entry(problem.k, i, j));
+    }
+  return best;
+}
+
+// All that is promised of an answer, against that of the CPU.
+void compare(const Problem& problem, Options options, const std::string& where, int orders = 1) {
+  ThreadPool pool(1);
+  options.bound = solver::BoundEffort::none;
+  const solver::Result expected = solver::solve(problem, options, pool);
+  options.bound = solver::BoundEffort::fast;
+  solver::Result first;
+  in_orders(orders, [&] {
+    const solver::Result found = solve_on_device(problem, options);
+    CHECK_AT(where, same_bits(found.history, expected.history));
+    CHECK_AT(where, same_bits(found.x, expected.x));
+    CHECK_AT(where, found.iterations == expected.iterations && found.status == expected.status && found.fixed == expected.fixed);
+    CHECK_AT(where, found.method == expected.method);
+    CHECK_AT(where, std::is_sorted(found.indices.begin(), found.indices.end()) && std::adjacent_find(found.indices.begin(), found.indices.end()) == found.indices.end());
+    CHECK_AT(where, found.indices.front() >= 0 && found.indices.back() < problem.n());
+    CHECK_AT(where, found.objective == solver::objective(problem, found.indices, pool));
+    CHECK_AT(where, found.upper_bound >= found.objective && found.upper_bound >= expected.objective);
+    for (const std::int64_t i : found.indices) CHECK_AT(where, problem.fixed == nullptr || problem.fixed[i] >= 0);
+    if (problem.fixed != nullptr) CHECK_AT(where, std::count(problem.fixed, problem.fixed + problem.n(), 1) ==
+        std::count_if(found.indices.begin(), found.indices.end(), [&](std::int64_t i) { return problem.fixed[i] > 0; }));
+    double size = 1e-300;
+    for (std::int64_t i = 0; i < problem.n(); ++i) size = std::max(size, std::abs(problem.importance[i]));
+    if (options.polish) CHECK_AT(where, best_swap(problem, found.indices) <= 1e-10 * (size + problem.alpha * 100));
+    // Pairwise rounding loses nothing, nor does the polish.
+    if (found.method != Method::greedy && !found.history.empty()) CHECK_AT(where, found.objective >= found.history.back() - 1e-9 * std::abs(found.history.back()));
+    if (first.indices.empty()) first = found;
+    CHECK_AT(where, found.indices == first.indices && found.objective == first.objective && found.swaps == first.swaps && found.upper_bound == first.upper_bound);
+  });
+}
+
+TEST(answers_on_a_device_are_local_optima_of_the_same_points) {
+  for (const std::int64_t n : {std::int64_t{1}, std::int64_t{2}, std::int64_t{5}, std::int64_t{12}})
+    for (const Method method : {Method::pgd, Method::continuation, Method::annealed, Method::softmax})
+      for (const std::int64_t budget : {std::int64_t{1}, n / 2, n}) {
+        if (budget < 1) continue;
+        const Sample sample(n, static_cast<unsigned>(n));
+        Options options;
+        options.method = method;
+        options.max_iterations = 6;
+        compare(sample.problem(budget, 0.6), options, std::string(solver::name(method)) + ", n " + std::to_string(n) + ", budget " + std::to_string(budget));
+      }
+}
+
+TEST(large_answers_on_a_device_are_local_optima) {
+  for (const Method method : {Method::annealed, Method::softmax}) {
+    const Sample sample(1100, 7);
+    Options options;
+    options.method = method;
+    options.max_iterations = 4;
+    compare(sample.problem(200, 0.6), options, solver::name(method), 0);
   }
 }
 
