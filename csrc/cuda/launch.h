@@ -15,6 +15,7 @@
 #include <string>
 #include <utility>
 
+#include "core/host_device.h"
 #include "cuda/device.h"
 
 #if defined(COREMAX_CUDA_EMULATED)

@@ -29,12 +29,11 @@ void draw_batch(const Cell* cells, std::uint64_t n, int unit_bits, const std::ui
   using Threshold = decltype(Cell::threshold);
   Threshold coins[kBatch];
   for (std::int64_t i = 0; i < count; ++i) {
-    const auto product = static_cast<unsigned __int128>(bits[i]) * n;
-    const auto cell = static_cast<std::int64_t>(product >> 64);
-    out[i] = cell;
-    coins[i] = static_cast<Threshold>(static_cast<std::uint64_t>(product) >> (64 - unit_bits));
+    const Draw draw = Draw::of(bits[i], n, unit_bits);
+    out[i] = draw.cell;
+    coins[i] = static_cast<Threshold>(draw.coin);
 #if defined(__GNUC__)
-    __builtin_prefetch(cells + cell);
+    __builtin_prefetch(cells + draw.cell);
 #endif
   }
   for (std::int64_t i = 0; i < count; ++i) {

@@ -22,26 +22,9 @@ namespace {
 using Wide = unsigned __int128;
 
 constexpr std::int64_t kWord = 64;  // elements to a word of the map of heavy elements
-constexpr int kLanes = 8;           // independent sums: fixed, since they are part of the result
-constexpr int kMaxAttempts = 64;    // one or two suffice
-// Sums and quotients of weights up to this power of two, and down to its inverse, stay normal numbers.
-constexpr int kSafeExponent = 900;
 // Work for a thread: blocks to a chunk, and ends of blocks (of either finger) that the path passes in one stretch.
 constexpr std::int64_t kChunkBlocks = 8;
 constexpr std::int64_t kStretchEvents = 32;
-
-// sum += term, exactly (Knuth's two-sum).
-void add(WeightSums::Sum& sum, double term) {
-  const double value = sum.value + term;
-  const double part = value - sum.value;
-  sum.lost += (sum.value - (value - part)) + (term - part);
-  sum.value = value;
-}
-
-void add(WeightSums::Sum& sum, const WeightSums::Sum& other) {
-  add(sum, other.value);
-  sum.lost += other.lost;
-}
 
 template <class F>
 void for_each_block(ThreadPool& pool, std::int64_t n_blocks, F&& f) {
@@ -63,7 +46,7 @@ using Pair = double __attribute__((vector_size(16)));
 
 template <class T>
 BlockSum sum_block(const T* w, std::int64_t count, const UnitScale& scale) {
-  constexpr int kPairs = kLanes / 2;
+  constexpr int kPairs = kSumLanes / 2;
   Pair value[kPairs] = {};
   Pair lost[kPairs] = {};
   Pair largest[kPairs] = {};
@@ -80,12 +63,12 @@ BlockSum sum_block(const T* w, std::int64_t count, const UnitScale& scale) {
     }
   };
   std::int64_t i = 0;
-  for (; i + kLanes <= count; i += kLanes) take(w + i);
-  T rest[kLanes] = {};
+  for (; i + kSumLanes <= count; i += kSumLanes) take(w + i);
+  T rest[kSumLanes] = {};
   std::copy(w + i, w + count, rest);
   take(rest);
   BlockSum block{{}, 0, true};
-  for (int l = 0; l < kLanes; ++l) {
+  for (int l = 0; l < kSumLanes; ++l) {
     add(block.sum, {value[l / 2][l % 2], lost[l / 2][l % 2]});
     block.largest = std::max(block.largest, largest[l / 2][l % 2]);
     block.good = block.good && bad[l / 2][l % 2] == 0;
@@ -130,28 +113,36 @@ namespace {
 
 // ---- Units --------------------------------------------------------------------------------------------------------------
 
-// How many of the target's units each block gets, the running sums rounded to whole units. The sums are taken in integers, so
-// that the last running sum is the target.
-std::vector<std::uint64_t> divide(const std::vector<WeightSums::Sum>& blocks, std::uint64_t target, double total) {
-  constexpr int kKept = 62;     // bits of the total that enter the division
-  constexpr int kBelow = 40;    // bits behind them that are added up
-  const int exponent = kKept + kBelow - std::ilogb(total);
+// How many of the target's units each block gets.
+std::vector<std::uint64_t> shares_of(const std::vector<WeightSums::Sum>& blocks, const UnitPlan& plan) {
   std::vector<std::uint64_t> running;
   running.reserve(blocks.size());
   __int128 sum = 0;
   for (const WeightSums::Sum& block : blocks) {
-    sum += static_cast<__int128>(std::ldexp(block.value, exponent)) + static_cast<__int128>(std::ldexp(block.lost, exponent));
-    running.push_back(static_cast<std::uint64_t>(sum >> kBelow));
+    sum += plan.whole_number(block);
+    running.push_back(static_cast<std::uint64_t>(sum >> UnitPlan::kBelow));
   }
-  const std::uint64_t whole = running.back();
+  const std::uint64_t all = running.back();
   std::uint64_t before = 0;
   for (std::uint64_t& share : running) {
-    const auto until = static_cast<std::uint64_t>((static_cast<Wide>(share) * target + whole / 2) / whole);
+    const std::uint64_t until = plan.units_until(share, all);
     share = until - before;
     before = until;
   }
   return running;
 }
+
+}  // namespace
+
+UnitPlan UnitPlan::of(const WeightSums& sums, std::int64_t n, AliasTable::Layout layout) {
+  WeightSums::Sum total;
+  for (const WeightSums::Sum& sum : sums.blocks) add(total, sum);
+  const std::uint64_t target = static_cast<std::uint64_t>(n) << layout.unit_bits;
+  const double all = total.value + total.lost;
+  return {target, static_cast<double>(target) / all, kKept + kBelow - std::ilogb(all)};
+}
+
+namespace {
 
 // Of a block, and then of all blocks before a block: the units that light elements lack and that heavy ones have too many, and
 // the last heavy element (-1: none).
@@ -192,13 +183,12 @@ struct Builder {
 template <class Cell>
 template <class T>
 std::uint64_t Builder<Cell>::round_down(const T* w, std::int64_t b, const UnitScale& scale, double factor, std::int64_t& n_positive) {
-  constexpr double kMost = 0x1p62;  // weights that change meanwhile must not leave the integers
   Wide sum = 0;
   n_positive = 0;
   for (std::int64_t i = b * block; i < end_of(b); ++i) {
     const double x = scale(static_cast<double>(w[i])) * factor;
     const bool positive = w[i] > 0;
-    const auto units = static_cast<std::int64_t>(positive ? std::min(kMost, x) : 0.0);
+    const std::int64_t units = units_rounded_down(x, positive);
     cells[i] = Cell::with_units(static_cast<std::uint64_t>(units) + positive);
     sum += static_cast<std::uint64_t>(units);
     n_positive += positive;
@@ -218,8 +208,7 @@ void Builder<Cell>::give_units(const T* w, std::int64_t b, std::uint64_t share, 
       const auto takers = static_cast<std::uint64_t>(std::max<std::int64_t>(1, n_positive));
       return classify(b, missing / takers, missing % takers);
     }
-    // Rounding made the factor a hair too large.
-    factor *= std::max(0.0, 1 - 2 * (static_cast<double>(sum - share) / static_cast<double>(sum)) - 0x1p-52);
+    factor = smaller_factor(factor, sum, share);
   }
   refuse_changed("weights");
 }
@@ -396,15 +385,11 @@ void Builder<Cell>::pack_all() {
 
 template <class Cell>
 void build_cells(const void* weights, DType dtype, std::int64_t n, const WeightSums& sums, AliasTable::Layout layout, Cell* cells, ThreadPool& pool) {
-  WeightSums::Sum total;
-  for (const WeightSums::Sum& sum : sums.blocks) add(total, sum);
-  const std::uint64_t target = static_cast<std::uint64_t>(n) << layout.unit_bits;
-  const double all = total.value + total.lost;
-  const double factor = static_cast<double>(target) / all;
-  const std::vector<std::uint64_t> shares = divide(sums.blocks, target, all);
+  const UnitPlan plan = UnitPlan::of(sums, n, layout);
+  const std::vector<std::uint64_t> shares = shares_of(sums.blocks, plan);
   Builder<Cell> builder{n, layout.block, std::uint64_t{1} << layout.unit_bits, cells, pool};
   with_float_pointer(weights, dtype, [&](const auto* w) {
-    for_each_block(pool, builder.n_blocks, [&](std::int64_t b) { builder.give_units(w, b, shares[static_cast<std::size_t>(b)], sums.scale, factor); });
+    for_each_block(pool, builder.n_blocks, [&](std::int64_t b) { builder.give_units(w, b, shares[static_cast<std::size_t>(b)], sums.scale, plan.factor); });
   });
   builder.add_up();
   builder.pack_all();

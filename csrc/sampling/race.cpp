@@ -15,6 +15,7 @@
 #include "core/philox.h"
 #include "isa/random_bits.h"
 #include "sampling/cpu/race_kernels.h"
+#include "sampling/race_times.h"
 #include "sampling/runners.h"
 #include "sampling/sampling.h"
 
@@ -22,7 +23,6 @@ namespace coremax::sampling {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-constexpr std::uint64_t kNever = UINT64_MAX;  // the code of an element that does not run, and of no limit
 
 constexpr std::int64_t kSampleFrom = 8192;      // fewer elements are raced all at once
 constexpr std::int64_t kLargestSample = 1 << 20;
@@ -67,25 +67,10 @@ std::int64_t passing(const Rule& rule, const T* weights, const std::uint64_t* bi
   return n_found;
 }
 
-// How times come from weights: their codes, and what is needed to drop an element without taking a logarithm. bound(w) is at
-// least the waiting time that brings an element of weight w in by the limit (where it is below 1). The code of a LogRace takes
-// minus the logarithm of the waiting time.
-class QuotientRace {
+// What is needed, beside the codes of times, to drop an element without taking a logarithm. bound(w) is at least the waiting time
+// that brings an element of weight w in by the limit (where it is below 1).
+class QuotientRace : public QuotientTime {
  public:
-  static constexpr bool kLogWeights = false;
-  // A double without a sign and with a wider exponent: 12 bits for it, biased by kBias, and the 52 bits of the significand.
-  static std::uint64_t code(double waiting, double weight) {
-    if (!(weight > 0)) return kNever;
-    int lift = 0;
-    if (weight < std::numeric_limits<double>::min()) {
-      weight *= 0x1p64;
-      lift = 64;
-    }
-    const auto bits = std::bit_cast<std::uint64_t>(weight);
-    const double significand = std::bit_cast<double>((bits & kSignificand) | kOne);
-    const int exponent = static_cast<int>(bits >> 52) - 1023 - lift;
-    return std::bit_cast<std::uint64_t>(waiting / significand) + (static_cast<std::uint64_t>(kBias - exponent) << 52);
-  }
   explicit QuotientRace(std::uint64_t limit) {
     const int exponent = static_cast<int>(limit >> 52) - kBias - 1023;
     const double significand = std::bit_cast<double>((limit & kSignificand) | kOne);
@@ -99,20 +84,11 @@ class QuotientRace {
   }
 
  private:
-  static constexpr int kBias = 64;  // quotients have exponents from -54 - 1023 to 5 + 1074
-  static constexpr std::uint64_t kSignificand = (std::uint64_t{1} << 52) - 1;
-  static constexpr std::uint64_t kOne = std::uint64_t{1023} << 52;
   double limit_;
 };
 
-class LogRace {
+class LogRace : public LogTime {
  public:
-  static constexpr bool kLogWeights = true;
-  static std::uint64_t code(double minus_log_waiting, double log_weight) {
-    if (!(log_weight > -kInfinity)) return kNever;
-    const auto bits = std::bit_cast<std::uint64_t>(-minus_log_waiting - log_weight + 0.0);
-    return (bits & kSign) != 0 ? ~bits : bits | kSign;
-  }
   explicit LogRace(std::uint64_t limit) {
     limit_ = limit == kNever ? std::numeric_limits<double>::max() : std::bit_cast<double>((limit & kSign) != 0 ? limit ^ kSign : ~limit);
     margin_ = std::abs(limit_) * 0x1p-48 + 0x1p-20;
@@ -130,7 +106,6 @@ class LogRace {
   }
 
  private:
-  static constexpr std::uint64_t kSign = std::uint64_t{1} << 63;
   double limit_;
   double margin_;
 };

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "core/aligned_buffer.h"
+#include "core/host_device.h"
 #include "core/thread_pool.h"
 #include "core/views.h"
 #include "isa/isa.h"
@@ -107,7 +108,7 @@ void permute(std::int64_t n, std::uint64_t seed, const std::int64_t* positions, 
 class UnitScale {
  public:
   explicit UnitScale(double largest_weight);
-  double operator()(double weight) const { return weight * first_ * second_; }
+  COREMAX_HD double operator()(double weight) const { return weight * first_ * second_; }
 
  private:
   double first_;
@@ -119,6 +120,8 @@ std::int64_t check_weights(const void* weights, DType dtype, std::int64_t n, boo
 // The same for weights [begin, end) of an array of float or double, of which perhaps none is positive.
 template <class T>
 std::int64_t count_positive(const T* weights, std::int64_t begin, std::int64_t end, bool log_weights);
+// The error of a weight that is negative or not finite.
+[[noreturn]] void refuse_weight(std::int64_t i, double value);
 // Throws where fewer weights are positive than are to be drawn without replacement, or none.
 void require_draws(std::int64_t size, std::int64_t n_positive);
 

@@ -12,13 +12,14 @@ namespace coremax::sampling {
 namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
-[[noreturn]] void refuse(std::int64_t i, double value) {
+
+}  // namespace
+
+void refuse_weight(std::int64_t i, double value) {
   const std::string name = "weights[" + std::to_string(i) + "] is ";
   if (std::isfinite(value)) throw Error(ErrorKind::value, name + "negative (" + number_text(value) + ")");
   throw Error(ErrorKind::value, name + non_finite_name(value) + "; weights must be finite");
 }
-
-}  // namespace
 
 template <class T>
 std::int64_t count_positive(const T* weights, std::int64_t begin, std::int64_t end, bool log_weights) {
@@ -31,7 +32,7 @@ std::int64_t count_positive(const T* weights, std::int64_t begin, std::int64_t e
   }
   if (n_good < end - begin)
     for (std::int64_t i = begin; i < end; ++i)
-      if (!(weights[i] >= zero && weights[i] <= std::numeric_limits<T>::max())) refuse(i, static_cast<double>(weights[i]));
+      if (!(weights[i] >= zero && weights[i] <= std::numeric_limits<T>::max())) refuse_weight(i, static_cast<double>(weights[i]));
   return n_positive;
 }
 

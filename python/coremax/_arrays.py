@@ -141,7 +141,7 @@ def like(result: np.ndarray[Any, Any], reference: Any) -> Any:
 
 
 def importer(reference: Any) -> Callable[[Any], Any]:
-    """Return the function that brings results of any DLPack producer into the library of `reference`, of which it holds nothing."""
+    """Return the function that brings arrays of other libraries into that of `reference`, of which it holds nothing."""
     if isinstance(reference, np.ndarray) or not hasattr(reference, "__dlpack__"):
         return _unchanged
     library: Any = sys.modules.get(type(reference).__module__.partition(".")[0])

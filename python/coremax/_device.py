@@ -103,6 +103,12 @@ class CudaDevice:
         """View an array of `empty` to be written to."""
         return _cuda.import_array(array, name, self.stream)
 
+    def upload(self, values: Any, like: Any) -> Any:
+        """Bring a NumPy array to this device, into the library of `like`; waits for the copy."""
+        array = self.empty(values.shape, str(values.dtype), like)
+        _cuda.write(self.output(array), values, self.place)
+        return self.handed_over(array, like)
+
     def handed_over(self, array: Any, like: Any) -> Any:
         """Bring an array of `empty` into the library of `like`, if it is not there already."""
         return _arrays.importer(like)(array) if isinstance(array, _cuda.DeviceArray) else array
@@ -200,6 +206,11 @@ def _converted(array: Any, name: str, dtype: str, dtypes: Sequence[str], convert
 
         return array.to(getattr(torch, convert_to))
     return array.astype(convert_to)
+
+
+def extension() -> Any:
+    """The module `_cuda`, once `of` has found a device."""
+    return _cuda
 
 
 def config() -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core, _files
+from . import _arrays, _core, _device, _files
+from ._cuda_sampling import CudaTable, sample_on_device
 from ._quotas import largest_remainder
 
 __all__ = [
@@ -39,18 +40,23 @@ class AliasTable:
         Finite, not negative, at least one positive (other real numbers are converted to float64).
     threads : int, optional
         Default: COREMAX_NUM_THREADS, else every CPU this process may use.
+    device : str, optional
+        "cpu", "cuda" or "cuda:1": where the weights are, which is where the table is built. By default it is found out.
 
     Raises
     ------
     ValueError
         NaN, infinity or a negative weight (the place is named), no positive weight, no weight at all.
+    DeviceError
+        The weights are on a device that can not be used.
 
     Notes
     -----
     Walker's alias method (Walker 1977), built in parallel (Huebschle-Schneider and Sanders, ESA 2019, "split and pack"). The
     table holds integers, so its probabilities sum to one exactly; a weight of zero is never drawn. Each probability is within
     2^-50 of weight / sum, plus 2^-30 / n where 2^16 <= n < 2^31: there an element costs 8 bytes, otherwise 16, and n is at most
-    2^40. Building takes O(n) time; the table is the same for any number of threads.
+    2^40. Building takes O(n) time; the table is the same for any number of threads, and on a device. There draws are put
+    into the stream that the caller's library is using, and nothing waits for them.
 
     Examples
     --------
@@ -62,11 +68,8 @@ class AliasTable:
     True
     """
 
-    def __init__(self, weights: Any, *, threads: int | None = None) -> None:
-        weights = _arrays.as_array(weights, "weights")
-        view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-        self._table = _core.build_alias_table(view, _arrays.as_threads(threads))
-        self._import = _arrays.importer(weights)
+    def __init__(self, weights: Any, *, threads: int | None = None, device: str | None = None) -> None:
+        self._table = _built(_arrays.as_array(weights, "weights"), threads, device)
 
     @property
     def n(self) -> int:
@@ -84,7 +87,7 @@ class AliasTable:
         Parameters
         ----------
         weights : array [m] of float32 or float64
-            As for a new table; m may differ from n. Draws come back in the library of these weights from now on.
+            As for a new table; m may differ from n. Draws now come back in the library of these weights, where they are.
         threads : int, optional
             Does not change the table.
 
@@ -95,9 +98,10 @@ class AliasTable:
             half way (Ctrl-C, weights written to meanwhile) the table is left empty: `n` is 0 and drawing is a ValueError.
         """
         weights = _arrays.as_array(weights, "weights")
-        view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-        self._table.update(view, _arrays.as_threads(threads))
-        self._import = _arrays.importer(weights)
+        if self._table.takes(weights):
+            self._table.update(weights, threads)
+        else:
+            self._table = _built(weights, threads)
 
     def sample(self, size: int, *, seed: _arrays.Seed = 0, offset: int = 0, threads: int | None = None) -> Any:
         """Draw with replacement.
@@ -120,7 +124,7 @@ class AliasTable:
         """
         size = _arrays.as_count(size, "size", 0, 2**60)
         offset = _arrays.as_count(offset, "offset", 0, 2**63 - 1)
-        return self._import(self._table.sample(size, _arrays.as_seed(seed), offset, "", _arrays.as_threads(threads)))
+        return self._table.sample(size, _arrays.as_seed(seed), offset, threads)
 
     def sample_at(self, positions: Any, *, seed: _arrays.Seed = 0, threads: int | None = None) -> Any:
         """Draw with replacement at any positions of the seed's stream.
@@ -128,7 +132,7 @@ class AliasTable:
         Parameters
         ----------
         positions : array of int64 or int32
-            Not negative, in any order.
+            Not negative, in any order; on the table's device, if it is on one.
         seed : int, SeedSequence or Generator
             A Generator is advanced by one draw.
         threads : int, optional
@@ -139,12 +143,11 @@ class AliasTable:
         array [len(positions)] of int64
             Element i is `sample(1, seed=seed, offset=positions[i])`: what one of several processes needs that share a stream.
         """
-        view = _arrays.as_view(positions, "positions", ndim=1, dtypes=("int64",), convert_to="int64")
-        return self._import(self._table.sample_at(view, _arrays.as_seed(seed), _arrays.as_threads(threads)))
+        return self._table.sample_at(_arrays.as_array(positions, "positions"), _arrays.as_seed(seed), threads)
 
     def probabilities(self) -> Any:
         """Return the probabilities [n] float64 that the table really has."""
-        return self._import(self._table.probabilities())
+        return self._table.probabilities()
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to an .npz file under exactly this name."""
@@ -152,14 +155,13 @@ class AliasTable:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AliasTable:
-        """Read a table that `save` wrote; raises ValueError where the file holds none."""
+        """Read a table that `save` wrote, to the CPU; raises ValueError where the file holds none."""
         return cls._restore(_files.load_archive(path, "alias table", _FILE_VERSION, {"cells"})["cells"])
 
     @classmethod
     def _restore(cls, cells: np.ndarray[Any, Any]) -> AliasTable:
         table = cls.__new__(cls)
-        table._table = _core.restore_alias_table(cells)
-        table._import = _arrays.importer(cells)
+        table._table = _HostTable(_core.restore_alias_table(cells), cells)
         return table
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -167,6 +169,53 @@ class AliasTable:
 
     def __repr__(self) -> str:
         return f"AliasTable(n={self.n})"
+
+
+class _HostTable:
+    """A table on the CPU."""
+
+    def __init__(self, table: _core.AliasTable, like: Any) -> None:
+        self._table = table
+        self._import = _arrays.importer(like)
+
+    @property
+    def n(self) -> int:
+        return self._table.n
+
+    @property
+    def nbytes(self) -> int:
+        return self._table.nbytes
+
+    def takes(self, weights: Any) -> bool:
+        return _device.of(weights=weights) is None
+
+    def update(self, weights: Any, threads: int | None) -> None:
+        self._table.update(_weights_view(weights), _arrays.as_threads(threads))
+        self._import = _arrays.importer(weights)
+
+    def sample(self, size: int, seed: int, offset: int, threads: int | None) -> Any:
+        return self._import(self._table.sample(size, seed, offset, "", _arrays.as_threads(threads)))
+
+    def sample_at(self, positions: Any, seed: int, threads: int | None) -> Any:
+        view = _arrays.as_view(positions, "positions", ndim=1, dtypes=("int64",), convert_to="int64")
+        return self._import(self._table.sample_at(view, seed, _arrays.as_threads(threads)))
+
+    def probabilities(self) -> Any:
+        return self._import(self._table.probabilities())
+
+    def cells(self) -> np.ndarray[Any, Any]:
+        return self._table.cells()
+
+
+def _built(weights: Any, threads: int | None, device: str | None = None) -> _HostTable | CudaTable:
+    call = _device.of(device, weights=weights)
+    if call is not None:
+        return CudaTable(call, weights)
+    return _HostTable(_core.build_alias_table(_weights_view(weights), _arrays.as_threads(threads)), weights)
+
+
+def _weights_view(weights: Any) -> _core.Array:
+    return _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
 
 
 def sample(
@@ -177,6 +226,7 @@ def sample(
     log_weights: bool = False,
     seed: _arrays.Seed = 0,
     threads: int | None = None,
+    device: str | None = None,
 ) -> Any:
     """Draw elements in proportion to weights.
 
@@ -195,16 +245,21 @@ def sample(
         A Generator is advanced by one draw.
     threads : int, optional
         Does not change the draws.
+    device : str, optional
+        "cpu", "cuda" or "cuda:1": where the weights are, and where the work is done. By default it is found out.
 
     Returns
     -------
     array [size] of int64
-        In the order drawn, in the library of weights. A shorter draw is a prefix of a longer one.
+        In the order drawn, in the library of weights and where they are. A shorter draw is a prefix of a longer one.
 
     Raises
     ------
     ValueError
-        NaN, infinity or a negative weight (the place is named), no positive weight, fewer positive weights than size.
+        NaN, infinity or a negative weight (the place is named), no positive weight, fewer positive weights than size; with
+        replacement, logarithms of weights that are on a device.
+    DeviceError
+        The weights are on a device that can not be used.
 
     Notes
     -----
@@ -220,7 +275,10 @@ def sample(
     """
     weights = _arrays.as_array(weights, "weights")
     size = _arrays.as_count(size, "size", 0, 2**60)
-    view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    call = _device.of(device, weights=weights)
+    if call is not None:
+        return sample_on_device(call, weights, size, replace, log_weights, seed)
+    view = _weights_view(weights)
     n_threads = _arrays.as_threads(threads)
     if not replace:
         draws = _core.sample_without_replacement(view, size, bool(log_weights), _arrays.as_seed(seed), "", n_threads)

@@ -35,8 +35,9 @@ class Device:
         """An array on the device; dtype "bfloat16" takes the values' bits as uint16."""
         host = np.ascontiguousarray(values)
         extension: Any = sys.modules["coremax._cuda"]
-        array = extension.DeviceArray(list(host.shape), dtype or str(host.dtype), extension.Place(0, 1))
-        array.write(host.view(np.uint8).reshape(-1) if host.size else np.zeros(0, np.uint8))
+        place = extension.Place(0, 1)
+        array = extension.DeviceArray(list(host.shape), dtype or str(host.dtype), place)
+        extension.write(extension.import_array(array, "array", 1), host.reshape(-1), place)
         return array
 
     def get(self, array: Any) -> Array:

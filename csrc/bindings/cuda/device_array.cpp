@@ -64,16 +64,7 @@ class DeviceArray {
   const std::vector<std::int64_t>& shape() const { return shape_; }
   const char* dtype() const { return type_.name; }
 
-  // Copies from and to NumPy, for tests; bytes as they are, since NumPy has no bfloat16.
-  void write(const py::buffer& from) {
-    const py::buffer_info info = from.request();
-    require(info.size * info.itemsize == bytes_, "the array to copy has another size");
-    call_device(place_, [&](const cuda::Stream& stream, Control& control) {
-      cuda::copy(static_cast<char*>(memory_->data()), static_cast<const char*>(info.ptr), bytes_, stream, "an array");
-      stream.synchronize(&control);
-    });
-  }
-
+  // The bytes as they are, since NumPy has no bfloat16.
   py::bytes read() const {
     std::vector<char> host(static_cast<std::size_t>(bytes_));
     call_device(place_, [&](const cuda::Stream& stream, Control& control) {
@@ -127,6 +118,19 @@ class DeviceArray {
   std::shared_ptr<cuda::SharedMemory> memory_;
 };
 
+// Copies an array of NumPy to an output of as many bytes.
+void write(const Array& out, const py::buffer& values, const Place& place) {
+  const py::buffer_info info = values.request();
+  std::int64_t bytes = item_size(out.dtype);
+  for (const std::int64_t length : out.shape) bytes = checked_multiply(bytes, length);
+  require(info.size * info.itemsize == bytes, "the array to copy has another size");
+  char* data = output<char>(out, place, "out", out.shape, out.dtype);
+  call_device(place, [&](const cuda::Stream& stream, Control& control) {
+    cuda::copy(data, static_cast<const char*>(info.ptr), bytes, stream, "an array");
+    stream.synchronize(&control);
+  });
+}
+
 }  // namespace
 
 const Array& expect(const Array& array, const Place& place, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes) {
@@ -137,6 +141,7 @@ const Array& expect(const Array& array, const Place& place, const char* name, st
 
 void bind_device_array(py::module_& module) {
   bind_array_class(module);
+  module.def("write", &write, py::arg("out"), py::arg("values"), py::arg("place"));
   module.def("import_array", &import_cuda_array, py::arg("obj"), py::arg("name"), py::arg("stream"));
   py::class_<Place>(module, "Place", "The device and the stream of a call, written as in DLPack.")
       .def(py::init<int, std::int64_t>(), py::arg("device"), py::arg("stream"))
@@ -150,7 +155,6 @@ void bind_device_array(py::module_& module) {
       .def("__dlpack_device__", &DeviceArray::device)
       .def_property_readonly("shape", [](const DeviceArray& array) { return py::tuple(py::cast(array.shape())); })
       .def_property_readonly("dtype", &DeviceArray::dtype)
-      .def("write", &DeviceArray::write, py::arg("values"))
       .def("read", &DeviceArray::read);
 }
 

@@ -10,6 +10,7 @@
 #include "on_device.h"
 #include "solver/cuda/solver.h"
 #include "solver/cuda/stages.h"
+#include "solver/cuda/symmetric.h"
 #include "solver/stages.h"
 #include "solver_instances.h"
 
@@ -184,6 +185,108 @@ TEST(large_answers_on_a_device_are_local_optima) {
     options.method = method;
     options.max_iterations = 4;
     compare(sample.problem(200, 0.6), options, solver::name(method), 0);
+  }
+}
+
+TEST(symmetric_graphs_are_those_of_the_cpu) {
+  std::mt19937 random(3);
+  for (const std::int64_t n : {std::int64_t{1}, std::int64_t{2}, std::int64_t{40}, std::int64_t{300}})
+    for (const bool coarse : {false, true}) {
+      const std::int64_t k = 3;
+      std::vector<std::int64_t> indices;
+      std::vector<float> values;
+      for (std::int64_t e = 0; e < n * k; ++e) {
+        // Many name row 0, some name themselves, the same twice, or nobody.
+        const auto draw = static_cast<std::int64_t>(random() % static_cast<unsigned>(n));
+        indices.push_back(random() % 4 == 0 ? 0 : random() % 9 == 0 ? -1 : draw);
+        values.push_back(coarse ? static_cast<float>(random() % 3) - 1 : static_cast<float>(random() % 10007) / 10007 - 0.2F);
+      }
+      ThreadPool pool(1);
+      const graph::Csr expected = graph::symmetric({n, k, nullptr, indices.data(), DType::int64, values.data(), DType::float32}, pool);
+      in_orders(2, [&] {
+        const auto i = to_device(indices);
+        const auto v = to_device(values);
+        const auto found = solver::on_cuda::symmetric({n, k, nullptr, i.data(), DType::int64, v.data(), DType::float32}, n * k, kStream, nullptr);
+        const std::string where = "n " + std::to_string(n);
+        CHECK_AT(where, to_host(found.indptr) == expected.indptr);
+        CHECK_AT(where, to_host(found.indices) == expected.indices);
+        CHECK_AT(where, to_host(found.values) == expected.values);
+      });
+    }
+  const auto numbers = to_device(std::vector<std::int64_t>{1, 2});
+  const auto values = to_device(std::vector<float>{1, 1});
+  CHECK_THROWS(Error, "entry 1 of the lists names", solver::on_cuda::symmetric({2, 1, nullptr, numbers.data(), DType::int64, values.data(), DType::float32}, 2, kStream, nullptr));
+}
+
+TEST(solver_on_a_device_takes_what_is_fixed_and_a_start) {
+  const std::int64_t n = 40;
+  const Sample sample(n, 5);
+  Problem problem = sample.problem(12, 0.6);
+  Options options;
+  options.method = Method::pgd;
+  options.max_iterations = 5;
+  std::vector<std::int8_t> fixed(at(n), 0);
+  for (std::int64_t i = 0; i < n; i += 7) fixed[at(i)] = static_cast<std::int8_t>(i % 2 == 0 ? 1 : -1);
+  problem.fixed = fixed.data();
+  compare(problem, options, "fixed");
+  Vector x0(at(n));
+  for (std::int64_t i = 0; i < n; ++i) x0[at(i)] = static_cast<double>(i % 5) / 3;
+  options.x0 = x0.data();
+  compare(problem, options, "fixed, from x0");
+  options.max_iterations = 0;
+  options.polish = false;
+  compare(sample.problem(12, 0.6), options, "x0 rounded");
+}
+
+TEST(solver_on_a_device_answers_at_extreme_scales) {
+  for (const double scale : {0.0, 1e-300, 1e-30, 1e30, 1e95}) {
+    Sample sample(20, 9);
+    for (double& value : sample.importance) value *= scale;
+    for (const double alpha : {0.0, 1e-300, 0.5, 1e60}) {
+      Options options;
+      options.method = Method::annealed;
+      options.max_iterations = 3;
+      compare(sample.problem(6, alpha), options, "scale " + std::to_string(scale) + ", alpha " + std::to_string(alpha), 0);
+    }
+  }
+}
+
+TEST(solver_on_a_device_refuses_and_gives_back) {
+  Sample sample(30, 2);
+  Options options;
+  options.method = Method::annealed;
+  options.max_iterations = 2;
+  const Problem problem = sample.problem(8, 0.5);
+  CHECK(with_memory_refused([&] { solve_on_device(problem, options); }) > 20);
+  struct Stop : Control {
+    void check() override { throw std::runtime_error("stop"); }
+  } stop;
+  CHECK_THROWS(std::runtime_error, "stop", solve_on_device(problem, options, &stop));
+  int calls = 0;
+  options.callback = [&](const solver::Iteration& it) { return ++calls == 1 && it.iteration == 1 && it.method == Method::annealed; };
+  const solver::Result result = solve_on_device(problem, options);
+  CHECK(calls == 1 && result.status == solver::Status::interrupted && result.iterations == 1 && result.indices.size() == 8);
+  options.callback = nullptr;
+  options.method = Method::greedy;
+  CHECK_THROWS(Error, "method greedy runs on the CPU only", solve_on_device(problem, options));
+  options.method = Method::pgd;
+  sample.importance[3] = NAN;
+  CHECK_THROWS(Error, "importance[3] is nan", solve_on_device(problem, options));
+  sample.importance[3] = 1e101;
+  CHECK_THROWS(Error, "importance[3] is 1e+101", solve_on_device(problem, options));
+  sample.importance[3] = 0;
+  sample.k.values[0] = -1;
+  CHECK_THROWS(Error, "negative similarities", solve_on_device(problem, options));
+}
+
+TEST(device_auto_is_the_best_of_several) {
+  const Sample sample(24, 4);
+  Options options;
+  options.max_iterations = 3;
+  const solver::Result best = solve_on_device(sample.problem(8, 0.6), options);
+  for (const Method method : {Method::continuation, Method::annealed}) {
+    options.method = method;
+    CHECK(solve_on_device(sample.problem(8, 0.6), options).objective <= best.objective);
   }
 }
 

@@ -1,5 +1,6 @@
 // The multiprocessor: resident blocks, their threads as fibres, barriers and warp collectives as the points where they wait.
 #include <algorithm>
+#include <bit>
 #include <cstdio>
 #include <cstring>
 #include <deque>
@@ -63,12 +64,19 @@ Memory poisoned(std::size_t bytes, std::size_t alignment) {
   return memory;
 }
 
+struct Warp {
+  unsigned there = 0;    // lanes, as bits: that have not ended
+  unsigned waiting = 0;  // at a collective, the running one included
+};
+
 struct Block {
   Index index{};
   std::deque<Thread> threads;
+  std::vector<Warp> warps;
   std::map<const void*, Memory> variables;
   Memory dynamic;
   int alive = 0;
+  int at_barrier = 0;
 };
 
 struct Grid {
@@ -82,11 +90,19 @@ struct Grid {
 };
 
 std::mt19937_64 generator{1};
-bool in_order = false;
+enum class Order { own, mixed, headlong } order_of_threads = Order::mixed;
 Grid* grid = nullptr;
 Thread* current = nullptr;
 
-std::size_t pick(std::size_t n) { return in_order ? 0 : static_cast<std::size_t>(generator() % n); }
+constexpr int kHeadlongOneIn = 16;  // where the order is headlong, the others get a turn this often
+
+// Which of the n threads that are ready goes on. Mixed, all advance about alike; headlong, the one last made ready goes on, so that a warp runs
+// from barrier to barrier, perhaps ahead of threads that have not begun.
+std::size_t pick(std::size_t n) {
+  if (order_of_threads == Order::own) return 0;
+  if (order_of_threads == Order::headlong && generator() % kHeadlongOneIn != 0) return n - 1;
+  return static_cast<std::size_t>(generator() % n);
+}
 
 std::string text(const Index& i) {
   char buffer[48];
@@ -99,7 +115,8 @@ std::string line_of(const Location& where) {
   return file.substr(file.rfind('/') + 1) + ":" + std::to_string(where.line());
 }
 
-bool same(const Location& a, const Location& b) { return a.line() == b.line() && std::strcmp(a.file_name(), b.file_name()) == 0; }
+bool same(const char* a, const char* b) { return a == b || std::strcmp(a, b) == 0; }
+bool same(const Location& a, const Location& b) { return a.line() == b.line() && same(a.file_name(), b.file_name()); }
 
 std::string hex(unsigned mask) {
   char buffer[16];
@@ -126,37 +143,36 @@ void wait() {
 
 // ---- Warp collectives ---------------------------------------------------------------------------------------------------
 
-Thread* lane_of(const Thread& thread, int lane) {
-  const int number = thread.number / kLanes * kLanes + lane;
-  return number < static_cast<int>(thread.block->threads.size()) ? &thread.block->threads[static_cast<std::size_t>(number)] : nullptr;
-}
+Thread* lane_of(const Thread& thread, int lane) { return &thread.block->threads[static_cast<std::size_t>(thread.number / kLanes * kLanes + lane)]; }
 
 bool included(unsigned mask, int lane) { return (mask >> lane & 1) != 0; }
 
-// The waiting lanes of `thread`'s mask, if all that have not ended are there. The running thread counts as waiting.
-bool complete(const Thread& thread, Thread* (&lanes)[kLanes]) {
-  bool all = true;
-  for (int l = 0; l < kLanes; ++l) {
-    lanes[l] = nullptr;
-    if (!included(thread.mask, l)) continue;
-    Thread* other = lane_of(thread, l);
-    if (other == nullptr) fault(waiting_for(thread) + ": the mask names lane " + std::to_string(l) + ", which the block does not have");
-    if (other->state == State::ended) continue;
-    const bool there = (other->state == State::waiting || other == current) && other->mask != 0;
-    if (there && included(other->mask, thread.lane_number()) &&
-        (other->mask != thread.mask || std::strcmp(other->what, thread.what) != 0 || !same(other->where, thread.where)))
-      fault("the lanes of a warp are at different collectives: " + waiting_for(thread) + ", " + waiting_for(*other));
-    all = all && there && other->mask == thread.mask;
-    lanes[l] = other;
+Warp& warp_of(const Thread& thread) { return thread.block->warps[static_cast<std::size_t>(thread.number / kLanes)]; }
+
+// Whether the running thread is the last of its mask to come. Each that comes is compared with one that is there, so in the end all are.
+bool complete(const Thread& thread) {
+  Warp& warp = warp_of(thread);
+  if (const unsigned missing = thread.mask & ~warp.there; missing != 0)
+    fault(waiting_for(thread) + " names lane " + std::to_string(std::countr_zero(missing)) + ", which the block does not have or which has ended");
+  if (const unsigned others = thread.mask & warp.waiting; others != 0) {
+    const Thread& other = *lane_of(thread, std::countr_zero(others));
+    if (other.mask != thread.mask || !same(other.what, thread.what) || !same(other.where, thread.where))
+      fault("the lanes of a warp are at different collectives: " + waiting_for(thread) + ", " + waiting_for(other));
   }
-  return all;
+  warp.waiting |= 1U << thread.lane_number();
+  return (thread.mask & ~warp.waiting) == 0;
 }
 
-void pass(Thread* const (&lanes)[kLanes], const std::function<void(void* const lanes[32])>& combine) {
+void pass(const Thread& thread, const std::function<void(void* const lanes[32])>& combine) {
+  Thread* lanes[kLanes] = {};
   void* given[kLanes] = {};
-  for (int l = 0; l < kLanes; ++l)
-    if (lanes[l] != nullptr) given[l] = lanes[l]->lane;
+  for (int l = 0; l < kLanes; ++l) {
+    if (!included(thread.mask, l)) continue;
+    lanes[l] = lane_of(thread, l);
+    given[l] = lanes[l]->lane;
+  }
   combine(given);
+  warp_of(thread).waiting &= ~thread.mask;
   for (Thread* lane : lanes) {
     if (lane == nullptr) continue;
     lane->mask = 0;
@@ -169,19 +185,18 @@ void pass(Thread* const (&lanes)[kLanes], const std::function<void(void* const l
 constexpr const char* kGridBarrier = "the grid's barrier";
 
 // Lets all threads of the block go that wait at a barrier, if none is missing.
-bool open_barrier(Block& block) {
+void open_barrier(Block& block) {
+  if (block.at_barrier < block.alive || block.alive == 0) return;
   const Thread* first = nullptr;
   for (const Thread& thread : block.threads) {
     if (thread.state == State::ended) continue;
-    if (thread.state != State::waiting || thread.mask != 0 || thread.what == kGridBarrier) return false;
     if (first == nullptr) first = &thread;
-    if (std::strcmp(first->what, thread.what) != 0 || !same(first->where, thread.where))
+    if (!same(first->what, thread.what) || !same(first->where, thread.where))
       fault("the threads of a block are at different barriers: " + waiting_for(*first) + ", " + waiting_for(thread));
   }
-  if (first == nullptr) return false;
+  block.at_barrier = 0;
   for (Thread& thread : block.threads)
     if (thread.state == State::waiting) make_ready(thread);
-  return true;
 }
 
 void open_grid_barrier() {
@@ -202,6 +217,7 @@ void wait_at_barrier(const char* what, int value, Location where) {
   if (what == kGridBarrier) {
     open_grid_barrier();
   } else {
+    ++block.at_barrier;
     open_barrier(block);
   }
   Fibre::suspend();
@@ -214,12 +230,12 @@ void thread_ended(Thread& thread) {
   thread.state = State::ended;
   Block& block = *thread.block;
   --block.alive;
+  Warp& warp = warp_of(thread);
+  warp.there &= ~(1U << thread.lane_number());
+  for (unsigned waiting = warp.waiting; waiting != 0; waiting &= waiting - 1)
+    if (const Thread& other = *lane_of(thread, std::countr_zero(waiting)); included(other.mask, thread.lane_number()))
+      fault(thread.name() + " has ended, but " + waiting_for(other) + " names it in its mask");
   open_barrier(block);
-  for (int l = 0; l < kLanes; ++l) {
-    const Thread* other = lane_of(thread, l);
-    if (other == nullptr || other->state != State::waiting || other->mask == 0 || !included(other->mask, thread.lane_number())) continue;
-    fault(thread.name() + " has ended, but " + waiting_for(*other) + " names it in its mask");
-  }
 }
 
 void run_thread(Thread& thread) {
@@ -238,6 +254,7 @@ std::unique_ptr<Block> make_block(Index index) {
   block->index = index;
   const Index& shape = grid->block;
   block->alive = static_cast<int>(shape.x * shape.y * shape.z);
+  block->warps.resize(static_cast<std::size_t>((block->alive + kLanes - 1) / kLanes));
   if (grid->dynamic_shared > 0) block->dynamic = poisoned(grid->dynamic_shared, 1024);
   for (int number = 0; number < block->alive; ++number) {
     Thread& thread = block->threads.emplace_back();
@@ -245,6 +262,7 @@ std::unique_ptr<Block> make_block(Index index) {
     thread.index = {n % shape.x, n / shape.x % shape.y, n / shape.x / shape.y};
     thread.number = number;
     thread.block = block.get();
+    warp_of(thread).there |= 1U << thread.lane_number();
     thread.fibre = std::make_unique<Fibre>([&thread] { run_thread(thread); });
     make_ready(thread);
   }
@@ -261,7 +279,7 @@ void run_until_a_block_ends() {
     }
     const std::size_t i = pick(grid->ready.size());
     Thread* thread = grid->ready[i];
-    if (in_order) {
+    if (order_of_threads == Order::own) {
       grid->ready.erase(grid->ready.begin());
     } else {
       grid->ready[i] = grid->ready.back();
@@ -285,7 +303,7 @@ void fault(const std::string& message) { throw Fault(message); }
 
 void set_seed(std::uint64_t seed) {
   generator.seed(seed);
-  in_order = seed == 0;
+  order_of_threads = seed == 0 ? Order::own : seed % 2 == 1 ? Order::mixed : Order::headlong;
 }
 
 Place place;
@@ -302,8 +320,8 @@ void run_kernel(Index grid_size, Index block_size, std::size_t dynamic_shared, b
   const std::size_t n_blocks = std::size_t{grid_size.x} * grid_size.y * grid_size.z;
   std::vector<std::size_t> order(n_blocks);
   for (std::size_t b = 0; b < n_blocks; ++b) order[b] = b;
-  if (!in_order) std::shuffle(order.begin(), order.end(), generator);
-  const std::size_t most = cooperative ? n_blocks : in_order ? 1 : kResidentBlocks;
+  if (order_of_threads != Order::own) std::shuffle(order.begin(), order.end(), generator);
+  const std::size_t most = cooperative ? n_blocks : order_of_threads == Order::own ? 1 : kResidentBlocks;
   for (std::size_t next = 0; next < n_blocks || !run.resident.empty();) {
     for (; next < n_blocks && run.resident.size() < most; ++next) {
       const std::size_t b = order[next];
@@ -345,19 +363,10 @@ void yield() {
 }
 
 void interleave() {
-  if (current != nullptr && !in_order && generator() % kInterruptOneIn == 0) yield();
+  if (current != nullptr && order_of_threads != Order::own && generator() % kInterruptOneIn == 0) yield();
 }
 
 int lane_index() { return current->lane_number(); }
-
-unsigned active_lanes() {
-  unsigned mask = 0;
-  for (int l = 0; l < kLanes; ++l) {
-    const Thread* other = lane_of(*current, l);
-    if (other != nullptr && other->state != State::ended) mask |= 1U << l;
-  }
-  return mask;
-}
 
 void collective(unsigned mask, const char* what, Location where, void* lane, const std::function<void(void* const lanes[32])>& combine) {
   current->what = what;
@@ -365,11 +374,7 @@ void collective(unsigned mask, const char* what, Location where, void* lane, con
   current->mask = mask;
   current->lane = lane;
   if (!included(mask, current->lane_number())) fault(waiting_for(*current) + " is not in the mask itself");
-  Thread* lanes[kLanes];
-  for (int l = 0; l < kLanes; ++l)
-    if (const Thread* other = lane_of(*current, l); included(mask, l) && other != nullptr && other->state == State::ended)
-      fault(waiting_for(*current) + " names " + other->name() + ", which has ended");
-  if (complete(*current, lanes)) return pass(lanes, combine);
+  if (complete(*current)) return pass(*current, combine);
   wait();
 }
 

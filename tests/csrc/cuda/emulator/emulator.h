@@ -24,7 +24,8 @@ class Fault : public std::logic_error {
 
 // ---- For tests ----------------------------------------------------------------------------------------------------------
 
-// The order of blocks and threads from now on; 0 is their own order, without interruption.
+// The order of blocks and threads from now on: 0 is their own, without interruption; with odd seeds all threads advance about alike, with
+// even ones some warps run ahead of others.
 void set_seed(std::uint64_t seed);
 // The n-th allocation from now on (1: the next) is refused; 0: none.
 void fail_allocation(std::int64_t n);
@@ -62,7 +63,6 @@ void interleave();
 // Lets others run: where a thread waits for another.
 void yield();
 int lane_index();
-unsigned active_lanes();  // of the warp, that have not ended
 
 // Runs `combine` once when all lanes of the mask are here with the same operation; lanes[i] is what lane i gave, null beyond the mask.
 void collective(unsigned mask, const char* what, Location where, void* lane, const std::function<void(void* const lanes[32])>& combine);

@@ -73,6 +73,7 @@ cudaError_t failed(cudaError_t status) {
 
 // Does the work of a stream up to a position.
 void run(CUstream_st& stream, std::uint64_t until) {
+  if (stream.done >= until) return;
   if (stream.busy) fault("streams wait for each other in a circle");
   stream.busy = true;
   struct Idle {
@@ -307,6 +308,17 @@ cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t strea
   std::memset(*memory, kPoison, bytes);
   device().allocations[*memory] = bytes;
   return cudaSuccess;
+}
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
+  if (properties->allocType != cudaMemAllocationTypePinned || properties->location.type != cudaMemLocationTypeDevice || properties->location.id != 0)
+    return failed(cudaErrorInvalidValue);
+  *pool = reinterpret_cast<cudaMemPool_t>(&device());
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t pool, cudaStream_t stream) {
+  if (pool != reinterpret_cast<cudaMemPool_t>(&device())) fault("memory is asked of a pool that is none");
+  return cudaMallocAsync(memory, bytes, stream);
 }
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   if (memory == nullptr) return cudaSuccess;

@@ -1,0 +1,155 @@
+"""The CUDA backend against its bars, and against PyTorch on the same device. Prints its table last.
+
+python benchmarks/bench_cuda.py [--small] [--rounds N] [--only TEXT]   needs a device, and a PyTorch that can use it
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+import coremax
+from harness import print_table
+
+GIGA = 1e9
+
+
+@dataclass(frozen=True)
+class Case:
+    """One line of the table: what is run, what it must reach, and what it would take at the device's limit."""
+
+    name: str
+    run: Callable[[], object]
+    check: Callable[[], None]  # raises where results are wrong; runs before anything is timed
+    bar: float = float("nan")  # seconds
+    target: float = float("nan")
+    bytes_moved: float = 0.0  # that the method can not do without
+    operations: float = 0.0  # multiplications and additions of tensor cores, likewise
+    rivals: dict[str, Callable[[], object]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What this device has reached with PyTorch: bytes a second of a copy, operations a second of a bf16 product."""
+
+    bandwidth: float
+    tensor: float
+
+
+def seconds_of(run: Callable[[], object], rounds: int) -> list[float]:
+    """Time on the device by events, after one round that does not count; the host's waiting is in it."""
+    import torch
+
+    cuda: Any = torch.cuda
+    found = []
+    for number in range(rounds + 1):
+        begin, end = cuda.Event(enable_timing=True), cuda.Event(enable_timing=True)
+        cuda.synchronize()
+        begin.record()
+        run()
+        end.record()
+        cuda.synchronize()
+        if number > 0:
+            found.append(begin.elapsed_time(end) / 1e3)
+    return found
+
+
+def limits(size: int) -> Limits:
+    """Measure the device."""
+    import torch
+
+    source = torch.ones(size, dtype=torch.float32, device="cuda")
+    target = torch.empty_like(source)
+    side = 8192 if size > 10**8 else 2048
+    square = torch.randn(side, side, device="cuda", dtype=torch.bfloat16)
+    copying = min(seconds_of(lambda: target.copy_(source), 5))
+    multiplying = min(seconds_of(lambda: square @ square, 5))
+    return Limits(8 * size / copying, 2 * side**3 / multiplying)
+
+
+def same(found: Any, expected: Any, what: str) -> None:
+    """Equal to the last bit."""
+    assert np.array_equal(found.cpu().numpy(), np.asarray(expected)), f"{what} differ from the CPU's"
+
+
+def sampling_cases(small: bool) -> Iterator[Case]:
+    """Tables, draws and races; all compared with the CPU at a size that it does in seconds."""
+    import torch
+
+    n = 10**6 if small else 10**9
+    n_checked = min(n, 10**7)
+    generator: Any = torch.Generator(device="cuda").manual_seed(0)
+    weights = torch.rand(n, device="cuda", generator=generator)
+    checked = weights[:n_checked]
+    on_cpu = checked.cpu().numpy()
+
+    def check_table() -> None:
+        here, there = coremax.AliasTable(on_cpu), coremax.AliasTable(checked)
+        assert np.array_equal(here._table.cells(), there._table.cells()), "cells differ from the CPU's"
+        same(there.sample(n_checked, seed=1), here.sample(n_checked, seed=1), "draws")
+
+    def check_race() -> None:
+        same(coremax.sample(checked, n_checked // 10, seed=1), coremax.sample(on_cpu, n_checked // 10, seed=1), "draws")
+
+    # Read the weights, write the cells; the units in between are ours to save.
+    yield Case(f"alias build, n = {n:,}", lambda: coremax.AliasTable(weights), check_table, bar=0.1, bytes_moved=12.0 * n)
+    table = coremax.AliasTable(weights)
+    # A sector of 32 bytes for each cell, and the draw written.
+    yield Case(f"alias draws, {n:,} of {n:,}", lambda: table.sample(n, seed=2), check_table, bar=n / 2e10, bytes_moved=40.0 * n)
+    few = weights[: min(n, 2**24)]
+    yield Case(
+        f"draws without replacement, {len(few) // 10:,} of {len(few):,}",
+        lambda: coremax.sample(few, len(few) // 10, seed=3),
+        check_race,
+        bytes_moved=4.0 * len(few),
+        rivals={"torch.multinomial": lambda: torch.multinomial(few, len(few) // 10)},
+    )
+
+
+def row_of(case: Case, rounds: int, reached: Limits) -> list[str]:
+    """Check, then time."""
+    case.check()
+    ours = statistics.median(times := seconds_of(case.run, rounds))
+    bound = max(case.bytes_moved / reached.bandwidth, case.operations / reached.tensor)
+    rivals = [f"{name} {statistics.median(seconds_of(run, rounds)) / ours:.1f}x" for name, run in case.rivals.items()]
+    shown = [
+        "" if np.isnan(limit) else f"{limit:.4g} {'met' if ours <= limit else 'MISSED'}" for limit in (case.bar, case.target)
+    ]
+    band = f"{ours:.5f} ({min(times):.5f}-{max(times):.5f})"
+    return [case.name, band, *shown, f"{bound / ours:.0%}", ", ".join(rivals)]
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--small", action="store_true", help="sizes that take seconds")
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--only", default="", help="cases whose name has this text")
+    options = parser.parse_args()
+    config = coremax.show_config("dicts")["cuda"]
+    if not config["available"]:
+        sys.exit(f"no CUDA device: {config['why_not']}")
+    import torch
+
+    if not torch.cuda.is_available():
+        sys.exit("no PyTorch that can use the device")
+    device = config["devices"][0]
+    reached = limits(10**7 if options.small else 10**9)
+    found = (case for cases in (sampling_cases,) for case in cases(options.small) if options.only in case.name)
+    rows = [row_of(case, options.rounds, reached) for case in found]
+    print(
+        f"{device['name']} (compute capability {device['compute_capability']}), torch {torch.__version__}, medians of "
+        f"{options.rounds} rounds by events. A copy moves {reached.bandwidth / GIGA:,.0f} GB/s, a bf16 product does "
+        f"{reached.tensor / 1e12:,.0f} TFLOP/s.\n"
+    )
+    print_table(["case", "seconds (band)", "bar", "target", "share of the limit", "rivals take"], rows)
+
+
+if __name__ == "__main__":
+    main()
