@@ -49,6 +49,7 @@ Symmetric symmetric(const graph::NeighborLists& lists, std::int64_t n_lists, con
   result.indices = {state.n_entries, stream, what};
   result.values = {state.n_entries, stream, what};
   gather(n, starts.data(), entries.data(), result.indptr.data(), result.indices.data(), result.values.data(), stream);
+  stream.synchronize(control);  // whoever uses it may do so in another stream
   return result;
 }
 
