@@ -19,13 +19,17 @@ set(COREMAX_CUDA_SOURCES
   csrc/solver/cuda/relaxed.cpp
   csrc/solver/cuda/relaxed.cu
   csrc/solver/cuda/solver.cpp
-  csrc/solver/cuda/swaps.cu)
+  csrc/solver/cuda/swaps.cu
+  csrc/solver/cuda/symmetric.cpp
+  csrc/solver/cuda/symmetric.cu)
 set(COREMAX_CUDA_BINDINGS
   csrc/bindings/array.cpp
   csrc/bindings/control.cpp
+  csrc/bindings/solver_names.cpp
   csrc/bindings/cuda/module.cpp
   csrc/bindings/cuda/device_array.cpp
-  csrc/bindings/cuda/bind_sampling.cpp)
+  csrc/bindings/cuda/bind_sampling.cpp
+  csrc/bindings/cuda/bind_solver.cpp)
 list(TRANSFORM COREMAX_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 list(TRANSFORM COREMAX_CUDA_BINDINGS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 set(COREMAX_CUDA_ARCHITECTURES "80-real;90-real;100" CACHE STRING "Devices to compile for: compute capabilities, as CMake writes them")

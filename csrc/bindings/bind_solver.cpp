@@ -3,48 +3,12 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bind.h"
+#include "bindings/solver_names.h"
 #include "core/errors.h"
 #include "solver/solver.h"
 
 namespace coremax::bindings {
 namespace {
-
-const char* status_name(solver::Status status) {
-  switch (status) {
-    case solver::Status::converged: return "converged";
-    case solver::Status::max_iterations: return "max_iterations";
-    case solver::Status::time_limit: return "time_limit";
-    case solver::Status::interrupted: return "interrupted";
-  }
-  return "unknown";
-}
-
-const char* bound_name(solver::BoundKind kind) {
-  switch (kind) {
-    case solver::BoundKind::none: return "none";
-    case solver::BoundKind::modular: return "modular";
-    case solver::BoundKind::lp: return "lp";
-    case solver::BoundKind::diagonal_shift: return "diagonal-shift";
-    case solver::BoundKind::semidefinite: return "semidefinite";
-    case solver::BoundKind::enumeration: return "enumeration";
-  }
-  return "unknown";
-}
-
-template <class Enum, std::size_t N>
-Enum by_name(const std::string& text, const std::pair<const char*, Enum> (&names)[N]) {
-  for (const auto& [known, value] : names)
-    if (text == known) return value;
-  throw Error(ErrorKind::value, "unknown name " + text);
-}
-
-solver::Method method_by_name(const std::string& text) {
-  using solver::Method;
-  for (const Method method : {Method::automatic, Method::pgd, Method::annealed, Method::continuation, Method::softmax, Method::greedy,
-                              Method::swap_annealing, Method::heat_bath, Method::lp})
-    if (text == solver::name(method)) return method;
-  throw Error(ErrorKind::value, "unknown method " + text);
-}
 
 // A problem over the caller's arrays; importance is brought to float64 here, once.
 struct ProblemData {
@@ -84,58 +48,27 @@ struct ProblemData {
   solver::Problem problem;
 };
 
-solver::Options options_of(const py::dict& given) {
-  using solver::BoundEffort;
-  using solver::Effort;
-  solver::Options options;
-  options.method = method_by_name(py::cast<std::string>(given["method"]));
-  options.effort = by_name<Effort>(py::cast<std::string>(given["effort"]), {{"fast", Effort::fast}, {"default", Effort::standard}, {"best", Effort::best}});
-  options.bound = by_name<BoundEffort>(py::cast<std::string>(given["bound"]),
-                                       {{"none", BoundEffort::none}, {"fast", BoundEffort::fast}, {"tight", BoundEffort::tight}});
-  options.max_iterations = py::cast<std::int64_t>(given["max_iterations"]);
-  options.tolerance = py::cast<double>(given["tolerance"]);
-  options.temperature = py::cast<double>(given["temperature"]);
-  options.time_limit = py::cast<double>(given["time_limit"]);
-  options.polish = py::cast<bool>(given["polish"]);
-  options.seed = py::cast<std::uint64_t>(given["seed"]);
-  return options;
-}
-
 py::dict solve(const Array& importance, const Array& indptr, const Array& indices, const Array& values, double alpha, std::int64_t budget,
                double cost_limit, const std::optional<Array>& costs, const std::optional<Array>& groups,
                const std::vector<std::pair<std::int64_t, std::int64_t>>& limits, const std::optional<Array>& fixed,
                const std::optional<Array>& within, const std::optional<Array>& x0, const py::dict& options_given, const py::object& callback, int threads, const py::object& progress) {
   ProblemData data(importance, indptr, indices, values, alpha);
   data.limit(budget, cost_limit, costs, groups, limits, fixed);
-  solver::Options options = options_of(options_given);
+  solver::Options options = solver_options(options_given);
   if (x0) {
     expect(*x0, "x0", 1, {DType::float64});
     require(x0->size(0) == data.problem.n(), "x0 must have one element for each of importance");
     options.x0 = static_cast<const double*>(x0->data);
   }
   options.within = data.column<std::int8_t>(within, "within", DType::int8);
-  if (!callback.is_none())
-    options.callback = [&](const solver::Iteration& it) {
-      const py::gil_scoped_acquire gil;
-      return py::cast<bool>(py::bool_(callback(solver::name(it.method), it.iteration, it.objective, it.upper_bound, it.seconds)));
-    };
+  if (!callback.is_none()) options.callback = solver_callback(callback);
   solver::Result result;
   call_engine(threads, progress, [&](ThreadPool& pool) { result = solver::solve(data.problem, options, pool); });
-  py::dict out;
-  out["indices"] = adopt(std::move(result.indices));
-  out["x"] = adopt(std::move(result.x));
-  out["history"] = adopt(std::move(result.history));
-  out["objective"] = result.objective;
-  out["upper_bound"] = result.upper_bound;
-  out["bound_kind"] = bound_name(result.bound_kind);
-  out["status"] = status_name(result.status);
-  out["method"] = solver::name(result.method);
-  out["iterations"] = result.iterations;
-  out["swaps"] = result.swaps;
-  out["fixed"] = result.fixed;
-  py::dict timings;
-  for (const auto& [stage, seconds] : result.timings) timings[stage.c_str()] = seconds;
-  out["timings"] = timings;
+  const py::object indices_found = adopt(std::move(result.indices));
+  const py::object x_found = adopt(std::move(result.x));
+  py::dict out = solver_result(std::move(result));
+  out["indices"] = indices_found;
+  out["x"] = x_found;
   return out;
 }
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core, _files
+from . import _arrays, _core, _device, _files
 from ._progress import Progress, reporting
 
 __all__ = ["Estimate", "Graph", "GraphStats", "estimate", "topk_graph"]
@@ -98,6 +98,10 @@ class Graph:
         ValueError, TypeError
             Where shapes differ or a type is wrong. Contents are checked when K is first needed.
         """
+        if _device.of(indices=indices, values=values) is not None:
+            if len(indices.shape) != 2 or tuple(indices.shape) != tuple(values.shape):
+                raise ValueError(f"indices has shape {tuple(indices.shape)}, but values has {tuple(values.shape)}")
+            return cls(indices, values, None, metric, None)
         indices, values = _arrays.as_array(indices, "indices"), _arrays.as_array(values, "values")
         index_view = _arrays.as_view(indices, "indices", ndim=2, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
         value_view = _arrays.as_view(values, "values", ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")

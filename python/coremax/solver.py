@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core, _limits
+from . import _arrays, _core, _cuda_solver, _limits
 from ._progress import Progress, reporting
 from .graph import Graph
 
@@ -240,6 +240,13 @@ def solve(
     bound is not tried. Elements that the reduced costs of the linear program decide are left out of a last search (effort
     "best").
 
+    Where importance and the graph are on a CUDA device, the call is done there: methods pgd, continuation, annealed, softmax and
+    auto (continuation and annealed; effort="fast": pgd; "best": all three), a budget, include and exclude. Groups, costs, negative
+    similarities and the other methods are refused: they are for the CPU. Iterations are those of the CPU, bit for bit, below
+    50,000 elements (above it reorders the elements first); rounding and polish move many pairs at a time, so the subset may be
+    another, a local optimum all the same. bound="fast" is the modular bound; "tight" copies the problem to the CPU. history is a
+    NumPy array; threads and progress mean nothing there, and a callback makes every iteration wait for the host.
+
     The same bits for any thread count (time_limit and callbacks that stop it apart). A sweep of the heat bath costs O(n) plus
     the degrees of the elements that change; memory is some arrays of n float64 beyond the graph, and a copy of the part of
     the graph that is left where elements are fixed.
@@ -253,7 +260,7 @@ def solve(
     array([0, 2])
     """
     check_options(alpha, method, effort, bound, max_iterations)
-    inputs = Inputs(importance, graph, threads)
+    inputs = Inputs(importance, graph, threads, x0=getattr(x0, "x", x0))
     limits = _limits.resolve(inputs.n, budget, include, exclude, groups, group_limits, costs)
     return solve_within(
         inputs,
@@ -344,7 +351,13 @@ def solve_path(
 class Inputs:
     """Importance and graph in the form the engine takes them, checked once for many calls."""
 
-    def __init__(self, importance: Any, graph: Any, threads: int | None) -> None:
+    def __init__(self, importance: Any, graph: Any, threads: int | None, **others: Any) -> None:
+        self.call = _cuda_solver.place(importance, graph, **others)
+        self.graph = graph
+        if self.call is not None:
+            self.importance = importance
+            self.n = self.call.view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64").shape[0]
+            return
         self.importance = _arrays.as_array(importance, "importance")
         self.view = _arrays.as_view(self.importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
         self.n = self.view.shape[0]
@@ -376,8 +389,30 @@ def solve_within(
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function, got {callback!r}")
     n = inputs.n
+    options = {
+        "method": method,
+        "effort": effort,
+        "bound": bound or "none",
+        "max_iterations": -1 if max_iterations is None else int(max_iterations),
+        "tolerance": _arrays.as_real(tolerance, "tolerance", 0.0),
+        "temperature": 0.0 if temperature is None else max(_arrays.as_real(temperature, "temperature", 0.0), 1e-300),
+        "time_limit": 0.0 if time_limit is None else max(_arrays.as_real(time_limit, "time_limit", 0.0), 1e-9),
+        "polish": bool(polish),
+        "seed": _arrays.as_seed(seed),
+    }
+    telling = None if callback is None else _telling(callback)
+    x0 = getattr(x0, "x", x0)
+    if inputs.call is not None:
+        if within is not None:
+            raise ValueError(f"nested subsets are found on the CPU only: importance is on {inputs.call.name}")
+        raw, indices, x = _cuda_solver.solve_on_device(
+            inputs.call, inputs.importance, inputs.graph, limits, float(alpha), x0, options, telling
+        )
+        if bound == "tight":
+            _tighten(raw, inputs, limits, float(alpha), _cuda_solver.on_host(indices), threads)
+        return _solution(raw, indices, x, raw["history"], bound)
     if x0 is not None:
-        x0 = _arrays.as_view(getattr(x0, "x", x0), "x0", ndim=1, dtypes=["float64"], convert_to="float64")
+        x0 = _arrays.as_view(x0, "x0", ndim=1, dtypes=["float64"], convert_to="float64")
         _arrays.require_length(x0.shape[0], "x0", n, "importance")
     with reporting(progress, "solve") as report:
         raw = _core.solve(
@@ -392,27 +427,22 @@ def solve_within(
             fixed=_optional_view(limits.fixed, "fixed"),
             within=_optional_view(within, "within"),
             x0=x0,
-            options={
-                "method": method,
-                "effort": effort,
-                "bound": bound or "none",
-                "max_iterations": -1 if max_iterations is None else int(max_iterations),
-                "tolerance": _arrays.as_real(tolerance, "tolerance", 0.0),
-                "temperature": 0.0 if temperature is None else max(_arrays.as_real(temperature, "temperature", 0.0), 1e-300),
-                "time_limit": 0.0 if time_limit is None else max(_arrays.as_real(time_limit, "time_limit", 0.0), 1e-9),
-                "polish": bool(polish),
-                "seed": _arrays.as_seed(seed),
-            },
-            callback=None if callback is None else _telling(callback),
+            options=options,
+            callback=telling,
             threads=_arrays.as_threads(threads),
             progress=report,
         )
+    indices, x, history = (_arrays.like(raw[name], inputs.importance) for name in ("indices", "x", "history"))
+    return _solution(raw, indices, x, history, bound)
+
+
+def _solution(raw: dict[str, Any], indices: Any, x: Any, history: Any, bound: str | None) -> Solution:
     upper = raw["upper_bound"] if bound is not None else float("inf")
     scale = max(abs(upper), abs(raw["objective"]))
     gap = float("inf") if bound is None else (upper - raw["objective"]) / scale if scale > 0 else 0.0
     return Solution(
-        indices=_arrays.like(raw["indices"], inputs.importance),
-        x=_arrays.like(raw["x"], inputs.importance),
+        indices=indices,
+        x=x,
         objective=raw["objective"],
         upper_bound=upper,
         gap=gap,
@@ -422,9 +452,33 @@ def solve_within(
         iterations=raw["iterations"],
         swaps=raw["swaps"],
         n_fixed=raw["fixed"],
-        history=_arrays.like(raw["history"], inputs.importance),
+        history=history,
         timings=raw["timings"],
     )
+
+
+def _tighten(
+    raw: dict[str, Any], inputs: Inputs, limits: _limits.Limits, alpha: float, indices: Any, threads: int | None
+) -> None:
+    """Bound what a device has found on the CPU, from a copy of the problem."""
+    importance, graph = _cuda_solver.on_host(inputs.importance), _cuda_solver.graph_on_host(inputs.graph)
+    found = np.zeros(inputs.n)
+    found[indices] = 1
+    bounded = solve_within(
+        Inputs(importance, graph, threads),
+        limits,
+        alpha=alpha,
+        method="pgd",
+        max_iterations=0,
+        polish=False,
+        bound="tight",
+        x0=found,
+        threads=threads,
+    )
+    if bounded.upper_bound < raw["upper_bound"]:
+        raw["upper_bound"] = max(bounded.upper_bound, raw["objective"])
+        raw["bound_kind"] = bounded.bound_kind
+    raw["timings"]["bound"] = raw["timings"].get("bound", 0.0) + sum(bounded.timings.values())
 
 
 def _telling(callback: Callable[[Iteration], object]) -> Callable[[str, int, float, float, float], object]:
@@ -471,6 +525,9 @@ def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> 
     ValueError
         Where a number is out of range or repeated, or lengths differ.
     """
+    _arrays.as_real(alpha, "alpha", 0.0, 1e100)
+    if (call := _cuda_solver.place(importance, graph, indices=indices)) is not None:
+        return _cuda_solver.objective_on_device(call, importance, graph, indices, float(alpha))
     view = _arrays.as_view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     subset = _arrays.as_view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
     threads = _arrays.as_threads(None)

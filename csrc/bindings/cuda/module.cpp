@@ -54,4 +54,5 @@ PYBIND11_MODULE(_cuda, module) {
   module.def("devices", &devices);
   coremax::bindings::bind_device_array(module);
   coremax::bindings::bind_cuda_sampling(module);
+  coremax::bindings::bind_cuda_solver(module);
 }

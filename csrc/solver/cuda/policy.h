@@ -20,6 +20,9 @@ constexpr int kProducts = 8 * kThreads;
 constexpr std::int64_t kEntriesPerLaunch = 1'000'000'000;
 constexpr std::int64_t kIterationsPerLaunch = 512;
 
+// Rows of K up to this length are sorted by one thread each, by insertion: most rows are, and neighbouring threads' are near each other. The
+// few longer ones by a block each.
+constexpr std::int64_t kShortRow = 48;
 // Batches of a polish in one launch, likewise: a batch is a few passes over arrays of n numbers.
 constexpr std::int64_t kBatchesPerLaunch = 256;
 // Blocks of a cooperative launch at most: more than any device has room for (kBlocks or so for each multiprocessor).

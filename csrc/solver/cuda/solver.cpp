@@ -124,8 +124,10 @@ class Search {
 
   void run() {
     if (linear_) return without_redundancy();
-    const Spectrum ends = spectrum(problem_.k, problem_.n_entries, call_.options.seed, space_, call_);
+    Spectrum ends;
     for (const Method method : methods()) {
+      const bool by_steps = method == Method::pgd || method == Method::continuation;
+      if (by_steps && ends.highest == 0) ends = spectrum(problem_.k, problem_.n_entries, call_.options.seed, space_, call_);
       offer(method, ascend(problem_, method, ends, x0_, space_, call_));
       if (call_.expired()) return;
     }

@@ -121,7 +121,7 @@ struct Moves {
   double* x = nullptr;  // of rounding: any relaxed point at first; of polish: 0 and 1
   double* gain = nullptr;
   double* size = nullptr;             // the scale of a gain's rounding error
-  std::uint8_t* changed = nullptr;    // gain or side, since it was last looked at
+  std::uint8_t* changed = nullptr;    // see swaps.cu
   std::uint32_t* claims = nullptr;
   std::int32_t* up = nullptr;
   std::int32_t* down = nullptr;
@@ -133,8 +133,7 @@ void round_pairwise(const Elements& problem, const double* kx, const Moves& move
 
 struct Polishing {
   std::int64_t swaps = 0;
-  std::int64_t in_this_run = 0;
-  std::int64_t fresh = 0;     // whether the gains are those of x
+  std::int64_t begun = 0;
   std::int64_t finished = 0;  // no swap improves
 };
 // Goes on with a polish for so many batches. x has some elements on either side.
@@ -191,6 +190,29 @@ void support(const Elements& problem, double* x, double* sum_and_size, TeamSpace
 void mark(const std::int64_t* numbers, std::int64_t count, std::int64_t n, double* x, const cuda::Stream& stream);
 // Numbers of the elements with x > 1/2.
 void numbers_of(std::int64_t n, const double* x, std::int64_t* numbers, TeamSpace& space, const cuda::Stream& stream);
+
+// ---- symmetric.cu -------------------------------------------------------------------------------------------------------
+
+// An entry as it is sorted: column, then value.
+using Entry = unsigned long long;
+
+struct Found {
+  unsigned long long bad_column = ~0ULL;  // the first place whose number is none of a row
+  unsigned long long bad_value = ~0ULL;   // the first place whose similarity is not finite
+  unsigned long long too_large = ~0ULL;   // the first row whose repeated entries add up to more than float32 holds
+  std::int64_t n_entries = 0;
+};
+// Entries of each row of A and A^T into counts [n], off the diagonal.
+void count_entries(const graph::NeighborLists& lists, std::int64_t n_lists, unsigned* counts, Found* found, const cuda::Stream& stream);
+// starts [n + 1] from counts; found->n_entries.
+void sum_up(const unsigned* counts, std::int64_t n, std::int64_t* starts, Found* found, TeamSpace& space, const cuda::Stream& stream);
+// counts: 0 at first.
+void scatter(const graph::NeighborLists& lists, std::int64_t n_lists, const std::int64_t* starts, unsigned* counts, Entry* entries, const cuda::Stream& stream);
+// Sorts the rows, adds up equal columns at the front of each; counts: how many are left.
+void merge(std::int64_t n, const std::int64_t* starts, Entry* entries, unsigned* counts, std::int32_t* long_rows, Found* found, TeamSpace& space,
+           const cuda::Stream& stream);
+void gather(std::int64_t n, const std::int64_t* starts, const Entry* entries, const std::int64_t* indptr, std::int32_t* indices, float* values,
+            const cuda::Stream& stream);
 
 // ---- lanczos.cu ---------------------------------------------------------------------------------------------------------
 

@@ -1,8 +1,9 @@
 // Rounding and polish on a device, by batches of pairs.
 //
-// Pairs of elements are proposed for all of the graph at once; each claims its elements and all their neighbours, and moves if it has got all
-// of its claims. So pairs that move share no element, no edge and no neighbour: what one adds to f does not depend on the others, and the
-// gains of an element are changed by one pair only. Claims are settled by the number of a pair, scattered; one pair always gets its own.
+// Pairs of elements are proposed for all of the graph at once and claim their elements, the claims being settled by the number of a pair,
+// scattered. A pair that holds both of its own moves if none of their neighbours is claimed by one before it. So pairs that move share no
+// element and no edge, and what one adds to f does not depend on the others; the first pair of all always moves. The gains of their neighbours
+// are then summed anew, in the order of the rows: no drift, and no order of additions.
 //
 //   rounding  fractional elements of gradient above the mean with ones not above, each pair to the better end of the interval in which it
 //             keeps its sum: as rounding.cpp, which takes the pairs one by one in order of gradient
@@ -57,34 +58,58 @@ struct Count {
   }
 };
 
-// One batch over the pairs (up[p], down[p]), p in [0, count). move(i, j), by a whole warp, for those that have got their claims; it says
-// whether it did anything. All claims are kUnclaimed before. A barrier between and after; how many moved.
+// One batch over the pairs (up[p], down[p]), p in [0, count). move(i, j), by a whole warp, for those that may; it says whether it did
+// anything. All claims are kUnclaimed before. A barrier between and after; how many moved.
 template <class Move>
 __device__ std::int64_t move_batch(Team& team, const graph::CsrView& k, std::uint32_t* claims, std::int64_t count, const std::int32_t* up,
                                    const std::int32_t* down, const Move& move) {
-  team.for_each_by_warps(count, [&](std::int64_t p) {
-    const std::uint32_t rank = rank_of(p);
-    const auto claim = [&](std::int64_t m, double) { atomicMin(claims + m, rank); };
-    if (cuda::lane_of_thread() == 0) {
-      claim(up[p], 0);
-      claim(down[p], 0);
-    }
-    for_row(k, up[p], claim);
-    for_row(k, down[p], claim);
+  team.for_each(count, [&](std::int64_t p) {
+    atomicMin(claims + up[p], rank_of(p));
+    atomicMin(claims + down[p], rank_of(p));
   });
   team.barrier();
   Count moved;
   team.for_each_by_warps(count, [&](std::int64_t p) {
     const std::uint32_t rank = rank_of(p);
-    bool held = claims[up[p]] == rank && claims[down[p]] == rank;
-    const auto check = [&](std::int64_t m, double) { held = held && claims[m] == rank; };
+    bool first = claims[up[p]] == rank && claims[down[p]] == rank;
+    const auto check = [&](std::int64_t m, double) { first = first && claims[m] >= rank; };
     for_row(k, up[p], check);
     for_row(k, down[p], check);
-    const bool all_held = __all_sync(cuda::kAllLanes, held) != 0;
-    const bool done = all_held && move(up[p], down[p]);
+    const bool may = __all_sync(cuda::kAllLanes, first) != 0;
+    const bool done = may && move(up[p], down[p]);
     if (cuda::lane_of_thread() == 0 && done) moved.value += 1;
   });
   return static_cast<std::int64_t>(team.combined(moved).value);
+}
+
+// changed: bits of an element whose gain is not that of x now, and of one whose gain or side has changed since it was last looked at.
+constexpr std::uint8_t kStale = 1;
+constexpr std::uint8_t kNew = 2;
+
+// Sets x_i, by a whole warp, which alone has to do with i.
+__device__ void set_x(const Elements& problem, const Moves& moves, std::int64_t i, double value) {
+  for_row(problem.k, i, [&](std::int64_t m, double) { moves.changed[m] = kStale | kNew; });
+  if (cuda::lane_of_thread() == 0) {
+    moves.x[i] = value;
+    moves.changed[i] = kStale | kNew;
+  }
+}
+
+// The gains that are stale, and their sizes, from x; a barrier after.
+__device__ void refresh(Team& team, const Elements& problem, const Moves& moves) {
+  team.for_units(problem.n(), [&](std::int64_t begin, std::int64_t end) {
+    for (std::int64_t first = begin; first < end; first += kThreads) {
+      const std::int64_t i = first + threadIdx.x;
+      const bool stale = i < end && (moves.changed[i] & kStale) != 0;
+      if (__syncthreads_or(stale) == 0) continue;
+      const double kx = product_of_row(problem.k, moves.x, first);
+      if (!stale) continue;
+      moves.gain[i] = gain(problem.importance[i], problem.alpha, kx);
+      moves.size[i] = std::abs(problem.importance[i]) + 2 * problem.alpha * kx;
+      moves.changed[i] = static_cast<std::uint8_t>(moves.changed[i] & ~kStale);
+    }
+  });
+  team.barrier();
 }
 
 // The elements of largest gain outside and of least gain inside, ties to the lower number.
@@ -120,25 +145,6 @@ __device__ Ends ends_of(Team& team, const Elements& problem, const Moves& moves)
   });
 }
 
-// Sets x_i, keeping the gains up to date: by a whole warp, which alone has to do with i and its neighbours. sizes and changed may be null.
-__device__ void set_x(const Elements& problem, const Moves& moves, std::int64_t i, double value, bool sized) {
-  const double change = value - moves.x[i];
-  const double factor = -2 * problem.alpha * change;
-  for_row(problem.k, i, [&](std::int64_t m, double similarity) {
-    const double term = factor * similarity;
-    moves.gain[m] += term;
-    if (!sized) return;
-    moves.size[m] += std::abs(term);
-    moves.changed[m] = 1;
-  });
-  __syncwarp();
-  if (cuda::lane_of_thread() == 0) {
-    moves.x[i] = value;
-    if (sized) moves.changed[i] = 1;
-  }
-  __syncwarp();
-}
-
 // By the first warp of the team, all others waiting.
 template <class F>
 __device__ void alone(Team& team, const F& f) {
@@ -164,6 +170,7 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) round_by_pairs(Team
   team.for_each(n, [&](std::int64_t i) {
     moves.x[i] = snapped(moves.x[i]);
     moves.gain[i] = gain(problem.importance[i], problem.alpha, kx[i]);
+    moves.changed[i] = 0;
   });
   while (true) {
     const Fractional open = team.sum(n, [&](std::int64_t i) {
@@ -187,51 +194,46 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) round_by_pairs(Team
       const double curve = 2 * problem.alpha * entry_of(problem.k, i, j);
       const double t = better_end(std::min(1 - x_i, x_j), std::min(x_i, 1 - x_j), moves.gain[i] - moves.gain[j], curve);
       __syncwarp();
-      set_x(problem, moves, i, snapped(x_i + t), false);
-      set_x(problem, moves, j, snapped(x_j - t), false);
+      set_x(problem, moves, i, snapped(x_i + t));
+      set_x(problem, moves, j, snapped(x_j - t));
       return true;
     });
+    refresh(team, problem, moves);
   }
   const Max last = team.sum(n, [&](std::int64_t i) { return Max{is_fractional(moves.x[i]) ? static_cast<double>(i + 1) : 0.0}; });
   if (last.value > 0) {
     const auto i = static_cast<std::int64_t>(last.value) - 1;
-    alone(team, [&] { set_x(problem, moves, i, moves.x[i] > 0.5 ? 1.0 : 0.0, false); });
+    alone(team, [&] { set_x(problem, moves, i, moves.x[i] > 0.5 ? 1.0 : 0.0); });
+    refresh(team, problem, moves);
   }
   // The sum held to rounding error only, so the count may be off by one.
   auto count = static_cast<std::int64_t>(team.sum(n, [&](std::int64_t i) { return moves.x[i]; }));
   while (count != problem.budget) {
     const Ends ends = ends_of(team, problem, moves);
     const bool add = count < problem.budget;
-    alone(team, [&] { set_x(problem, moves, static_cast<std::int64_t>(add ? ends.most_at : ends.least_at), add ? 1.0 : 0.0, false); });
+    alone(team, [&] { set_x(problem, moves, static_cast<std::int64_t>(add ? ends.most_at : ends.least_at), add ? 1.0 : 0.0); });
+    refresh(team, problem, moves);
     count += add ? 1 : -1;
   }
 }
 
-// One run over fresh gains, in as many launches as it takes.
 class Polish {
  public:
   __device__ Polish(Team& team, const Elements& problem, const Moves& moves) : team_(team), problem_(problem), moves_(moves) {}
 
-  __device__ void refresh() {
-    const std::int64_t n = problem_.n();
-    const double kept = static_cast<double>(2 * problem_.budget <= n);  // every edge between the sides has an end on the smaller one
-    team_.for_units(n, [&](std::int64_t begin, std::int64_t end) {
-      for (std::int64_t first = begin; first < end; first += kThreads) {
-        const double kx = product_of_row(problem_.k, moves_.x, first);
-        const std::int64_t i = first + threadIdx.x;
-        if (i >= end) continue;
-        moves_.gain[i] = gain(problem_.importance[i], problem_.alpha, kx);
-        moves_.size[i] = std::abs(problem_.importance[i]) + 2 * problem_.alpha * kx;
-        moves_.changed[i] = moves_.x[i] == kept;
-      }
-    });
+  __device__ void begin() {
+    const double kept = static_cast<double>(2 * problem_.budget <= problem_.n());  // every edge between the sides has an end on the smaller one
+    team_.for_each(problem_.n(), [&](std::int64_t i) { moves_.changed[i] = moves_.x[i] == kept ? kStale | kNew : kStale; });
     team_.barrier();
+    refresh(team_, problem_, moves_);
   }
 
   // Swaps made; 0 where none improves.
   __device__ std::int64_t step() {
-    const std::int64_t apart = swap_apart();
-    return apart > 0 ? apart : swap_adjacent();
+    std::int64_t swaps = swap_apart();
+    if (swaps == 0) swaps = swap_adjacent();
+    if (swaps > 0) refresh(team_, problem_, moves_);
+    return swaps;
   }
 
  private:
@@ -239,8 +241,8 @@ class Polish {
     return swap_improves(swap_change(moves_.gain[i], moves_.gain[j], problem_.alpha, k_ij), moves_.size[i], moves_.size[j]);
   }
   __device__ void swap(std::int64_t in, std::int64_t out) const {
-    set_x(problem_, moves_, in, 1.0, true);
-    set_x(problem_, moves_, out, 0.0, true);
+    set_x(problem_, moves_, in, 1.0);
+    set_x(problem_, moves_, out, 0.0);
   }
 
   // Where K >= 0 no two that share no edge improve if the best two do not.
@@ -273,7 +275,7 @@ class Polish {
     team_.for_each(k.n, [&](std::int64_t a) {
       moves_.claims[a] = kUnclaimed;
       moves_.partner[a] = -1;
-      if (moves_.changed[a] == 0) return;
+      if (moves_.changed[a] != kNew) return;
       double most = -INFINITY;
       for (std::int64_t e = k.indptr[a]; e < k.indptr[a + 1]; ++e) {
         const std::int64_t b = k.indices[e];
@@ -308,22 +310,17 @@ class Polish {
   const Moves& moves_;
 };
 
-// Updated gains drift by rounding; a run that ends, or has made many swaps, is begun again from fresh ones until it finds nothing more.
 __global__ void __launch_bounds__(kThreads, policy::kBlocks) polish_by_batches(TeamMemory memory, Elements problem, Moves moves, std::int64_t batches,
                                                                                Polishing* state) {
   Team team(memory);
   Polishing now = *state;
   Polish polish(team, problem, moves);
+  if (now.begun == 0) polish.begin();
+  now.begun = 1;
   for (std::int64_t batch = 0; batch < batches && now.finished == 0; ++batch) {
-    if (now.fresh == 0) polish.refresh();
-    now.fresh = 1;
     const std::int64_t swaps = polish.step();
     now.swaps += swaps;
-    now.in_this_run += swaps;
-    if (swaps > 0 && now.in_this_run < problem.n()) continue;
-    now.finished = now.in_this_run == 0;
-    now.fresh = 0;
-    now.in_this_run = 0;
+    now.finished = swaps == 0;
   }
   team.barrier();  // everyone has read what comes now
   if (team.is_first()) *state = now;

@@ -1,0 +1,99 @@
+"""The solver on a CUDA device, for `solver`."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _arrays, _device, _limits
+from .graph import Graph
+
+if TYPE_CHECKING:
+    from . import _cuda
+
+METHODS = ("auto", "pgd", "continuation", "annealed", "softmax")
+
+# K of graphs on devices, by the graph and the device; a graph does not keep what a process can not pass on.
+_built: weakref.WeakKeyDictionary[Graph, dict[int, _cuda.SymmetricGraph]] = weakref.WeakKeyDictionary()
+
+
+def place(importance: Any, graph: Any, **others: Any) -> _device.CudaDevice | None:
+    """Find the device of a call; a graph is where its lists are."""
+    return _device.of(importance=importance, graph=getattr(graph, "_values", None), **others)
+
+
+def symmetric(call: _device.CudaDevice, graph: Any) -> _cuda.SymmetricGraph:
+    """K on the device, built once."""
+    if not isinstance(graph, Graph):
+        raise TypeError(f"graph must be a coremax.Graph where importance is on a device, got {type(graph).__name__}")
+    known = _built.setdefault(graph, {})
+    if call.number not in known:
+        pointers, ndim = None, 2
+        if graph._indptr is not None:
+            pointers, ndim = call.view(graph._indptr, "indptr", ndim=1, dtypes=["int64"], convert_to="int64"), 1
+        indices = call.view(graph._indices, "indices", ndim=ndim, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+        values = call.view(graph._values, "values", ndim=ndim, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
+        known[call.number] = _device.extension().SymmetricGraph(pointers, indices, values, call.place)
+    return known[call.number]
+
+
+def solve_on_device(
+    call: _device.CudaDevice,
+    importance: Any,
+    graph: Any,
+    limits: _limits.Limits,
+    alpha: float,
+    x0: Any,
+    options: dict[str, Any],
+    callback: Any,
+) -> tuple[dict[str, Any], Any, Any]:
+    """Run the engine; what it tells, the indices and x."""
+    if limits.costs is not None or limits.groups is not None:
+        what = "costs" if limits.costs is not None else "groups"
+        raise ValueError(f"{what} are dealt with on the CPU only: importance is on {call.name}; pass importance.cpu()")
+    if options["method"] not in METHODS:
+        raise ValueError(
+            f"method {options['method']!r} runs on the CPU only: importance is on {call.name}; there are {', '.join(METHODS)}"
+        )
+    view = call.view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    n = view.shape[0]
+    fixed = None if limits.fixed is None else call.upload(limits.fixed, importance)
+    indices, x = call.empty((limits.budget,), "int64", importance), call.empty((n,), "float64", importance)
+    told = _device.extension().solve(
+        view,
+        symmetric(call, graph),
+        alpha=alpha,
+        budget=limits.budget,
+        fixed=None if fixed is None else call.view(fixed, "fixed", ndim=1, dtypes=["int8"]),
+        x0=None if x0 is None else call.view(x0, "x0", ndim=1, dtypes=["float64"], convert_to="float64"),
+        options=options,
+        callback=callback,
+        indices=call.output(indices),
+        x=call.output(x),
+        place=call.place,
+    )
+    return told, call.handed_over(indices, importance), call.handed_over(x, importance)
+
+
+def objective_on_device(call: _device.CudaDevice, importance: Any, graph: Any, indices: Any, alpha: float) -> float:
+    """As `solver.objective`, for arrays on a device."""
+    view = call.view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    subset = call.view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
+    return float(_device.extension().objective(view, symmetric(call, graph), subset, alpha, call.place))
+
+
+def on_host(array: Any) -> np.ndarray[Any, Any]:
+    """Copy an array of a device."""
+    if hasattr(array, "cpu"):
+        return np.asarray(array.cpu())
+    if hasattr(array, "get"):
+        return np.asarray(array.get())
+    return np.frombuffer(array.read(), dtype=array.dtype).reshape(array.shape)
+
+
+def graph_on_host(graph: Graph) -> Graph:
+    """Copy the lists of a graph on a device."""
+    pointers = None if graph._indptr is None else on_host(graph._indptr)
+    return Graph(on_host(graph._indices), on_host(graph._values), pointers, graph.metric, graph.stats)
