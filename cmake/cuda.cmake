@@ -18,6 +18,7 @@ set(COREMAX_CUDA_BINDINGS
   csrc/bindings/control.cpp
   csrc/bindings/cuda/module.cpp
   csrc/bindings/cuda/device_array.cpp
+  csrc/bindings/cuda/bind_graph.cpp
   csrc/bindings/cuda/bind_sampling.cpp)
 list(TRANSFORM COREMAX_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 list(TRANSFORM COREMAX_CUDA_BINDINGS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
