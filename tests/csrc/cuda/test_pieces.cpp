@@ -44,9 +44,11 @@ __global__ void block_functions(const int* in, int* most, int* before, int* tota
   total[threadIdx.x] = sum;
   most[threadIdx.x] = cuda::block_reduce<kThreads>(value, -1000, [](int a, int b) { return std::max(a, b); });
   // Again at once: a call may not disturb the one before.
-  for (int turn = 0; turn < 3; ++turn) before[threadIdx.x] += cuda::block_exclusive_sum<kThreads>(value, sum);
-  total[threadIdx.x] += cuda::block_reduce<kThreads>(value, 0, [](int a, int b) { return a + b; });
-  total[threadIdx.x] += cuda::block_reduce<kThreads>(value, 0, [](int a, int b) { return a + b; });
+  for (int turn = 1; turn < 4; ++turn) {
+    before[threadIdx.x] += cuda::block_exclusive_sum<kThreads>(turn * value, sum);
+    total[threadIdx.x] += sum;
+  }
+  for (int turn = 1; turn < 4; ++turn) total[threadIdx.x] += cuda::block_reduce<kThreads>(turn * value, 0, [](int a, int b) { return a + b; });
 }
 
 template <int kThreads>
@@ -60,10 +62,10 @@ void check_block_functions() {
   int sum = 0;
   bool same = true;
   for (std::size_t i = 0; i < kThreads; ++i) {
-    same = same && got[i] == *std::max_element(values.begin(), values.end()) && got[kThreads + i] == 4 * sum;
+    same = same && got[i] == *std::max_element(values.begin(), values.end()) && got[kThreads + i] == 7 * sum;
     sum += values[i];
   }
-  for (std::size_t i = 0; i < kThreads; ++i) same = same && got[2 * kThreads + i] == 3 * sum;
+  for (std::size_t i = 0; i < kThreads; ++i) same = same && got[2 * kThreads + i] == 13 * sum;
   CHECK_AT(std::to_string(kThreads) + " threads", same);
 }
 
