@@ -80,7 +80,9 @@ TEST(reductions_and_scans_of_a_block) {
 
 TEST(scans_of_arrays) {
   std::mt19937 random(1);
-  for (const std::int64_t n : {0, 1, 2, 255, 256, 2047, 2048, 2049, 10'000, 600'000}) {
+  std::uint64_t seed = 1;
+  for (const std::int64_t n : {0, 1, 2, 255, 256, 2047, 2048, 2049, 10'000, 600'000, 600'001, 600'002}) {
+    emulator::set_seed(seed++);
     std::vector<std::uint64_t> values(static_cast<std::size_t>(n));
     for (auto& value : values) value = random();
     const auto in = to_device(values);
