@@ -4,12 +4,18 @@
 #include <cuda_runtime.h>
 
 #include <chrono>
+#include <map>
+#include <mutex>
 #include <thread>
+
+#include "cuda/policy.h"
 
 namespace coremax::cuda {
 namespace {
 
-constexpr auto kPoll = std::chrono::microseconds(200);
+// A wait asks at once, again and again, for as long as a short kernel takes, and then at this interval: the host's processor is others' too.
+constexpr int kBusyPolls = 100;
+constexpr auto kPoll = std::chrono::microseconds(50);
 
 // The table of errors: what to say beside the runtime's own words. All that is not here needs no advice.
 const char* advice(cudaError_t status) {
@@ -47,6 +53,27 @@ int attribute(cudaDeviceAttr which, int device) {
   return value;
 }
 
+// Pools are made once and live as long as the process: memory may be given back to them at any time.
+cudaMemPool_t pool_of(int device) {
+  static std::mutex mutex;
+  static std::map<int, cudaMemPool_t> pools;
+  const std::lock_guard lock(mutex);
+  cudaMemPool_t& pool = pools[device];
+  if (pool != nullptr) return pool;
+  std::size_t free_bytes = 0;
+  std::size_t all_bytes = 0;
+  check(cudaMemGetInfo(&free_bytes, &all_bytes), "looking at the device");
+  cudaMemPoolProps properties{};
+  properties.allocType = cudaMemAllocationTypePinned;
+  properties.location.type = cudaMemLocationTypeDevice;
+  properties.location.id = device;
+  cudaMemPool_t made = nullptr;
+  check(cudaMemPoolCreate(&made, &properties), "making a pool of memory");
+  std::uint64_t kept = all_bytes / policy::kPoolKeepsShare;
+  check(cudaMemPoolSetAttribute(made, cudaMemPoolAttrReleaseThreshold, &kept), "making a pool of memory");
+  return pool = made;
+}
+
 }  // namespace
 
 void fail(int status, const std::string& doing) {
@@ -58,11 +85,11 @@ void fail(int status, const std::string& doing) {
 
 void Stream::synchronize(Control* control) const {
   if (control == nullptr) return check(cudaStreamSynchronize(handle_), "waiting for the device");
-  while (true) {
+  for (int polls = 0;; ++polls) {
     const cudaError_t status = cudaStreamQuery(handle_);
     if (status != cudaErrorNotReady) return check(status, "waiting for the device");
     control->check();
-    std::this_thread::sleep_for(kPoll);
+    if (polls >= kBusyPolls) std::this_thread::sleep_for(kPoll);
   }
 }
 
@@ -144,7 +171,7 @@ void* allocate(std::int64_t bytes, const Stream& stream, const char* what) {
   if (bytes < 0) throw Error(ErrorKind::memory, std::string("a negative size was asked for ") + what);
   if (bytes == 0) return nullptr;
   void* memory = nullptr;
-  const cudaError_t status = cudaMallocAsync(&memory, static_cast<std::size_t>(bytes), stream.handle());
+  const cudaError_t status = cudaMallocFromPoolAsync(&memory, static_cast<std::size_t>(bytes), pool_of(current_device()), stream.handle());
   if (status != cudaSuccess) fail(status, std::string(what) + " (" + std::to_string(bytes) + " bytes)");
   return memory;
 }

@@ -2,8 +2,8 @@
 // file may include (but for the runtime's own, in this folder); kernels and launches are in .cu files, see launch.h.
 //
 // Rules. Work goes to the caller's stream, in order, and is not waited for unless a number has to come back to the host. Memory comes
-// from the device's stream-ordered pool (cudaMallocAsync): it may be used by work put into the same stream, and giving it back does
-// not wait either. Functions take the device that is current, which the bindings set with CurrentDevice; nothing here owns a stream.
+// from a stream-ordered pool of ours for each device (cudaMallocFromPoolAsync): it may be used by work put into the same stream, and giving it
+// back does not wait either; the pool keeps a little of it between calls (policy.h). Outputs are the caller's library's. Functions take the device that is current, which the bindings set with CurrentDevice; nothing here owns a stream.
 #pragma once
 
 #include <cstddef>

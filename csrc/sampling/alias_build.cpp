@@ -113,23 +113,19 @@ namespace {
 
 // ---- Units --------------------------------------------------------------------------------------------------------------
 
-// How many of the target's units each block gets, the running sums rounded to whole units. The sums are taken in integers, so
-// that the last running sum is the target.
-std::vector<std::uint64_t> divide(const std::vector<WeightSums::Sum>& blocks, std::uint64_t target, double total) {
-  constexpr int kKept = 62;     // bits of the total that enter the division
-  constexpr int kBelow = 40;    // bits behind them that are added up
-  const int exponent = kKept + kBelow - std::ilogb(total);
+// How many of the target's units each block gets.
+std::vector<std::uint64_t> shares_of(const std::vector<WeightSums::Sum>& blocks, const UnitPlan& plan) {
   std::vector<std::uint64_t> running;
   running.reserve(blocks.size());
   __int128 sum = 0;
   for (const WeightSums::Sum& block : blocks) {
-    sum += static_cast<__int128>(std::ldexp(block.value, exponent)) + static_cast<__int128>(std::ldexp(block.lost, exponent));
-    running.push_back(static_cast<std::uint64_t>(sum >> kBelow));
+    sum += plan.whole_number(block);
+    running.push_back(static_cast<std::uint64_t>(sum >> UnitPlan::kBelow));
   }
-  const std::uint64_t whole = running.back();
+  const std::uint64_t all = running.back();
   std::uint64_t before = 0;
   for (std::uint64_t& share : running) {
-    const auto until = static_cast<std::uint64_t>((static_cast<Wide>(share) * target + whole / 2) / whole);
+    const std::uint64_t until = plan.units_until(share, all);
     share = until - before;
     before = until;
   }
@@ -138,12 +134,12 @@ std::vector<std::uint64_t> divide(const std::vector<WeightSums::Sum>& blocks, st
 
 }  // namespace
 
-UnitPlan plan_units(const WeightSums& sums, std::int64_t n, AliasTable::Layout layout) {
+UnitPlan UnitPlan::of(const WeightSums& sums, std::int64_t n, AliasTable::Layout layout) {
   WeightSums::Sum total;
   for (const WeightSums::Sum& sum : sums.blocks) add(total, sum);
   const std::uint64_t target = static_cast<std::uint64_t>(n) << layout.unit_bits;
   const double all = total.value + total.lost;
-  return {static_cast<double>(target) / all, divide(sums.blocks, target, all)};
+  return {target, static_cast<double>(target) / all, kKept + kBelow - std::ilogb(all)};
 }
 
 namespace {
@@ -389,10 +385,11 @@ void Builder<Cell>::pack_all() {
 
 template <class Cell>
 void build_cells(const void* weights, DType dtype, std::int64_t n, const WeightSums& sums, AliasTable::Layout layout, Cell* cells, ThreadPool& pool) {
-  const UnitPlan plan = plan_units(sums, n, layout);
+  const UnitPlan plan = UnitPlan::of(sums, n, layout);
+  const std::vector<std::uint64_t> shares = shares_of(sums.blocks, plan);
   Builder<Cell> builder{n, layout.block, std::uint64_t{1} << layout.unit_bits, cells, pool};
   with_float_pointer(weights, dtype, [&](const auto* w) {
-    for_each_block(pool, builder.n_blocks, [&](std::int64_t b) { builder.give_units(w, b, plan.shares[static_cast<std::size_t>(b)], sums.scale, plan.factor); });
+    for_each_block(pool, builder.n_blocks, [&](std::int64_t b) { builder.give_units(w, b, shares[static_cast<std::size_t>(b)], sums.scale, plan.factor); });
   });
   builder.add_up();
   builder.pack_all();

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <bit>
+#include <cmath>
 #include <cstdint>
 #include <vector>
 
@@ -62,13 +63,25 @@ constexpr int kMaxAttempts = 64;  // to round a block's units down to its share;
 // Sums and quotients of weights up to this power of two, and down to its inverse, stay normal numbers.
 constexpr int kSafeExponent = 900;
 
-// How units are given out: `factor` of them for a weight of 1, rounded so that each block gets its share exactly.
+// How units are given out: `factor` of them for a weight of 1, rounded so that the running sums of the blocks' shares are those of their
+// weights, rounded to whole units. The sums are taken in integers, so that the last running sum is the target.
 struct UnitPlan {
-  double factor = 0;
-  std::vector<std::uint64_t> shares;
-};
+  static constexpr int kKept = 62;   // bits of the sum of all weights that enter the division
+  static constexpr int kBelow = 40;  // bits behind them that are added up
 
-UnitPlan plan_units(const WeightSums& sums, std::int64_t n, AliasTable::Layout layout);
+  std::uint64_t target;  // of all units
+  double factor;
+  int exponent;  // of the power of two that makes a whole number of a sum
+
+  static UnitPlan of(const WeightSums& sums, std::int64_t n, AliasTable::Layout layout);
+  COREMAX_HD __int128 whole_number(const WeightSums::Sum& block) const {
+    return static_cast<__int128>(std::ldexp(block.value, exponent)) + static_cast<__int128>(std::ldexp(block.lost, exponent));
+  }
+  // Of the blocks up to one, whose sums add up to `running` of `all`.
+  COREMAX_HD std::uint64_t units_until(std::uint64_t running, std::uint64_t all) const {
+    return static_cast<std::uint64_t>((static_cast<unsigned __int128>(running) * target + all / 2) / all);
+  }
+};
 
 // The units of a weight, already multiplied by the factor, when rounded down.
 COREMAX_HD inline std::int64_t units_rounded_down(double scaled, bool positive) {

@@ -1,5 +1,5 @@
-// The alias table on a device: the same stages as alias_build.cpp. The sums of the blocks come to the host, which finds the factor and the blocks'
-// shares of all units; the rest stays on the device.
+// The alias table on a device: the same stages as alias_build.cpp. The sums of the blocks come to the host, which adds them up in the
+// order that the CPU does; the rest stays on the device.
 #include <bit>
 #include <cmath>
 #include <string>
@@ -14,6 +14,7 @@ namespace coremax::sampling::on_cuda {
 namespace {
 
 constexpr WeightSummary kNothing{0, 0, 0};
+constexpr std::int64_t kMostElements = std::int64_t{1} << 34;  // sums of blocks are added up in two parts of 64 bits
 
 struct Weights {
   const void* data;
@@ -22,9 +23,9 @@ struct Weights {
 };
 
 // As sampling::sum_weights.
-WeightSums sum_weights(const Weights& weights, std::int64_t block, WeightSummary* summary, const cuda::Stream& stream, Control* control) {
-  const std::int64_t n_blocks = (weights.n + block - 1) / block;
-  const cuda::Buffer<WeightSums::Sum> sums(n_blocks, stream, "the sums of the weights");
+WeightSums sum_weights(const Weights& weights, std::int64_t block, const cuda::Buffer<WeightSums::Sum>& sums, WeightSummary* summary,
+                       const cuda::Stream& stream, Control* control) {
+  const std::int64_t n_blocks = sums.size();
   WeightSums result;
   result.blocks.resize(static_cast<std::size_t>(n_blocks));
   WeightSummary seen{};
@@ -64,11 +65,13 @@ void AliasTable::update(const void* weights, DType dtype, std::int64_t n, const 
 }
 
 void AliasTable::build(const void* weights, DType dtype, std::int64_t n, Layout layout, const cuda::Stream& stream, Control* control) {
+  require(n <= kMostElements, [&] { return "weights has " + std::to_string(n) + " elements; an alias table on a device holds up to 2^34"; });
   const cuda::Buffer<WeightSummary> summary(1, stream, "a summary");
-  const WeightSums sums = sum_weights({weights, dtype, n}, layout.block, summary.data(), stream, control);
-  const UnitPlan plan = plan_units(sums, n, layout);
-  const cuda::Buffer<std::uint64_t> shares(static_cast<std::int64_t>(plan.shares.size()), stream, "the shares of the blocks");
-  cuda::copy(shares.data(), plan.shares.data(), shares.size(), stream, "the shares of the blocks");
+  const cuda::Buffer<WeightSums::Sum> blocks((n + layout.block - 1) / layout.block, stream, "the sums of the weights");
+  const WeightSums sums = sum_weights({weights, dtype, n}, layout.block, blocks, summary.data(), stream, control);
+  const UnitPlan plan = UnitPlan::of(sums, n, layout);
+  const cuda::Buffer<std::uint64_t> shares(blocks.size(), stream, "the shares of the blocks");
+  share_out(blocks.data(), blocks.size(), plan, shares.data(), stream);
   Tiles tiles(n, stream);
   give_units(weights, dtype, layout.block, sums.scale, plan.factor, shares.data(), std::uint64_t{1} << layout.unit_bits, tiles, summary.data(), stream);
   add_up(tiles, stream);

@@ -52,6 +52,24 @@ __global__ void sum_lanes(const T* weights, std::int64_t n, std::int64_t block, 
 
 // ---- Units --------------------------------------------------------------------------------------------------------------
 
+// The whole number of each block, in a high part and a low one: sums of each stay within 64 bits.
+__global__ void to_whole_numbers(const WeightSums::Sum* blocks, std::int64_t n_blocks, UnitPlan plan, std::uint64_t* high, std::uint64_t* low) {
+  const std::int64_t b = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (b >= n_blocks) return;
+  const __int128 whole = plan.whole_number(blocks[b]);
+  high[b] = static_cast<std::uint64_t>(whole >> UnitPlan::kBelow);
+  low[b] = static_cast<std::uint64_t>(whole) & ((std::uint64_t{1} << UnitPlan::kBelow) - 1);
+}
+
+// high and low: running sums.
+__global__ void to_shares(const std::uint64_t* high, const std::uint64_t* low, std::int64_t n_blocks, UnitPlan plan, std::uint64_t* shares) {
+  const std::int64_t b = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (b >= n_blocks) return;
+  const auto running = [&](std::int64_t block) { return high[block] + (low[block] >> UnitPlan::kBelow); };
+  const std::uint64_t all = running(n_blocks - 1);
+  shares[b] = plan.units_until(running(b), all) - (b > 0 ? plan.units_until(running(b - 1), all) : 0);
+}
+
 struct SaturatingSum {
   COREMAX_HD std::uint64_t operator()(std::uint64_t a, std::uint64_t b) const { return a + b < a ? ~std::uint64_t{0} : a + b; }
 };
@@ -289,6 +307,15 @@ void sum_blocks(const void* weights, DType dtype, std::int64_t n, std::int64_t b
     using T = std::remove_cvref_t<decltype(*w)>;
     cuda::launch(stream, {cuda::blocks_for(n_blocks * kSumLanes, kThreads), kThreads}, sum_lanes<T>, w, n, block, scale, blocks, summary);
   });
+}
+
+void share_out(const WeightSums::Sum* blocks, std::int64_t n_blocks, const UnitPlan& plan, std::uint64_t* shares, const cuda::Stream& stream) {
+  const cuda::Buffer<std::uint64_t> high(n_blocks, stream, "the shares of the blocks");
+  const cuda::Buffer<std::uint64_t> low(n_blocks, stream, "the shares of the blocks");
+  const cuda::Grid grid{cuda::blocks_for(n_blocks, kThreads), kThreads};
+  cuda::launch(stream, grid, to_whole_numbers, blocks, n_blocks, plan, high.data(), low.data());
+  for (std::uint64_t* sums : {high.data(), low.data()}) cuda::scan<true>(sums, sums, n_blocks, std::uint64_t{0}, cuda::Sum{}, stream);
+  cuda::launch(stream, grid, to_shares, high.data(), low.data(), n_blocks, plan, shares);
 }
 
 Tiles::Tiles(std::int64_t n_elements, const cuda::Stream& stream)

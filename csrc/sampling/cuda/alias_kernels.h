@@ -21,6 +21,9 @@ struct WeightSummary {
 void sum_blocks(const void* weights, DType dtype, std::int64_t n, std::int64_t block, UnitScale scale, WeightSums::Sum* blocks, WeightSummary* summary,
                 const cuda::Stream& stream);
 
+// shares [n_blocks]: how many units each block gets.
+void share_out(const WeightSums::Sum* blocks, std::int64_t n_blocks, const UnitPlan& plan, std::uint64_t* shares, const cuda::Stream& stream);
+
 // The tiles of elements that are packed together: D and E [n_tiles + 1] are the units that light elements before each tile lack and heavy ones have
 // too many; next_heavy [n_tiles] is the first heavy element after the tile, or kNone.
 struct Tiles {

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include <cuda_runtime.h>
+
 #include "check.h"
 #include "cuda/device.h"
 #include "emulator.h"
@@ -11,6 +13,19 @@
 namespace coremax::test {
 
 inline const cuda::Stream kStream{nullptr};
+
+// Another stream, for tests of the order of work in several.
+class OwnStream {
+ public:
+  OwnStream() { cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking); }
+  ~OwnStream() { cudaStreamDestroy(handle_); }
+  OwnStream(const OwnStream&) = delete;
+  OwnStream& operator=(const OwnStream&) = delete;
+  cuda::Stream view() const { return cuda::Stream(handle_); }
+
+ private:
+  cudaStream_t handle_ = nullptr;
+};
 
 template <class T>
 cuda::Buffer<T> to_device(const std::vector<T>& values) {

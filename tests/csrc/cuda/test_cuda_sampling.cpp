@@ -82,6 +82,14 @@ std::vector<std::vector<double>> weight_cases() {
     for (int i = 0; i < n / 3; ++i) lopsided[at(i)] = 0;
     cases.push_back(lopsided);
   }
+  // Both fingers come to the ends of tiles, or to whole elements, at the same point.
+  std::vector<double> alternating, uneven;
+  for (int i = 0; i < 4096; ++i) {
+    alternating.push_back(i % 2 * 2);
+    uneven.push_back((i < 2048 ? i % 2048 < 500 : i % 2048 < 1548) ? 0 : 2);
+  }
+  cases.push_back(alternating);
+  cases.push_back(uneven);
   return cases;
 }
 
@@ -150,6 +158,38 @@ TEST(alias_draws_are_those_of_the_cpu) {
     const auto negative = to_device(std::vector<std::int64_t>{1, -2, -3});
     CHECK_THROWS(Error, "positions[1] is negative: -2", table.sample_at(negative.data(), 3, 99, out.data(), kStream, nullptr));
   }
+  CHECK(emulator::live_allocations() == 0);
+}
+
+// Built in one stream, drawn from in another, given back while the work is still to be done.
+TEST(alias_tables_are_used_from_several_streams) {
+  std::mt19937_64 random(8);
+  std::vector<double> weights(3000), others(2000);
+  for (double& weight : weights) weight = uniform(random);
+  for (double& weight : others) weight = uniform(random);
+  ThreadPool pool(1);
+  const test::OwnStream first, second;
+  std::vector<std::int64_t> expected(100), expected_others(100), drawn(100), drawn_others(100);
+  on_cpu(weights, layout_of(weights)).sample(100, 1, 0, expected.data(), Isa::scalar, pool);
+  on_cpu(others, layout_of(others)).sample(100, 1, 0, expected_others.data(), Isa::scalar, pool);
+  {
+    const cuda::Buffer<double> device_weights(3000, first.view(), "weights");
+    const cuda::Buffer<double> device_others(2000, second.view(), "weights");
+    const cuda::Buffer<std::int64_t> out(100, second.view(), "draws");
+    const cuda::Buffer<std::int64_t> out_others(100, first.view(), "draws");
+    cuda::copy(device_weights.data(), weights.data(), 3000, first.view(), "weights");
+    cuda::copy(device_others.data(), others.data(), 2000, second.view(), "weights");
+    sampling::on_cuda::AliasTable table(device_weights.data(), DType::float64, 3000, first.view(), nullptr);
+    table.sample(100, 1, 0, out.data(), second.view());
+    table.update(device_others.data(), DType::float64, 2000, second.view(), nullptr);
+    table.sample(100, 1, 0, out_others.data(), first.view());
+    cuda::copy(drawn.data(), out.data(), 100, second.view(), "draws");
+    cuda::copy(drawn_others.data(), out_others.data(), 100, first.view(), "draws");
+  }
+  second.view().synchronize();
+  first.view().synchronize();
+  CHECK(drawn == expected);
+  CHECK(drawn_others == expected_others);
   CHECK(emulator::live_allocations() == 0);
 }
 

@@ -16,6 +16,7 @@ using namespace coremax;
 using namespace coremax::cuda;
 using test::in_orders;
 using test::kStream;
+using test::OwnStream;
 using test::to_device;
 using test::to_host;
 
@@ -392,16 +393,6 @@ TEST(asynchronous_copies_are_there_after_the_wait_only) {
 }
 
 // ---- Streams and memory -------------------------------------------------------------------------------------------------
-
-class OwnStream {
- public:
-  OwnStream() { cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking); }
-  ~OwnStream() { cudaStreamDestroy(handle_); }
-  cuda::Stream view() const { return cuda::Stream(handle_); }
-
- private:
-  cudaStream_t handle_ = nullptr;
-};
 
 __global__ void add_one(int* value) { *value += 1; }
 

@@ -90,11 +90,19 @@ struct Grid {
 };
 
 std::mt19937_64 generator{1};
-bool in_order = false;
+enum class Order { own, mixed, headlong } order_of_threads = Order::mixed;
 Grid* grid = nullptr;
 Thread* current = nullptr;
 
-std::size_t pick(std::size_t n) { return in_order ? 0 : static_cast<std::size_t>(generator() % n); }
+constexpr int kHeadlongOneIn = 16;  // where the order is headlong, the others get a turn this often
+
+// Which of the n threads that are ready goes on. Mixed, all advance about alike; headlong, the one last made ready goes on, so that a warp runs
+// from barrier to barrier, perhaps ahead of threads that have not begun.
+std::size_t pick(std::size_t n) {
+  if (order_of_threads == Order::own) return 0;
+  if (order_of_threads == Order::headlong && generator() % kHeadlongOneIn != 0) return n - 1;
+  return static_cast<std::size_t>(generator() % n);
+}
 
 std::string text(const Index& i) {
   char buffer[48];
@@ -187,8 +195,10 @@ void open_barrier(Block& block) {
       fault("the threads of a block are at different barriers: " + waiting_for(*first) + ", " + waiting_for(thread));
   }
   block.at_barrier = 0;
-  for (Thread& thread : block.threads)
-    if (thread.state == State::waiting) make_ready(thread);
+  const std::size_t n = block.threads.size();
+  const bool backwards = order_of_threads == Order::headlong && generator() % 2 == 0;  // which end of the block goes first
+  for (std::size_t i = 0; i < n; ++i)
+    if (Thread& thread = block.threads[backwards ? n - 1 - i : i]; thread.state == State::waiting) make_ready(thread);
 }
 
 void open_grid_barrier() {
@@ -271,7 +281,7 @@ void run_until_a_block_ends() {
     }
     const std::size_t i = pick(grid->ready.size());
     Thread* thread = grid->ready[i];
-    if (in_order) {
+    if (order_of_threads == Order::own) {
       grid->ready.erase(grid->ready.begin());
     } else {
       grid->ready[i] = grid->ready.back();
@@ -295,7 +305,7 @@ void fault(const std::string& message) { throw Fault(message); }
 
 void set_seed(std::uint64_t seed) {
   generator.seed(seed);
-  in_order = seed == 0;
+  order_of_threads = seed == 0 ? Order::own : seed % 2 == 1 ? Order::mixed : Order::headlong;
 }
 
 Place place;
@@ -312,8 +322,8 @@ void run_kernel(Index grid_size, Index block_size, std::size_t dynamic_shared, b
   const std::size_t n_blocks = std::size_t{grid_size.x} * grid_size.y * grid_size.z;
   std::vector<std::size_t> order(n_blocks);
   for (std::size_t b = 0; b < n_blocks; ++b) order[b] = b;
-  if (!in_order) std::shuffle(order.begin(), order.end(), generator);
-  const std::size_t most = cooperative ? n_blocks : in_order ? 1 : kResidentBlocks;
+  if (order_of_threads != Order::own) std::shuffle(order.begin(), order.end(), generator);
+  const std::size_t most = cooperative ? n_blocks : order_of_threads == Order::own ? 1 : kResidentBlocks;
   for (std::size_t next = 0; next < n_blocks || !run.resident.empty();) {
     for (; next < n_blocks && run.resident.size() < most; ++next) {
       const std::size_t b = order[next];
@@ -355,7 +365,7 @@ void yield() {
 }
 
 void interleave() {
-  if (current != nullptr && !in_order && generator() % kInterruptOneIn == 0) yield();
+  if (current != nullptr && order_of_threads != Order::own && generator() % kInterruptOneIn == 0) yield();
 }
 
 int lane_index() { return current->lane_number(); }

@@ -24,7 +24,8 @@ class Fault : public std::logic_error {
 
 // ---- For tests ----------------------------------------------------------------------------------------------------------
 
-// The order of blocks and threads from now on; 0 is their own order, without interruption.
+// The order of blocks and threads from now on: 0 is their own, without interruption; with odd seeds all threads advance about alike, with
+// even ones some warps run ahead of others.
 void set_seed(std::uint64_t seed);
 // The n-th allocation from now on (1: the next) is refused; 0: none.
 void fail_allocation(std::int64_t n);

@@ -309,6 +309,17 @@ cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t strea
   device().allocations[*memory] = bytes;
   return cudaSuccess;
 }
+cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
+  if (properties->allocType != cudaMemAllocationTypePinned || properties->location.type != cudaMemLocationTypeDevice || properties->location.id != 0)
+    return failed(cudaErrorInvalidValue);
+  *pool = reinterpret_cast<cudaMemPool_t>(&device());
+  return cudaSuccess;
+}
+cudaError_t cudaMemPoolSetAttribute(cudaMemPool_t, cudaMemPoolAttr, void*) { return cudaSuccess; }
+cudaError_t cudaMallocFromPoolAsync(void** memory, std::size_t bytes, cudaMemPool_t pool, cudaStream_t stream) {
+  if (pool != reinterpret_cast<cudaMemPool_t>(&device())) fault("memory is asked of a pool that is none");
+  return cudaMallocAsync(memory, bytes, stream);
+}
 cudaError_t cudaFreeAsync(void* memory, cudaStream_t stream) {
   if (memory == nullptr) return cudaSuccess;
   forbid_capture(stream_of(stream), "memory is given back");
