@@ -112,6 +112,44 @@ def sampling_cases(small: bool) -> Iterator[Case]:
     )
 
 
+def graph_cases(small: bool) -> Iterator[Case]:
+    """Exact graphs of clustered rows, against products of blocks in bfloat16 with the best of each row: which are not exact."""
+    import torch
+
+    n = 20_000 if small else 1_000_000
+    generator: Any = torch.Generator(device="cuda").manual_seed(0)
+    for d, bar, target in ((128, 1.0, 0.5), (768, 3.4, 1.7)):
+        centres = torch.randn(n // 100, d, device="cuda", generator=generator)
+        which = torch.randint(n // 100, (n,), device="cuda", generator=generator)
+        x = torch.nn.functional.normalize(centres[which] + torch.randn(n, d, device="cuda", generator=generator))
+        narrow = x.to(torch.bfloat16)
+
+        def check(x: Any = x) -> None:
+            part = x[:20_000]
+            here, there = coremax.topk_graph(part.cpu(), 10), coremax.topk_graph(part, 10)
+            same(there.neighbors, here.neighbors, "neighbours")
+            same(there.similarities, here.similarities, "similarities")
+            graph, sample = coremax.topk_graph(x, 10), torch.arange(0, n, n // 64, device="cuda")
+            cosines = torch.cat([part.double() @ x[sample].double().T for part in x.split(100_000)]).T.contiguous()
+            cosines[torch.arange(len(sample)), sample] = -2
+            assert torch.allclose(graph.similarities[sample].double(), cosines.topk(10).values, rtol=0, atol=2e-6)
+
+        def blocks(narrow: Any = narrow) -> None:
+            for begin in range(0, n, 4096):
+                (narrow[begin : begin + 4096] @ narrow.T).topk(11)
+
+        yield Case(
+            f"graph, {n:,} x {d}, k = 10",
+            lambda x=x: coremax.topk_graph(x, 10),  # type: ignore[misc]
+            check,
+            bar=bar,
+            target=target,
+            bytes_moved=4.0 * n * d,
+            operations=float(n) * n * d,  # each pair once
+            rivals={"torch bf16 blocks": blocks},
+        )
+
+
 def solver_cases(small: bool) -> Iterator[Case]:
     """Projected gradient with polish on a graph of random neighbours, the worst order for a cache."""
     import torch
@@ -173,7 +211,12 @@ def main() -> None:
         sys.exit("no PyTorch that can use the device")
     device = config["devices"][0]
     reached = limits(10**7 if options.small else 10**9)
-    found = (case for cases in (sampling_cases, solver_cases) for case in cases(options.small) if options.only in case.name)
+    found = (
+        case
+        for cases in (sampling_cases, graph_cases, solver_cases)
+        for case in cases(options.small)
+        if options.only in case.name
+    )
     rows = [row_of(case, options.rounds, reached) for case in found]
     print(
         f"{device['name']} (compute capability {device['compute_capability']}), torch {torch.__version__}, medians of "

@@ -28,6 +28,7 @@ set(COREMAX_CUDA_BINDINGS
   csrc/bindings/solver_names.cpp
   csrc/bindings/cuda/module.cpp
   csrc/bindings/cuda/device_array.cpp
+  csrc/bindings/cuda/bind_graph.cpp
   csrc/bindings/cuda/bind_sampling.cpp
   csrc/bindings/cuda/bind_solver.cpp)
 list(TRANSFORM COREMAX_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)

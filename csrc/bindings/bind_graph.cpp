@@ -2,6 +2,7 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bind.h"
+#include "bindings/graph_names.h"
 #include "core/errors.h"
 #include "graph/graph.h"
 
@@ -11,20 +12,6 @@ namespace {
 constexpr auto kEmbeddingTypes = {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int8};
 constexpr auto kIndexTypes = {DType::int32, DType::int64};
 constexpr auto kFloatTypes = {DType::float32, DType::float64};
-
-graph::Metric parse_metric(const std::string& name) {
-  if (name == "cosine") return graph::Metric::cosine;
-  if (name == "dot") return graph::Metric::dot;
-  if (name == "euclidean") return graph::Metric::euclidean;
-  throw Error(ErrorKind::value, "metric must be 'cosine', 'dot' or 'euclidean', got '" + name + "'");
-}
-
-graph::Search parse_search(const std::string& name) {
-  if (name == "direct") return graph::Search::direct;
-  if (name == "coarse") return graph::Search::coarse;
-  if (name == "fine") return graph::Search::fine;
-  return graph::Search::automatic;
-}
 
 py::tuple topk(const Array& x, const std::optional<Array>& rows, std::int64_t k, const std::string& metric_name, const std::string& isa_name, int threads,
                const py::object& progress, const std::string& search, std::optional<double> recall, std::uint64_t seed) {

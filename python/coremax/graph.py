@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import time
 from dataclasses import dataclass, field
 from typing import Any
@@ -30,9 +31,9 @@ class GraphStats:
     seconds : float
         Wall time of the search.
     isa : str
-        Instruction-set level used.
+        Instruction-set level used; the device, such as "cuda:0", of a search there.
     threads : int
-        Threads used.
+        Threads used; 0 on a device.
     extra_bytes : int
         Memory allocated beyond the input and the output.
     recall : float
@@ -248,7 +249,8 @@ def topk_graph(
     ----------
     x : array [n, d] of float32, float16, bfloat16, int8 or float64
         Embeddings, n >= 2; may be memory-mapped and larger than memory. Rows are converted to float32 tile by tile, never as a
-        whole. Rows may lie apart in memory; where the elements of a row do, x is copied once.
+        whole. Rows may lie apart in memory; where the elements of a row do, x is copied once. An array on a CUDA device is
+        searched there, see Notes.
     k : int
         Neighbours per row, 1 to n - 1.
     metric : {"cosine", "dot", "euclidean"}
@@ -301,6 +303,11 @@ def topk_graph(
     k-means into 4 sqrt(n) groups and compares only groups that share neighbours, as a sample of rows that is answered exactly
     tells: O(n^1.5 d) where rows cluster.
 
+    On a CUDA device the exact graph has the same bits as on the CPU. Pairs are compared in bfloat16 on tensor cores. Work is
+    put into the stream that the library of x is using, and waited for; threads and progress mean nothing there, an isa and
+    mode="approximate" are refused. Memory beyond the output is 2 n d + 40 n + 16 n k bytes (the last term at most 512 MB)
+    and up to 160 MB, d rounded up to a multiple of 16, or 8 n bytes the slower way.
+
     Examples
     --------
     >>> import numpy as np
@@ -315,11 +322,34 @@ def topk_graph(
     if target == 0:
         raise ValueError("recall must be above 0 and at most 1, got 0")
     number = _arrays.as_seed(seed)
-    view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     limits = Limits(memory_limit, threads, isa)
+    if call := _device.of(x=x):
+        return _on_device(call, x, k, metric, mode, limits, copy)
+    view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     approximate = (target, number) if mode == "approximate" else None
     neighbors, similarities, stats = search(view, None, k, metric, limits, progress, approximate)
     return Graph(_arrays.like(neighbors, x), _arrays.like(similarities, x), None, metric, stats)
+
+
+def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str, limits: Limits, copy: bool | None) -> Graph:
+    """Search on the CUDA device that x is on, in its library's stream; returns when the graph is there."""
+    if mode != "exact":
+        raise ValueError(f"mode is {mode!r}, which runs on the CPU only: x is on {call.name}")
+    if limits.isa is not None:
+        raise ValueError(f"isa names a level of the CPU, got {limits.isa!r}: x is on {call.name}")
+    view = call.view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
+    n, d = view.shape
+    k = _checked_k(k, n, view.shape)
+    engine = _device.extension()
+    ways = {how: engine.topk_extra_bytes(n, d, k, how, call.place) for how in ("automatic", "direct")}
+    limit = _arrays.as_bytes(limits.memory, "memory_limit")
+    how, extra = _fitting(ways, 12 * n * k, limit, sys.maxsize if limit is None else limit, f"on {call.name}", "lower k")
+    neighbors, similarities = call.empty((n, k), "int64", like=x), call.empty((n, k), "float32", like=x)
+    start = time.perf_counter()
+    outputs = call.output(neighbors), call.output(similarities)
+    engine.topk(view, k, metric, how, *outputs, call.place)
+    stats = GraphStats(time.perf_counter() - start, call.name, 0, extra)
+    return Graph(call.handed_over(neighbors, like=x), call.handed_over(similarities, like=x), None, metric, stats)
 
 
 @dataclass(frozen=True)
@@ -342,9 +372,7 @@ def search(
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], GraphStats]:
     """Run the engine over x, or over the rows of x named; for this module and `selection`."""
     n, d = (x.shape[0] if rows is None else len(rows)), x.shape[1]
-    if n < 2 or d < 1:
-        raise ValueError(f"x must have at least 2 rows and 1 column, got shape {x.shape}")
-    k = _arrays.as_count(k, "k", 1, n - 1)
+    k = _checked_k(k, n, x.shape)
     n_threads = _arrays.as_threads(limits.threads)
     level = _arrays.resolve_isa(limits.isa)
     limit = _arrays.as_bytes(limits.memory, "memory_limit")
@@ -358,14 +386,25 @@ def search(
     return neighbors, similarities, GraphStats(seconds, level, n_threads, extra, found[0], (found[1], found[2]), found[3])
 
 
+def _checked_k(k: int, n: int, shape: tuple[int, ...]) -> int:
+    if n < 2 or shape[1] < 1:
+        raise ValueError(f"x must have at least 2 rows and 1 column, got shape {shape}")
+    return _arrays.as_count(k, "k", 1, n - 1)
+
+
 def _affordable(n: int, d: int, k: int, isa: str, threads: int, limit: int | None, approximate: bool) -> tuple[str, int]:
     """Choose the search that fits into memory, and tell what it takes; raises MemoryError where none does."""
     if approximate:
         ways = {"approximate": _core.topk_extra_bytes(n, d, k, isa, "approximate", threads)}
     else:
         ways = {how: _core.topk_extra_bytes(n, d, k, isa, how, threads) for how in ("automatic", "direct")}
-    output = 12 * n * k
     room = _free_memory() if limit is None else limit
+    advice = "lower k or threads" + (", or use mode='exact'" if approximate else "")
+    return _fitting(ways, 12 * n * k, limit, room, f"for {threads} threads", advice)
+
+
+def _fitting(ways: dict[str, int], output: int, limit: int | None, room: int, where: str, advice: str) -> tuple[str, int]:
+    """The first way that room is enough for, or the least where the caller has set no limit."""
     for how, extra in ways.items():
         if extra + output <= room:
             return how, extra
@@ -373,9 +412,8 @@ def _affordable(n: int, d: int, k: int, isa: str, threads: int, limit: int | Non
     if limit is None:
         return least, ways[least]
     raise MemoryError(
-        f"the graph needs {ways[least] + output} bytes ({output} for the result, {ways[least]} of working memory for "
-        f"{threads} threads), memory_limit allows {limit}: lower k or threads"
-        + (", or use mode='exact'" if approximate else "")
+        f"the graph needs {ways[least] + output} bytes ({output} for the result, {ways[least]} of working memory "
+        f"{where}), memory_limit allows {limit}: {advice}"
     )
 
 

@@ -53,6 +53,7 @@ PYBIND11_MODULE(_cuda, module) {
   module.def("why_not", [] { return coremax::cuda::why_not(); }, "Why there is none, or an empty text.");
   module.def("devices", &devices);
   coremax::bindings::bind_device_array(module);
+  coremax::bindings::bind_cuda_graph(module);
   coremax::bindings::bind_cuda_sampling(module);
   coremax::bindings::bind_cuda_solver(module);
 }

@@ -203,7 +203,7 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
       if (kShifted && is_row) own_shift[side] = a.packed.shift[position];
     }
     const ErrorTerms block_terms[2] = {a.packed.block_terms[column_block], a.packed.block_terms[row_block]};
-    const bool full = thread == 0 && cuda::load_acquire(a.pool.count) > a.pool.room;
+    const bool full = thread == 0 && __ldcg(a.pool.count) > a.pool.room;  // of which a late view is good enough
 
     float sums[kRowFragments][kColumnFragments][4] = {};
     for (int slice = 0; slice < n_slices; ++slice) {
@@ -286,7 +286,8 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
       unsigned for_column = 0;
 #pragma unroll
       for (int c = 0; c < 2 * kColumnFragments; ++c) {
-        const float value = sums[r / 2][c / 2][r % 2 * 2 + c % 2] + row_shift;
+        const float sum = sums[r / 2][c / 2][r % 2 * 2 + c % 2];
+        const float value = kShifted ? sum + row_shift : sum;
         for_row |= value >= row_limit ? 1u << c : 0;
         for_column |= value >= column_limit[c] ? 1u << c : 0;
       }

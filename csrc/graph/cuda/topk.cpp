@@ -49,7 +49,11 @@ class Call {
 
  private:
   std::uint64_t* keys() const { return reinterpret_cast<std::uint64_t*>(neighbors_); }
-  Report read_report() const { return cuda::read_back(report_.data(), stream_, "the report", control_); }
+  // The wait comes first: a copy to ordinary memory does not return before it is done, and nothing can stop it.
+  Report read_report() const {
+    stream_.synchronize(control_);
+    return cuda::read_back(report_.data(), stream_, "the report");
+  }
 
   void filtered_search(const float* origin);
 
@@ -58,7 +62,7 @@ class Call {
     const std::int64_t bytes = x_.n_cols * item_size(x_.dtype);
     std::vector<std::byte> row(static_cast<std::size_t>(bytes));
     cuda::copy(row.data(), static_cast<const std::byte*>(x_.data) + number * x_.row_stride * item_size(x_.dtype), bytes, stream_, "a row of x");
-    stream_.synchronize(control_);
+    stream_.synchronize();
     check_row({row.data(), x_.dtype, 1, x_.n_cols, x_.n_cols}, "x", 0, number, source_.metric);
     refuse_changed("x");
   }
@@ -141,8 +145,9 @@ void Call::filtered_search(const float* origin) {
   // Where the pool has run full strips are left.
   const auto all = static_cast<std::uint64_t>(schedule.n_strips() * tiles_per_strip);
   const auto left = [&] {
-    cuda::copy(reached.data(), progress.data(), progress.size(), stream_, "the progress");
     stream_.synchronize(control_);
+    cuda::copy(reached.data(), progress.data(), progress.size(), stream_, "the progress");
+    stream_.synchronize();
     return std::any_of(reached.begin(), reached.end(), [&](std::uint64_t tile) { return tile < all; });
   };
   while (left()) round(schedule.n_strips());

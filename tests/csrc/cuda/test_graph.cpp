@@ -156,4 +156,126 @@ TEST(filtered_graph_on_a_device_takes_every_type_and_width) {
   for (const std::int64_t d : {1, 64, 65, 193}) check_same(matrix(260, d, DType::float32, normal_values(260 * d, 7)), 3, Metric::cosine, Search::coarse);
 }
 
+// Rows of a few directions many times over, so that whole blocks can not be told apart.
+std::vector<float> repeated_values(std::int64_t n, std::int64_t d, std::int64_t different) {
+  const std::vector<float> base = normal_values(different * d, 8);
+  std::vector<float> values(static_cast<std::size_t>(n * d));
+  for (std::int64_t i = 0; i < n; ++i)
+    for (std::int64_t c = 0; c < d; ++c) values[static_cast<std::size_t>(i * d + c)] = base[static_cast<std::size_t>(i % different * d + c)];
+  return values;
+}
+
+TEST(filtered_graph_on_a_device_loses_nothing_where_its_pool_runs_full) {
+  Tuning tuning;
+  tuning.pool_most = 1;
+  tuning.most_blocks = 2;
+  tuning.strip_diagonals = 2;
+  for (const int shape : {1, 2}) {
+    tuning.shape = shape;
+    const std::int64_t n = shape == 1 ? 700 : 1100;
+    for (const Metric metric : {Metric::cosine, Metric::euclidean}) check_same(matrix(n, 5, DType::float32, repeated_values(n, 5, 7)), 4, metric, Search::coarse, tuning);
+  }
+}
+
+TEST(filtered_graph_on_a_device_has_the_same_bits_in_any_order) {
+  const Matrix x = matrix(390, 18, DType::float32, whole_values(390, 18, 9));
+  Tuning tuning;
+  tuning.pool_most = 100;
+  for (const Metric metric : kMetrics) {
+    const Neighbors expected = on_cpu(x, 40, metric);
+    test::in_orders(2, [&] { CHECK_AT(name(x, 40, metric, Search::coarse), on_device(x, 40, metric, Search::coarse, tuning) == expected); });
+  }
+}
+
+TEST(graph_on_a_device_survives_extreme_magnitudes) {
+  std::vector<float> values = normal_values(200 * 6, 10);
+  for (std::int64_t i = 0; i < 200; ++i)
+    for (std::int64_t c = 0; c < 6; ++c) values[static_cast<std::size_t>(i * 6 + c)] *= std::ldexp(1.0f, static_cast<int>(i % 5) * 17 - 80);
+  std::vector<float> far = normal_values(200 * 6, 11);  // off the origin
+  for (float& value : far) value = 100 + value / 16;
+  for (const Search search : {Search::direct, Search::coarse})
+    for (const Metric metric : kMetrics) {
+      check_same(matrix(200, 6, DType::float32, values), 9, metric, search);
+      check_same(matrix(200, 6, DType::float32, far), 9, metric, search);
+      if (metric != Metric::cosine) check_same(matrix(200, 6, DType::float32, std::vector<float>(200 * 6, 0.0f)), 3, metric, search);
+    }
+}
+
+TEST(graph_on_a_device_takes_a_magnitude_apart_that_float32_lacks) {
+  Matrix x = matrix(40, 3, DType::float64, normal_values(120, 12));
+  for (std::size_t e = 0; e < 120; ++e) {
+    double value = 0;
+    std::memcpy(&value, x.bytes.data() + 8 * e, 8);
+    value *= std::ldexp(1.0, e / 3 % 2 == 0 ? -300 : 30);
+    std::memcpy(x.bytes.data() + 8 * e, &value, 8);
+  }
+  for (const Search search : {Search::direct, Search::coarse}) check_same(x, 5, Metric::cosine, search);
+}
+
+std::string refusal(const Matrix& x, std::int64_t k, Metric metric, Search search) {
+  try {
+    on_device(x, k, metric, search);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+TEST(graph_on_a_device_refuses_what_the_cpu_refuses) {
+  std::vector<float> values = normal_values(150 * 4, 13);
+  values[77 * 4 + 2] = std::numeric_limits<float>::quiet_NaN();
+  values[90 * 4 + 1] = std::numeric_limits<float>::infinity();
+  std::vector<float> zeros = normal_values(150 * 4, 14);
+  std::fill_n(zeros.begin() + 33 * 4, 4, 0.0f);
+  for (const Search search : {Search::direct, Search::coarse}) {
+    CHECK(refusal(matrix(150, 4, DType::float32, values), 3, Metric::dot, search) == "x[77, 2] is nan; embeddings must be finite");
+    CHECK(refusal(matrix(150, 4, DType::float32, zeros), 3, Metric::cosine, search).starts_with("row 33 of x is all zeros"));
+    CHECK(refusal(matrix(150, 4, DType::float32, zeros), 3, Metric::euclidean, search).empty());
+    CHECK(refusal(matrix(150, 4, DType::float32, std::vector<float>(600, 1e30f)), 3, Metric::dot, search).starts_with("the dot product of rows 0 and 1 overflows float32"));
+    CHECK(refusal(matrix(150, 4, DType::float32, zeros), 150, Metric::dot, search) == "k must be from 1 to n - 1 = 149, got 150");
+    CHECK(refusal(matrix(150, 4, DType::float32, zeros), 0, Metric::dot, search) == "k must be from 1 to n - 1 = 149, got 0");
+  }
+}
+
+TEST(graph_on_a_device_out_of_memory_leaves_nothing) {
+  const Matrix x = matrix(130, 8, DType::float32, normal_values(130 * 8, 15));
+  for (const Search search : {Search::direct, Search::coarse}) {
+    const int allocations = test::with_memory_refused([&] { on_device(x, 2, Metric::euclidean, search); });
+    CHECK(allocations >= (search == Search::direct ? 4 : 12));
+  }
+}
+
+TEST(schedule_of_the_filter_has_every_pair_of_blocks_once) {
+  for (const std::int64_t n_blocks : {1, 2, 3, 4, 7, 8, 31, 64})
+    for (const std::int64_t around : {0, 1, 3})
+      for (const std::int64_t strip : {1, 3, 16}) {
+        const auto schedule = graph::on_cuda::Schedule::make(n_blocks, around, strip);
+        std::vector<int> seen(static_cast<std::size_t>(n_blocks * n_blocks), 0);
+        for (std::int64_t s = 0; s < schedule.n_strips(); ++s) {
+          const auto at = schedule.strip(s);
+          for (std::int64_t a = at.diagonal; a < at.diagonal + at.count; ++a) {
+            const std::int64_t other = (at.block + a) % n_blocks;
+            ++seen[static_cast<std::size_t>(at.block * n_blocks + other)];
+            ++seen[static_cast<std::size_t>(other * n_blocks + at.block)];
+          }
+        }
+        bool good = true;
+        for (std::int64_t i = 0; i < n_blocks; ++i)
+          for (std::int64_t j = 0; j < n_blocks; ++j) {
+            const std::int64_t apart = std::min((j - i + n_blocks) % n_blocks, (i - j + n_blocks) % n_blocks);
+            good = good && seen[static_cast<std::size_t>(i * n_blocks + j)] == (apart > around ? 1 : 0);
+          }
+        CHECK_AT(std::to_string(n_blocks) + " " + std::to_string(around) + " " + std::to_string(strip), good);
+      }
+}
+
+TEST(order_of_the_filter_has_every_row_once) {
+  for (const std::int64_t n : {1, 2, 3, 4, 6, 10, 129, 1024, 1000}) {
+    const auto order = graph::on_cuda::Order::scattered(n);
+    std::vector<bool> seen(static_cast<std::size_t>(n), false);
+    for (std::int64_t p = 0; p < n; ++p) seen[static_cast<std::size_t>(order.row_at(p))] = true;
+    CHECK_AT(std::to_string(n), std::all_of(seen.begin(), seen.end(), [](bool one) { return one; }));
+  }
+}
+
 }  // namespace

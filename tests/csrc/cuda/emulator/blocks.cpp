@@ -195,8 +195,10 @@ void open_barrier(Block& block) {
       fault("the threads of a block are at different barriers: " + waiting_for(*first) + ", " + waiting_for(thread));
   }
   block.at_barrier = 0;
-  for (Thread& thread : block.threads)
-    if (thread.state == State::waiting) make_ready(thread);
+  const std::size_t n = block.threads.size();
+  const bool backwards = order_of_threads == Order::headlong && generator() % 2 == 0;  // which end of the block goes first
+  for (std::size_t i = 0; i < n; ++i)
+    if (Thread& thread = block.threads[backwards ? n - 1 - i : i]; thread.state == State::waiting) make_ready(thread);
 }
 
 void open_grid_barrier() {
