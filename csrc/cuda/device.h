@@ -1,9 +1,10 @@
 // What host code needs of a CUDA device: streams, events, buffers, copies, and the table of errors. The one CUDA header that a .cpp
 // file may include (but for the runtime's own, in this folder); kernels and launches are in .cu files, see launch.h.
 //
-// Rules. Work goes to the caller's stream, in order, and is not waited for unless a number has to come back to the host. Memory comes
-// from a stream-ordered pool of ours for each device (cudaMallocFromPoolAsync): it may be used by work put into the same stream, and giving it
-// back does not wait either; the pool keeps a little of it between calls (policy.h). Outputs are the caller's library's. Functions take the device that is current, which the bindings set with CurrentDevice; nothing here owns a stream.
+// Rules. Work goes to the caller's stream, in order, and is not waited for unless a number has to come back to the host. Memory comes from a
+// stream-ordered pool of ours for each device (cudaMallocFromPoolAsync): it may be used by work put into the same stream, and giving it back does
+// not wait either; the pool keeps a little of it between calls (policy.h). Outputs are memory of the caller's library. Functions take the device
+// that is current, which the bindings set with CurrentDevice.
 #pragma once
 
 #include <cstddef>

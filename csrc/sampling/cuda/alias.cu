@@ -241,9 +241,11 @@ __global__ void pack_pairs(const std::uint64_t* units, std::int64_t n, std::uint
     const std::uint64_t until = beyond + heavies.sums[k];
     if ((i > 0 && until <= lacking) || until > deficit[i + 1]) continue;
     std::uint64_t lent = 0;  // by the next heavy element
-    if (until > 0) lent = lacking + lights.sums[first_where(lights.sums, n_lights, [&](std::uint64_t sum) { return lacking + sum >= until; })] - until;
+    const auto covered = [&](std::uint64_t sum) { return lacking + sum >= until; };
+    if (until > 0) lent = lacking + lights.sums[first_where(lights.sums, n_lights, covered)] - until;
     const std::int64_t own = j * kPackTile + heavies.places[k];
-    const std::int64_t next = k + 1 < n_heavies ? j * kPackTile + heavies.places[k + 1] : j + 1 < n_tiles ? first_heavy_from_end[n_tiles - 2 - j] : Tiles::kNone;
+    std::int64_t next = j + 1 < n_tiles ? first_heavy_from_end[n_tiles - 2 - j] : Tiles::kNone;
+    if (k + 1 < n_heavies) next = j * kPackTile + heavies.places[k + 1];
     cells[own] = lent == 0 || next == Tiles::kNone ? Cell::of(0, own) : Cell::of(unit - lent, next);
   }
 }

@@ -56,7 +56,9 @@ std::int64_t check_weights(const void* weights, DType dtype, std::int64_t n, boo
   const WeightCheck found = cuda::read_back(result.data(), stream, "the check of the weights", control);
   if (found.first_bad != kNothing.first_bad) {
     const auto place = static_cast<std::int64_t>(found.first_bad);
-    with_float_pointer(weights, dtype, [&](const auto* w) { refuse_weight(place, static_cast<double>(cuda::read_back(w + place, stream, "a weight", control))); });
+    with_float_pointer(weights, dtype, [&](const auto* w) {
+      refuse_weight(place, static_cast<double>(cuda::read_back(w + place, stream, "a weight", control)));
+    });
   }
   const auto n_positive = static_cast<std::int64_t>(found.n_positive);
   require_draws(0, n_positive);

@@ -123,7 +123,8 @@ TEST(sorting_pairs_is_stable) {
         std::iota(values.begin(), values.end(), 0);
         for (auto& key : keys) key = bits == 64 ? random() : random() % (std::uint64_t{1} << bits);
         std::vector<std::int64_t> expected = values;
-        std::stable_sort(expected.begin(), expected.end(), [&](std::int64_t a, std::int64_t b) { return keys[static_cast<std::size_t>(a)] < keys[static_cast<std::size_t>(b)]; });
+        const auto key_of = [&](std::int64_t i) { return keys[static_cast<std::size_t>(i)]; };
+        std::stable_sort(expected.begin(), expected.end(), [&](std::int64_t a, std::int64_t b) { return key_of(a) < key_of(b); });
         auto device_keys = to_device(keys);
         auto device_values = to_device(values);
         cuda::sort_pairs(device_keys, device_values, bits, kStream);

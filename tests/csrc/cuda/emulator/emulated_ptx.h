@@ -81,7 +81,8 @@ void load_matrices(const char* what, std::uint32_t (&registers)[kMatrices], cons
       for (int r = 0; r < 8; ++r) {
         const Lane* from = lanes[8 * m + r];
         if (from == nullptr) emulator::fault("ldmatrix: a lane takes no part");
-        if (reinterpret_cast<std::uintptr_t>(from->row) % 16 != 0) emulator::fault("ldmatrix: the row of lane " + std::to_string(8 * m + r) + " is not aligned to 16 bytes");
+        if (reinterpret_cast<std::uintptr_t>(from->row) % 16 != 0)
+          emulator::fault("ldmatrix: the row of lane " + std::to_string(8 * m + r) + " is not aligned to 16 bytes");
         std::memcpy(matrix[r], from->row, 16);
       }
       for (int l = 0; l < 32; ++l) {

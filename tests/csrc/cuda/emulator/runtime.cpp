@@ -169,7 +169,8 @@ cudaError_t launch(const cudaLaunchConfig_t& config, const void* kernel, std::fu
   bool cooperative = false;
   for (unsigned i = 0; i < config.numAttrs; ++i)
     cooperative = cooperative || (config.attrs[i].id == cudaLaunchAttributeCooperative && config.attrs[i].val.cooperative != 0);
-  if (cooperative && std::uint64_t{grid.x} * grid.y * grid.z > static_cast<std::uint64_t>(kMultiprocessors * resident_blocks(static_cast<int>(threads), config.dynamicSmemBytes)))
+  const int most_blocks = kMultiprocessors * resident_blocks(static_cast<int>(threads), config.dynamicSmemBytes);
+  if (cooperative && std::uint64_t{grid.x} * grid.y * grid.z > static_cast<std::uint64_t>(most_blocks))
     return failed(cudaErrorInvalidConfiguration);
   ++device().launches;
   put(config.stream, [=, shared = config.dynamicSmemBytes, body = std::move(body)] {
