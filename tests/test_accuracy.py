@@ -186,7 +186,7 @@ def test_nets_of_images_learn(kind: str) -> None:
 def test_steps_depend_on_the_budget_alone() -> None:
     assert nets.n_steps(10) == 200
     assert nets.n_steps(128 * 30) == 300
-    assert nets.n_steps(10**6) == 800
+    assert nets.n_steps(10**6) == 500
     order = nets.batches(50, 7, seed=3)
     assert order.shape == (7, nets.BATCH)
     assert sorted(order.flatten()[:50].tolist()) == list(range(50))

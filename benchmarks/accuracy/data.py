@@ -99,7 +99,7 @@ def letters(folder: Path = MLBENCH_FOLDER) -> Task:
     return split("letters", "mlp", (x - x.mean(0)) / x.std(0), y, 5000, 3000)
 
 
-def fashion(n_train: int = 20_000, model: str = "mlp", name: str = "fashion") -> Task:
+def fashion(n_train: int = 10_000, model: str = "mlp", name: str = "fashion") -> Task:
     """Zalando's articles (Xiao et al. 2017), from Debian's package dataset-fashion-mnist."""
     found = demo_data.load("fashion-mnist")
     test = found.test_x, found.test_y
@@ -130,7 +130,7 @@ def glosses(per_class: int = 1540) -> Task:
     chosen = np.concatenate([rng.choice(np.flatnonzero(labels == file), per_class, replace=False) for file in files])
     y = np.searchsorted(files, labels[chosen]).astype(np.int64)
     x = embeddings[chosen]
-    return split("glosses", "mlp", x / x.std(), y, 300 * len(files), 200 * len(files))
+    return split("glosses", "mlp", x / x.std(), y, 300 * len(files), 200 * len(files), n_train=10_000)
 
 
 def cifar(folder: Path, n_classes: int = 10) -> Task:

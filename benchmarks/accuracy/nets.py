@@ -18,7 +18,7 @@ _WEIGHT_DECAY = 1e-4
 
 def n_steps(n_kept: int, model: str = "mlp") -> int:
     """Optimiser steps for a budget: so many epochs, but no fewer and no more than so many steps."""
-    epochs, fewest, most = {"mlp": (10, 200, 800), "conv": (10, 200, 800), "resnet18": (40, 1000, 8000)}[model]
+    epochs, fewest, most = {"mlp": (10, 200, 500), "conv": (10, 200, 800), "resnet18": (40, 1000, 8000)}[model]
     return int(np.clip(epochs * n_kept // BATCH, fewest, most))
 
 
