@@ -177,7 +177,7 @@ SOURCES: dict[str, Callable[[], Task]] = {
     "letters": letters,
     "fashion": fashion,
     "glosses": glosses,
-    "fashion-conv": lambda: fashion(50_000, "conv", "fashion-conv"),
+    "fashion-conv": lambda: fashion(20_000, "conv", "fashion-conv"),
 }
 
 
