@@ -15,7 +15,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 import coremax
-from coremax.cli._options import parse_share
+from coremax.cli._options import parse_share, parse_weight
 from coremax.cli.commands import coremax as command
 from coremax.solver import METHODS
 from helpers import clustered
@@ -29,6 +29,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     x, score = clustered(N, 8, 10, seed=0), np.random.default_rng(1).random(N)
     np.save("x.npy", x)
     np.save("score.npy", score)
+    np.save("labels.npy", np.arange(N) % 3)
     np.savez("both.npz", x=x, score=score)
     np.savez("one.npz", x)
     return tmp_path
@@ -58,6 +59,7 @@ def test_select(x: str, budget: str) -> None:
 @pytest.mark.usefixtures("folder")
 def test_options_reach_the_method() -> None:
     options = ["--alpha", "2", "-k", "4", "--metric", "euclidean", "--partitions", "3", "--normalize", "rank", "--seed", "5"]
+    options += ["--target", "score", "--labels", "labels.npy"]
     arguments = [
         "x.npy",
         "--importance",
@@ -76,7 +78,8 @@ def test_options_reach_the_method() -> None:
     summary = json.loads(result.stdout)
     assert summary["parameters"].pop("method") in METHODS
     assert summary["parameters"] == {
-        "alpha": 2.0, "k": 4, "metric": "euclidean", "partitions": 3, "normalize": "rank", "drop_hardest": 0.2,
+        "alpha": 2.0, "k": 4, "metric": "euclidean", "partitions": 3, "target": "score", "tilt": pytest.approx(1.2),
+        "normalize": "rank", "drop_hardest": 0.2, "max_contradiction": 0.8, "class_floor": pytest.approx(0.85),
         "negative_similarities": "clip",
     }  # fmt: skip
     assert (summary["n"], summary["kept"], summary["output"]) == (200, 30, "kept.txt")
@@ -84,7 +87,8 @@ def test_options_reach_the_method() -> None:
     assert set(summary["seconds"]) == {"read", "graph", "symmetric", "solve", "write", "total"}
     kept = [int(line) for line in Path("kept.txt").read_text().split()]
     parameters = {"alpha": 2.0, "k": 4, "metric": "euclidean", "partitions": 3, "normalize": "rank", "seed": 5}
-    assert kept == expected(30, drop_hardest=0.2, **parameters)
+    labels = np.load("labels.npy")
+    assert kept == expected(30, drop_hardest=0.2, target="score", labels=labels, **parameters)
 
 
 @pytest.mark.usefixtures("folder")
@@ -175,3 +179,9 @@ def test_the_installed_command(folder: Path) -> None:
 @pytest.mark.parametrize(("text", "share"), [("0", 0.0), ("30%", 0.3), (" 0.25 ", 0.25), ("100%", 1.0), ("auto", "auto")])
 def test_shares(text: str, share: float | str) -> None:
     assert parse_share(text) == share
+
+
+def test_weights() -> None:
+    assert (parse_weight("auto"), parse_weight(" 0.3 "), parse_weight("2")) == ("auto", 0.3, 2.0)
+    with pytest.raises(ValueError, match="'much' is neither a number nor auto"):
+        parse_weight("much")

@@ -175,7 +175,8 @@ def test_the_numbers_are_consistent(result: DemoResult, small: LabelledImages) -
     assert [len(row.accuracies) for row in result.rows] == [1, 2, 1]
     assert [point.n_samples for point in result.curve] == [8, 40, 120]
     assert result.curve[1].infomax is result.infomax
-    assert result.n_dropped == int(coremax.selection.auto_drop_hardest(0.1) * 400)
+    # The hardest of each class, rounded down, and those whose label is contradicted.
+    assert int(coremax.selection.auto_drop_hardest(0.1) * 400) - 10 <= result.n_dropped <= 100
     assert result.upper_bound >= result.objective
     assert set(result.seconds) == {"embed", "score", "graph", "solve", "total"}
     for row in result.rows:

@@ -19,7 +19,7 @@ SCORE = np.random.default_rng(1).random(N)
 
 
 def test_is_graph_then_solver() -> None:
-    selection = infomax(X, SCORE, 40, drop_hardest=0, alpha=0.7, k=6)
+    selection = infomax(X, SCORE, 40, drop_hardest=0, alpha=0.7, k=6, target="score")
     scaled = (SCORE - SCORE.min()) / (SCORE.max() - SCORE.min())
     graph = coremax.topk_graph(X, 6)
     clipped = coremax.Graph.from_neighbors(graph.neighbors, np.maximum(graph.similarities, 0))
@@ -33,7 +33,7 @@ def test_is_graph_then_solver() -> None:
 def test_spreads_where_top_does_not() -> None:
     x = np.repeat(clustered(40, 12, 40, seed=2), 10, axis=0)  # ten exact copies of each point
     score = np.repeat(np.random.default_rng(3).random(40), 10)
-    kept = infomax(x, score, 40, alpha=3.0, drop_hardest=0).indices // 10
+    kept = infomax(x, score, 40, alpha=3.0, drop_hardest=0, target="score").indices // 10
     assert np.unique(kept).size >= 38
     assert np.unique(top(score, 40).indices // 10).size == 4
 
@@ -89,7 +89,7 @@ def test_edges_of_parts_carry_true_similarities() -> None:
 def test_normalization(normalize: str | None) -> None:
     score = SCORE * 100 - 7
     score[10:20] = score[0]
-    selection = infomax(X, score, 40, normalize=normalize, drop_hardest=0)
+    selection = infomax(X, score, 40, normalize=normalize, drop_hardest=0, target="score", alpha=0.3)
     ranks = np.array([(np.sum(score < s) + np.sum(score <= s) - 1) / 2 for s in score]) / (N - 1)
     expected = {"minmax": (score - score.min()) / np.ptp(score), "rank": ranks}.get(normalize or "none", score)
     assert selection.graph is not None

@@ -94,3 +94,23 @@ def sims_weights(ease: Sequence[float], mean: float, std: float, cap: float, bin
         weights.append(math.exp(-0.5 * ((value - mean) / std) ** 2) / density)
     average = math.fsum(weights) / len(weights)
     return np.array([min(weight / average, cap) for weight in weights])
+
+
+def contradiction(neighbors: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Votes of the neighbours of neighbours against the own label, by the formula of `coremax.scores.contradiction`."""
+    classes, sizes = np.unique(labels, return_counts=True)
+    result = np.zeros(len(labels))
+    for i in range(len(labels)):
+        votes = dict.fromkeys(classes.tolist(), 0)
+        for j in neighbors[i]:
+            for far in neighbors[j] if j >= 0 else []:
+                if far >= 0:
+                    votes[int(labels[far])] += 1
+        size = dict(zip(classes.tolist(), sizes.tolist(), strict=True))
+        own = int(labels[i])
+        others = [c for c in votes if c != own]
+        most = max((votes[c] for c in others), default=0)
+        densest = max((votes[c] / size[c] for c in others), default=0)
+        if most > 0:
+            result[i] = min(most / (most + votes[own]), densest / (densest + votes[own] / size[own]))
+    return result

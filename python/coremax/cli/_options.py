@@ -14,11 +14,13 @@ import click
 __all__ = [
     "BUDGET",
     "SHARE",
+    "WEIGHT",
     "BadInput",
     "OneLineGroup",
     "bad_input_exits",
     "parse_budget",
     "parse_share",
+    "parse_weight",
     "progress_printer",
     "require_extra",
 ]
@@ -119,6 +121,17 @@ def parse_share(text: str) -> float | str:
     return share
 
 
+def parse_weight(text: str) -> float | str:
+    """Read a number, or the word "auto"; raises ValueError where it is neither."""
+    stripped = text.strip()
+    if stripped == "auto":
+        return stripped
+    try:
+        return float(stripped)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a number nor auto") from None
+
+
 class ParsedText(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on only
     """Type of an option whose text a function reads; its ValueError is the message."""
 
@@ -138,6 +151,7 @@ class ParsedText(click.ParamType):  # type: ignore[type-arg]  # generic from cli
 
 BUDGET = ParsedText("budget", parse_budget)
 SHARE = ParsedText("share", parse_share)
+WEIGHT = ParsedText("number", parse_weight)
 
 
 def progress_printer() -> Callable[[str], None]:

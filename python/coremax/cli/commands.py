@@ -12,8 +12,8 @@ import click
 from .._config import format_config, show_config
 from .._core import __version__
 from ..graph import METRICS
-from ..selection import NORMALIZATIONS
-from ._options import BUDGET, SHARE, BadInput, OneLineGroup, bad_input_exits, progress_printer, require_extra
+from ..selection import NORMALIZATIONS, TARGETS
+from ._options import BUDGET, SHARE, WEIGHT, BadInput, OneLineGroup, bad_input_exits, progress_printer, require_extra
 from .demo_data import DATA_SETS, load
 from .select import METHODS, format_summary, run_select
 
@@ -68,7 +68,9 @@ def demo(
 @click.option("--budget", type=BUDGET, required=True, help="What to keep: a share (10%, 0.1) or a count (500).")
 @click.option("-o", "--output", metavar="FILE", required=True, help="Where the numbers kept go: .npy or .txt.")
 @click.option("--method", type=click.Choice(METHODS), default="infomax", show_default=True)
-@click.option("--alpha", type=float, default=0.3, show_default=True, help="Weight of the redundancy.")
+@click.option("--labels", metavar="FILE", help="Classes [n]: contradicted labels are left out first, classes kept in balance.")
+@click.option("--alpha", type=WEIGHT, default="auto", show_default=True, help="Weight of the redundancy.")
+@click.option("--target", type=click.Choice(TARGETS), default="coverage", show_default=True, help="What the scores are made.")
 @click.option("-k", "--neighbors", "k", type=int, default=10, show_default=True, help="Neighbours per sample in the graph.")
 @click.option("--metric", type=click.Choice(METRICS), default="cosine", show_default=True)
 @click.option("--partitions", type=int, default=1, show_default=True, help="Build the graph within this many random parts.")
@@ -84,6 +86,7 @@ def demo(
 def select(
     embeddings: str,
     importance: str | None,
+    labels: str | None,
     budget: int | float,
     output: str,
     method: str,
@@ -98,7 +101,7 @@ def select(
     """
     options["drop_hardest"] = drop_hardest
     options["progress"] = sys.stderr.isatty() and not as_json
-    summary = run_select(embeddings, importance, budget, output, method=method, seed=seed, options=options)
+    summary = run_select(embeddings, importance, budget, output, labels=labels, method=method, seed=seed, options=options)
     click.echo(json.dumps(summary) if as_json else format_summary(summary))
 
 

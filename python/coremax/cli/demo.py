@@ -248,7 +248,7 @@ def run_demo(
             probabilities = _proxy_probabilities(train_x, data.train_y, len(data.class_names), seed)
             scores = np.asarray(el2n(probabilities, data.train_y, threads=n_threads))
         trainer = _Trainer(train_x, data.train_y, test_x, data.test_y, n_threads)
-        selection = infomax(train_x, scores, count, seed=seed, threads=n_threads)
+        selection = infomax(train_x, scores, count, labels=data.train_y, seed=seed, threads=n_threads)
         seconds.update(_selection_seconds(selection))
         log(f"graph: {seconds['graph']:.1f} s, solve: {seconds['solve']:.1f} s")
         chosen = trainer.train("InfoMax", [selection.indices], log)
@@ -256,7 +256,7 @@ def run_demo(
         everything = trainer.train("everything", [np.arange(n)], log)
         curve = [CurvePoint(count, chosen, by_chance)]
         for further in sorted(counts - {count}):
-            kept = infomax(train_x, scores, further, seed=seed, threads=n_threads).indices
+            kept = infomax(train_x, scores, further, labels=data.train_y, seed=seed, threads=n_threads).indices
             subsets = _random_subsets(n, further, min(n_random, _CURVE_RANDOM), seed)
             curve.append(CurvePoint(further, trainer.train("InfoMax", [kept], log), trainer.train("random", subsets, log)))
     seconds["total"] = time.perf_counter() - start
@@ -439,7 +439,7 @@ def _hard_gallery(data: LabelledImages, selection: Selection, scores: _Scores, g
     shown = dropped[np.argsort(-scores[dropped], kind="stable")][:_N_TILES]
     return Gallery(
         "Pruned: too hard",
-        "The highest scores, left out before anything else: mislabelled and ambiguous samples harm a small subset. "
+        "The highest scores of those left out before anything else: mislabelled and ambiguous samples harm a small subset. "
         "Each with its label and what the small networks take it for.",
         tuple(Tile((_image(data, i),), f"{_label(data, i)}, or {data.class_names[guesses[i]]}?") for i in shown),
     )

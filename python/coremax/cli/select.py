@@ -19,6 +19,7 @@ def run_select(
     budget: int | float,
     output: str,
     *,
+    labels: str | None = None,
     method: str,
     seed: int,
     options: dict[str, Any],
@@ -35,6 +36,8 @@ def run_select(
         As `coremax.infomax`.
     output : str
         File for the numbers of the samples to keep.
+    labels : str or None
+        File of the classes [n], for "infomax".
     method : {"infomax", "random", "top"}
     seed : int
     options : dict
@@ -51,7 +54,7 @@ def run_select(
     if importance is None and method != "random":
         raise ValueError(f"--method {method} needs --importance")
     write = writer(output)
-    for source in (embeddings, importance):
+    for source in (embeddings, importance, labels):
         if source is not None and os.path.realpath(source.partition(".npz:")[0]) == os.path.realpath(output):
             raise ValueError(f"{output} is an input as well: name another file for the result")
     start = time.perf_counter()
@@ -61,6 +64,8 @@ def run_select(
     scores = None if importance is None else read_array(importance)
     if scores is not None and scores.shape != x.shape[:1]:
         raise ValueError(f"{importance} has shape {scores.shape}, but {embeddings} has {x.shape[0]} rows")
+    if labels is not None:
+        options = {**options, "labels": read_array(labels)}
     read = time.perf_counter()
     chosen = _choose(method, x, scores, budget, seed, options)
     selected = time.perf_counter()

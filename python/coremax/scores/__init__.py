@@ -3,11 +3,13 @@
 from ._clusters import spherical_kmeans, ssp
 from ._dynamics import aum, dual, forgetting, tdds
 from ._losses import loss_weights
+from ._neighbours import contradiction
 from ._probabilities import el2n, entropy, margin
 from ._sim import sim
 
 __all__ = [
     "aum",
+    "contradiction",
     "dual",
     "el2n",
     "entropy",

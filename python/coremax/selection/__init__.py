@@ -5,7 +5,8 @@ from ._ccs import ccs
 from ._d2 import d2
 from ._dsir import dsir, dsir_log_weights
 from ._infomax import NORMALIZATIONS as NORMALIZATIONS
-from ._infomax import auto_drop_hardest, infomax
+from ._infomax import TARGETS as TARGETS
+from ._infomax import auto_drop_hardest, coverage, infomax
 from ._moderate import moderate
 from ._result import Selection
 from ._semdedup import semdedup
@@ -15,6 +16,7 @@ __all__ = [
     "Selection",
     "auto_drop_hardest",
     "ccs",
+    "coverage",
     "d2",
     "dsir",
     "dsir_log_weights",
