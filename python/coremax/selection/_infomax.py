@@ -44,9 +44,9 @@ def auto_drop_hardest(keep: float) -> float:
     return min(0.5, 0.01 * (1 - keep) / keep) if keep > 0 else 0.5
 
 
-def n_hardest(fraction: float, n: int) -> int:
-    """How many samples a fraction dropped stands for: rounded down, rounding errors of the product aside."""
-    return int(fraction * n + 1e-9 * n)
+def n_hardest(fraction: float, n: Any) -> Any:
+    """How many of n samples (an int or an array) a fraction dropped stands for: rounded down, errors of the product aside."""
+    return np.asarray(fraction * n + 1e-9 * n).astype(np.int64)
 
 
 def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str = "auto", seed: _arrays.Seed = 0) -> Any:
@@ -255,11 +255,6 @@ def infomax(
 
     clock = time.perf_counter
     start = clock()
-    automatic = isinstance(drop_hardest, str) and drop_hardest == "auto"
-    fraction = auto_drop_hardest(limits.kept_share(n)) if automatic else _arrays.as_real(drop_hardest, "drop_hardest", 0.0, 1.0)
-    candidates = _candidates(scores, n_hardest(fraction, n), limits)
-    parts = _random_parts(candidates, n_parts, np.random.SeedSequence(number))
-
     lowest = 0.0 if negative_similarities == "clip" else -np.inf
 
     def graph_of(rows: Integers) -> Graph:
@@ -374,7 +369,7 @@ def _candidates(scores: Reals, place: Integers, doubtful: Reals, dropped: float,
     certain = order[: int((stage == 0).sum())]
     sizes = np.bincount(place[certain], minlength=int(place.max()) + 1)
     rank = np.arange(len(certain)) - (np.cumsum(sizes) - sizes)[place[certain]]
-    hardest = rank >= (sizes - (dropped * sizes).astype(np.int64))[place[certain]]
+    hardest = rank >= (sizes - n_hardest(dropped, sizes))[place[certain]]
     stage[certain[hardest]] = 1
     if limits.fixed is not None:
         stage[limits.fixed > 0] = -1
