@@ -239,12 +239,12 @@ def solve(
     bound is not tried. Elements that the reduced costs of the linear program decide are left out of a last search (effort
     "best").
 
-    Where importance and the graph are on a CUDA device, the call is done there: methods pgd, continuation, annealed, softmax and
-    auto (continuation and annealed; effort="fast": pgd; "best": all three), a budget, include and exclude. Groups, costs, negative
-    similarities and the other methods are refused: they are for the CPU. Iterations are those of the CPU, bit for bit, below
-    50,000 elements (above it reorders the elements first); rounding and polish move many pairs at a time, so the subset may be
-    another, a local optimum all the same. bound="fast" is the modular bound; "tight" copies the problem to the CPU. history is a
-    NumPy array; threads and progress mean nothing there, and a callback makes every iteration wait for the host.
+    Where importance and the graph are on a CUDA device, the call is done there: methods pgd, continuation, annealed, softmax
+    and auto (continuation and annealed; effort="fast": pgd; "best": all three), a budget, include and exclude. Groups, costs,
+    negative similarities and the other methods are refused: they are for the CPU. Iterations are those of the CPU, bit for bit,
+    below 50,000 elements (above it reorders the elements first); rounding and polish move many pairs at a time, so the subset
+    may be another, a local optimum all the same. bound="fast" is the modular bound; "tight" copies the problem to the CPU.
+    history is a NumPy array; threads and progress mean nothing there, and a callback makes every iteration wait for the host.
 
     The same bits for any thread count (time_limit and callbacks that stop it apart). A sweep of the heat bath costs O(n) plus
     the degrees of the elements that change; memory is some arrays of n float64 beyond the graph, and a copy of the part of
