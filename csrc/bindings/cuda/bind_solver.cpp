@@ -9,7 +9,6 @@
 #include "bindings/solver_names.h"
 #include "core/errors.h"
 #include "solver/cuda/solver.h"
-#include "solver/cuda/symmetric.h"
 
 namespace coremax::bindings {
 namespace {

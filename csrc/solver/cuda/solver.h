@@ -44,4 +44,15 @@ Result solve(const Problem& problem, const Options& options, const Answer& answe
 // f of a set of distinct elements, given as numbers in the device's memory; what solver::objective gives.
 double objective(const Problem& problem, const std::int64_t* indices, std::int64_t count, const cuda::Stream& stream, Control* control);
 
+// K = (A + A^T) / 2 from neighbour lists: what graph::symmetric gives, bit for bit.
+struct Symmetric {
+  cuda::Buffer<std::int64_t> indptr;
+  cuda::Buffer<std::int32_t> indices;
+  cuda::Buffer<float> values;
+  graph::CsrView view() const { return {indptr.size() - 1, indptr.data(), indices.data(), values.data()}; }
+};
+
+// lists: pointers to the device's memory; n_lists entries in all. Memory meanwhile: 16 bytes for an entry and 24 for a row beyond the result.
+Symmetric symmetric(const graph::NeighborLists& lists, std::int64_t n_lists, const cuda::Stream& stream, Control* control);
+
 }  // namespace coremax::solver::on_cuda

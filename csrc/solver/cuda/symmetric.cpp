@@ -1,9 +1,8 @@
-// See symmetric.h: sizes come back to the host twice, for the memory of the entries and for that of the result.
-#include "solver/cuda/symmetric.h"
-
+// K from neighbour lists: sizes come back to the host twice, for the memory of the entries and for that of the result.
 #include <limits>
 #include <string>
 
+#include "solver/cuda/solver.h"
 #include "solver/cuda/stages.h"
 
 namespace coremax::solver::on_cuda {

@@ -10,7 +10,6 @@
 #include "on_device.h"
 #include "solver/cuda/solver.h"
 #include "solver/cuda/stages.h"
-#include "solver/cuda/symmetric.h"
 #include "solver/stages.h"
 #include "solver_instances.h"
 
