@@ -165,6 +165,13 @@ std::vector<float> repeated_values(std::int64_t n, std::int64_t d, std::int64_t 
   return values;
 }
 
+TEST(filtered_graph_on_a_device_tells_rows_apart_that_bfloat16_does_not) {
+  std::vector<float> values = repeated_values(300, 20, 3);
+  const std::vector<float> noise = normal_values(300 * 20, 16);
+  for (std::size_t e = 0; e < values.size(); ++e) values[e] += noise[e] / 1024;
+  for (const Metric metric : kMetrics) check_same(matrix(300, 20, DType::float32, values), 5, metric, Search::coarse);
+}
+
 TEST(filtered_graph_on_a_device_loses_nothing_where_its_pool_runs_full) {
   Tuning tuning;
   tuning.pool_most = 1;

@@ -1,6 +1,7 @@
 // The functions of csrc/cuda/ptx.h in software, from the fragment layouts in the PTX manual (sections on mma.m16n8k16, mma.m16n8k32 and
-// ldmatrix). One thing is not to the bit: a sum of products is formed in double precision and rounded once, while tensor cores align the
-// products and cut off what falls below; nothing may depend on more than the bound that both keep.
+// ldmatrix). One thing is not to the bit: how sums of bf16 and f16 products are rounded, which is not documented. Here it is done as the first
+// tensor cores were found to, the coarsest so far: four products at a time and the sum, aligned to the largest and cut off 23 bits below it.
+// Nothing may depend on more than a bound.
 #pragma once
 
 #include <cstdint>
@@ -31,6 +32,35 @@ struct Fragments {
   Sum* c;
 };
 
+inline double cut_off(double value, int below_exponent) {
+  const double quantum = std::ldexp(1.0, below_exponent);
+  return std::trunc(value / quantum) * quantum;
+}
+
+// sum + the products, as tensor cores might round it.
+template <int kDepth>
+float add_products(float sum, const double (&products)[kDepth]) {
+  for (int first = 0; first < kDepth; first += 4) {
+    double largest = std::fabs(static_cast<double>(sum));
+    for (int k = first; k < first + 4; ++k) largest = std::max(largest, std::fabs(products[k]));
+    if (largest == 0 || !std::isfinite(largest)) {
+      for (int k = first; k < first + 4; ++k) sum += static_cast<float>(products[k]);
+      continue;
+    }
+    const int last_bit = std::ilogb(largest) - 23;
+    double exact = cut_off(sum, last_bit);
+    for (int k = first; k < first + 4; ++k) exact += cut_off(products[k], last_bit);
+    sum = exact == 0 ? 0.0F : static_cast<float>(cut_off(exact, std::max(std::ilogb(exact) - 23, -149)));
+  }
+  return sum;
+}
+
+template <int kDepth>
+std::int32_t add_products(std::int32_t sum, const std::int64_t (&products)[kDepth]) {
+  for (const std::int64_t product : products) sum += static_cast<std::int32_t>(product);
+  return sum;
+}
+
 // c[16, 8] += a[16, k] b[k, 8] of elements of `Element`, `kPerWord` to a register, which `value` makes numbers of.
 template <class Element, class Sum, class Exact, class F>
 void multiply(Fragments<Sum>* const* lanes, F value) {
@@ -57,9 +87,9 @@ void multiply(Fragments<Sum>* const* lanes, F value) {
     for (int i = 0; i < 4; ++i) {
       const int row = lane / 4 + i / 2 * 8;
       const int column = lane % 4 * 2 + i % 2;
-      Exact sum = lanes[lane]->c[i];
-      for (int k = 0; k < kDepth; ++k) sum += a[row][k] * b[k][column];
-      lanes[lane]->c[i] = static_cast<Sum>(sum);
+      Exact products[kDepth];
+      for (int k = 0; k < kDepth; ++k) products[k] = a[row][k] * b[k][column];
+      lanes[lane]->c[i] = add_products(lanes[lane]->c[i], products);
     }
 }
 
