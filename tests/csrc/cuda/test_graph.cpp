@@ -117,6 +117,7 @@ std::string name(const Matrix& x, std::int64_t k, Metric metric, Search search, 
 
 void check_same(const Matrix& x, std::int64_t k, Metric metric, Search search, const Tuning& tuning = {}) {
   CHECK_AT(name(x, k, metric, search, tuning), on_device(x, k, metric, search, tuning) == on_cpu(x, k, metric));
+  CHECK(emulator::live_allocations() == 0);
 }
 
 TEST(direct_graph_on_a_device_has_the_bits_of_the_cpu) {
@@ -220,12 +221,14 @@ TEST(graph_on_a_device_takes_a_magnitude_apart_that_float32_lacks) {
 }
 
 std::string refusal(const Matrix& x, std::int64_t k, Metric metric, Search search) {
+  std::string message;
   try {
     on_device(x, k, metric, search);
   } catch (const Error& error) {
-    return error.what();
+    message = error.what();
   }
-  return "";
+  CHECK(emulator::live_allocations() == 0);  // what was given back is back once the streams have done their work
+  return message;
 }
 
 TEST(graph_on_a_device_refuses_what_the_cpu_refuses) {
