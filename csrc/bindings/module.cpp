@@ -3,37 +3,15 @@
 #include <pybind11/stl.h>
 
 #include "bindings/bind.h"
-#include "core/errors.h"
+#include "bindings/error_table.h"
 #include "core/philox.h"
 #include "isa/isa.h"
 
 namespace py = pybind11;
 
-namespace {
-
-// The one table from error kinds to Python exceptions.
-PyObject* exception_for(coremax::ErrorKind kind) {
-  switch (kind) {
-    case coremax::ErrorKind::value: return PyExc_ValueError;
-    case coremax::ErrorKind::type: return PyExc_TypeError;
-    case coremax::ErrorKind::memory: return PyExc_MemoryError;
-    case coremax::ErrorKind::device:  // of _cuda alone, which has a class of its own for it
-    case coremax::ErrorKind::internal: return PyExc_RuntimeError;
-  }
-  return PyExc_RuntimeError;
-}
-
-}  // namespace
-
 PYBIND11_MODULE(_core, module) {
   module.doc() = "The engines of coremax. Private: use the functions of the package coremax, which check and explain.";
-  py::register_exception_translator([](std::exception_ptr pointer) {
-    try {
-      if (pointer) std::rethrow_exception(pointer);
-    } catch (const coremax::Error& error) {
-      PyErr_SetString(exception_for(error.kind()), error.what());
-    }
-  });
+  py::register_exception_translator(&coremax::bindings::translate);
   module.attr("__version__") = COREMAX_VERSION;
   module.attr("compiler") = __VERSION__;
   module.def("available_isas", [] {

@@ -1,5 +1,5 @@
 // The one error type of the engines. Every failure below the bindings is an Error with a kind; the bindings map the kind to a
-// Python exception in one table (bindings/module.cpp). Nothing here aborts, exits or prints.
+// Python exception in one table (bindings/error_table.h). Nothing here aborts, exits or prints.
 #pragma once
 
 #include <cmath>

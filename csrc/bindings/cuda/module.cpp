@@ -3,23 +3,11 @@
 #include <pybind11/stl.h>
 
 #include "bindings/cuda/bind.h"
-#include "core/errors.h"
+#include "bindings/error_table.h"
 
 namespace py = pybind11;
 
 namespace {
-
-// The one table from error kinds to Python exceptions; that for devices is the package's.
-PyObject* exception_for(coremax::ErrorKind kind) {
-  switch (kind) {
-    case coremax::ErrorKind::value: return PyExc_ValueError;
-    case coremax::ErrorKind::type: return PyExc_TypeError;
-    case coremax::ErrorKind::memory: return PyExc_MemoryError;
-    case coremax::ErrorKind::device: return py::module_::import("coremax._errors").attr("DeviceError").ptr();
-    case coremax::ErrorKind::internal: return PyExc_RuntimeError;
-  }
-  return PyExc_RuntimeError;
-}
 
 py::list devices() {
   int count = 0;
@@ -42,13 +30,7 @@ py::list devices() {
 
 PYBIND11_MODULE(_cuda, module) {
   module.doc() = "The engines of coremax on CUDA devices. Private: use the functions of the package coremax, which check and explain.";
-  py::register_local_exception_translator([](std::exception_ptr pointer) {
-    try {
-      if (pointer) std::rethrow_exception(pointer);
-    } catch (const coremax::Error& error) {
-      PyErr_SetString(exception_for(error.kind()), error.what());
-    }
-  });
+  py::register_local_exception_translator(&coremax::bindings::translate);
   module.def("is_available", [] { return coremax::cuda::why_not().empty(); }, "Whether there is a device that can be used.");
   module.def("why_not", [] { return coremax::cuda::why_not(); }, "Why there is none, or an empty text.");
   module.def("devices", &devices);
