@@ -1,24 +1,15 @@
 // The parts of SIM. Separability takes two passes over the embeddings: one adds up the classes, one compares.
 #include <algorithm>
-#include <cmath>
 #include <memory>
 
 #include "core/errors.h"
 #include "core/log.h"
 #include "scores/checks.h"
 #include "scores/cpu/kernels.h"
+#include "scores/formulas.h"
 #include "scores/scores.h"
 
 namespace coremax::scores {
-namespace {
-
-// A cosine of float32 rows of length one is off by some roundings: nearer than these two directions can not be told apart.
-double distance(float cosine) {
-  const double distance = 1 - static_cast<double>(cosine);
-  return distance < 8 * 0x1p-24 ? 0 : distance;
-}
-
-}  // namespace
 
 void separability(const MatrixView& x, const std::string& name, const std::int32_t* labels, std::int64_t n_labels, double epsilon, bool take_log, Isa isa,
                   double* ratio, double* norm, ThreadPool& pool) {
@@ -35,10 +26,7 @@ void separability(const MatrixView& x, const std::string& name, const std::int32
   else
     graph::nearest_centres(rows, centres, nullptr, isa, {nullptr, own.data(), nullptr, nullptr}, pool);
   parallel_for(pool, x.n_rows, [&](std::int64_t i) {
-    const double d_own = distance(own[static_cast<std::size_t>(i)]);
-    const double d_other = distance(other[static_cast<std::size_t>(i)]);
-    const double value = d_other / (d_own + epsilon);
-    ratio[i] = take_log ? portable_log(std::max(value, epsilon)) : value;
+    ratio[i] = separability_of(own[static_cast<std::size_t>(i)], other[static_cast<std::size_t>(i)], epsilon, take_log);
   });
 }
 
@@ -90,15 +78,12 @@ void prediction_change(const MatrixView& p, const MatrixView& q, double epsilon,
 
 namespace {
 
-// The percentile of n values by linear interpolation between ranks; reorders them.
+// By linear interpolation between ranks; reorders the values.
 double percentile(double* values, std::int64_t n, double percent) {
-  const double place = percent / 100 * static_cast<double>(n - 1);
-  const std::int64_t rank = std::clamp(static_cast<std::int64_t>(std::floor(place)), std::int64_t{0}, n - 1);
-  std::nth_element(values, values + rank, values + n);
-  const double lower = values[rank];
-  const double share = place - static_cast<double>(rank);
-  if (rank + 1 == n || share == 0) return lower;
-  return lower + share * (*std::min_element(values + rank + 1, values + n) - lower);
+  const Percentile place = Percentile::of(percent, n);
+  std::nth_element(values, values + place.rank, values + n);
+  const double lower = values[place.rank];
+  return place.value(lower, place.share == 0 ? lower : *std::min_element(values + place.rank + 1, values + n));
 }
 
 }  // namespace
@@ -106,15 +91,8 @@ double percentile(double* values, std::int64_t n, double percent) {
 void robust_scale(double* values, std::int64_t n, double low, double high, double tolerance) {
   std::vector<double> sorted(values, values + n);
   const double bottom = percentile(sorted.data(), n, low);
-  const double top = percentile(sorted.data(), n, high);
-  const double slack = tolerance * std::max(std::abs(bottom), std::abs(top));
-  const bool constant = !(top - bottom > slack);
-  for (std::int64_t i = 0; i < n; ++i) {
-    if (constant)
-      values[i] = values[i] < bottom - slack ? 0 : values[i] > top + slack ? 1 : 0.5;
-    else
-      values[i] = std::clamp((values[i] - bottom) / (top - bottom), 0.0, 1.0);
-  }
+  const RobustScale scale = RobustScale::between(bottom, percentile(sorted.data(), n, high), tolerance);
+  for (std::int64_t i = 0; i < n; ++i) values[i] = scale(values[i]);
 }
 
 }  // namespace coremax::scores

@@ -4,6 +4,8 @@
 
 #include <cstdint>
 
+#include "core/host_device.h"
+
 namespace coremax::scores {
 
 // Rows are copied to float64 and padded with zeros to a multiple of this; sums run over so many lanes.
