@@ -4,6 +4,8 @@ set(COREMAX_CUDA_SOURCES
   csrc/cuda/device.cpp
   csrc/cuda/random_bits.cu
   csrc/cuda/sort.cu
+  csrc/graph/cuda/centres.cpp
+  csrc/graph/cuda/centres.cu
   csrc/graph/cuda/direct.cu
   csrc/graph/cuda/filter.cu
   csrc/graph/cuda/merge.cu
@@ -13,6 +15,10 @@ set(COREMAX_CUDA_SOURCES
   csrc/sampling/cuda/alias.cu
   csrc/sampling/cuda/race.cpp
   csrc/sampling/cuda/race.cu
+  csrc/scores/cuda/agreement.cu
+  csrc/scores/cuda/labels.cu
+  csrc/scores/cuda/sim.cpp
+  csrc/scores/cuda/values.cu
   csrc/solver/cuda/bound.cu
   csrc/solver/cuda/lanczos.cu
   csrc/solver/cuda/presolve.cu
@@ -30,6 +36,7 @@ set(COREMAX_CUDA_BINDINGS
   csrc/bindings/cuda/device_array.cpp
   csrc/bindings/cuda/bind_graph.cpp
   csrc/bindings/cuda/bind_sampling.cpp
+  csrc/bindings/cuda/bind_scores.cpp
   csrc/bindings/cuda/bind_solver.cpp)
 list(TRANSFORM COREMAX_CUDA_SOURCES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
 list(TRANSFORM COREMAX_CUDA_BINDINGS PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)

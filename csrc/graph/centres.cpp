@@ -17,7 +17,6 @@ constexpr std::int64_t kTileBytes = 32 * 1024;         // of rows: they stay in 
 constexpr std::int64_t kMostTileRows = 96;
 constexpr std::int64_t kCentreBlockBytes = 256 * 1024;  // of centres: they stay in the level-2 cache while a few tiles meet them
 constexpr std::int64_t kTilesPerChunk = 8;              // handed to a worker at a time
-constexpr double kUnit = 0x1p30;                        // of the whole numbers that vectors are added in
 // What all workers' sums may take together; beyond it they share one and add to it atomically.
 constexpr std::int64_t kMostSumBytes = std::int64_t{256} << 20;
 
@@ -116,7 +115,7 @@ void LabelSums::clear() { std::fill_n(sums_.data(), sums_.size(), std::int64_t{0
 
 void LabelSums::add(int worker, std::int64_t label, const float* unit_row) {
   std::int64_t* sum = sums_.data() + ((shared_ ? 0 : worker) * n_labels_ + label) * (width_ + 1);
-  const auto whole = [&](std::int64_t w) { return static_cast<std::int64_t>(static_cast<std::int32_t>(unit_row[w] * static_cast<float>(kUnit))); };
+  const auto whole = [&](std::int64_t w) { return std::int64_t{whole_units(unit_row[w])}; };
   const std::int64_t is_row = std::any_of(unit_row, unit_row + width_, [](float value) { return value != 0; }) ? 1 : 0;
   if (shared_) {
     for (std::int64_t w = 0; w < width_; ++w) std::atomic_ref(sum[w]).fetch_add(whole(w), std::memory_order_relaxed);

@@ -87,6 +87,9 @@ COREMAX_HD float scaled(T value, RowScale scale) {
   return static_cast<float>(to_double(value) * ::ldexp(1.0, scale.exponent)) * scale.narrow;
 }
 
+// An entry of a unit vector as the whole number that LabelSums adds: sums of these are the same in any order.
+COREMAX_HD inline std::int32_t whole_units(float entry) { return static_cast<std::int32_t>(entry * 0x1p30f); }
+
 // The power of two that brings the largest norm to below 1, by which dot and euclidean multiply all rows.
 COREMAX_HD inline double common_scale_of(double largest_norm) {
   if (!(largest_norm > 0)) return 1;

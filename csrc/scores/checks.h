@@ -15,6 +15,9 @@ namespace coremax::scores {
 
 const RowKernels& rows_of(Isa isa);
 
+// Throws what is wrong with row `number`, which is row `place` of the view, if anything is.
+void check_distribution(const MatrixView& probabilities, const std::string& name, std::int64_t place, std::int64_t number);
+
 // Row i into out, padded with zeros to whole lanes; returns its sum. An Error names the element of `name` that is no probability.
 double load_probabilities(const RowKernels& kernels, const MatrixView& probabilities, const std::string& name, std::int64_t i, double* out);
 

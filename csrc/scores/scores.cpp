@@ -71,6 +71,11 @@ const RowKernels& rows_of(Isa isa) {
   }
 }
 
+void check_distribution(const MatrixView& probabilities, const std::string& name, std::int64_t place, std::int64_t number) {
+  with_float_pointer(probabilities.data, probabilities.dtype,
+                     [&](const auto* data) { check_row(data + place * probabilities.row_stride, name, number, probabilities.n_cols); });
+}
+
 double load_probabilities(const RowKernels& kernels, const MatrixView& probabilities, const std::string& name, std::int64_t i, double* out) {
   const std::int64_t n = probabilities.n_cols;
   return with_float_pointer(probabilities.data, probabilities.dtype, [&]<class T>(const T* data) {

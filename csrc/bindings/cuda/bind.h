@@ -45,6 +45,7 @@ T* output(const Array& array, const Place& place, const char* name, const std::v
 void bind_device_array(py::module_& module);
 void bind_cuda_graph(py::module_& module);
 void bind_cuda_sampling(py::module_& module);
+void bind_cuda_scores(py::module_& module);
 void bind_cuda_solver(py::module_& module);
 
 }  // namespace coremax::bindings

@@ -37,5 +37,6 @@ PYBIND11_MODULE(_cuda, module) {
   coremax::bindings::bind_device_array(module);
   coremax::bindings::bind_cuda_graph(module);
   coremax::bindings::bind_cuda_sampling(module);
+  coremax::bindings::bind_cuda_scores(module);
   coremax::bindings::bind_cuda_solver(module);
 }

@@ -2,15 +2,13 @@
 // thresholds of the filtered search, and what that must equal. The counterpart of graph/direct.cpp.
 #include <algorithm>
 
+#include "graph/cuda/pairs.h"
 #include "graph/cuda/rows.h"
 
 namespace coremax::graph::on_cuda {
 namespace {
 
-constexpr int kHalf = 16;            // threads: the lanes of the canonical order
-constexpr int kSide = 8;             // a half-warp has kSide x kSide pairs
-constexpr int kPairs = kSide * kSide;
-static_assert(kHalf == kLanes && kDirectRows == 4 * kSide && kDirectColumns == 4 * kSide && kDirectThreads == 16 * kHalf && kDirectDepth % kHalf == 0);
+static_assert(kDirectRows == 4 * kSide && kDirectColumns == 4 * kSide && kDirectThreads == 16 * kHalf && kDirectDepth % kHalf == 0);
 
 // Columns of the tiles of a block of rows: `count` positions from `first` on, around the end.
 struct Window {
@@ -22,20 +20,6 @@ struct Window {
     return p < around ? p : p - around;
   }
 };
-
-// Adds up the lanes of all pairs, as l with l + 8, l + 4, l + 2, l + 1, halving the pairs that a thread has each time; sums[0] to
-// sums[3] are then the scores of pairs 4 lane to 4 lane + 3.
-template <int kApart = kHalf / 2, int kKept = kPairs / 2>
-__device__ void add_lanes(float (&sums)[kPairs], int lane) {
-  const bool upper = (lane & kApart) != 0;
-#pragma unroll
-  for (int p = 0; p < kKept; ++p) {
-    const float give = upper ? sums[p] : sums[p + kKept];
-    const float keep = upper ? sums[p + kKept] : sums[p];
-    sums[p] = keep + __shfl_xor_sync(cuda::kAllLanes, give, kApart);
-  }
-  if constexpr (kApart > 1) add_lanes<kApart / 2, kKept / 2>(sums, lane);
-}
 
 template <class T, bool kDistance>
 __global__ void __launch_bounds__(kDirectThreads) direct_tiles(Rows<T> rows, Metric metric, std::int64_t block_rows, std::int64_t n_blocks, std::int64_t around,
@@ -73,18 +57,8 @@ __global__ void __launch_bounds__(kDirectThreads) direct_tiles(Rows<T> rows, Met
         values[r][c] = numbers[r] >= 0 ? rows.value(rows.row(numbers[r]), scales[r], depth + c) : 0.0f;
       }
       __syncthreads();
-      for (int c = lane; c < columns; c += kHalf) {
-        float x[kSide];
-        float y[kSide];
-#pragma unroll
-        for (int i = 0; i < kSide; ++i) x[i] = values[first_row + i][c];
-#pragma unroll
-        for (int j = 0; j < kSide; ++j) y[j] = values[kDirectRows + first_column + j][c];
-#pragma unroll
-        for (int i = 0; i < kSide; ++i)
-#pragma unroll
-          for (int j = 0; j < kSide; ++j) sums[i * kSide + j] = canonical_step<kDistance>(x[i], y[j], sums[i * kSide + j]);
-      }
+      for (int c = lane; c < columns; c += kHalf)
+        step_pairs<kDistance>(&values[first_row][c], kDirectStride, &values[kDirectRows + first_column][c], kDirectStride, sums);
       __syncthreads();
     }
     add_lanes(sums, lane);

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "core/control.h"
 #include "core/views.h"
@@ -24,5 +25,23 @@ void topk(const MatrixView& x, std::int64_t k, Metric metric, Search search, con
 
 // What it allocates beyond its outputs, in bytes, at most.
 std::int64_t extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Search search, const Tuning& tuning);
+
+// ---- Rows against the centres of their classes: what scores by class are made of --------------------------------------------
+
+// Rows in classes, on the device.
+struct Classes {
+  std::int64_t n_labels = 0;
+  const std::int32_t* labels = nullptr;  // [n], from 0 to n_labels - 1
+  const std::int64_t* order = nullptr;   // [n]: the rows by label, which is faster than any other order
+};
+
+// norms [n]; own [n]: the cosine of each row with the direction of the sum of its class's rows, each of length one; other [n]: the largest with another
+// class's, -1 where there is none. The bits of graph::sum_by_label and graph::nearest_centres. Does not wait: *bad_row becomes the first row
+// without a norm, where there is one before what it holds.
+void cosines_with_centres(const MatrixView& x, const Classes& classes, double* norms, float* own, float* other, std::uint64_t* bad_row,
+                          const cuda::Stream& stream);
+
+// Brings a row that has no norm (under cosine: no direction) to the host, where its fault is put into words; x is called `name`.
+[[noreturn]] void refuse_row(const MatrixView& x, const std::string& name, std::int64_t number, Metric metric, const cuda::Stream& stream);
 
 }  // namespace coremax::graph::on_cuda

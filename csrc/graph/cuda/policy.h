@@ -53,6 +53,20 @@ constexpr int kDirectDepth = 64;
 constexpr int kDirectStride = 66;
 constexpr int kDirectThreads = 256;
 
+// The pass over classes. Sums: 64 rows of 768 float32 are 192 KiB, read from memory for their norms and again from level 2, which holds the 50 MB
+// that two blocks to a multiprocessor have under way; of many rows of a class one number is handed on, and eight loads of a thread are under way.
+constexpr int kSumThreads = 256;
+constexpr int kSumRows = 64;
+constexpr int kSumRowsAtOnce = 8;
+static_assert(kSumRows * 4 == kSumThreads);
+constexpr int kDirectionThreads = 128;
+// Comparisons: tiles as those of the direct search, 32 x 32; where 16 centres are all, 64 x 16, as what is beyond them is computed in vain. Rows stay in
+// shared memory for all centres where so many blocks fit a multiprocessor: with one, nothing overlaps with its loads.
+constexpr int kCompareThreads = 256;
+constexpr int kRowSidesForFew = 8;
+constexpr int kRowSidesForMany = 4;
+constexpr int kCompareBlocks = 2;
+
 // What tests and benchmarks may set.
 struct Tuning {
   // Below so many rows, or where a list holds more than a 16th of them, the direct search is taken: its n^2 d multiply-adds then take less than

@@ -7,7 +7,6 @@
 #include "core/errors.h"
 #include "graph/cuda/graph.h"
 #include "graph/cuda/stages.h"
-#include "graph/rows.h"
 #include "graph/search.h"
 
 namespace coremax::graph::on_cuda {
@@ -36,7 +35,7 @@ class Call {
     const cuda::Buffer<float> origin(may_shift ? x_.n_cols : 0, stream_, "the origin");
     if (may_shift) find_origin(source_, origin.data(), report_.data(), stream_);
     const Report report = read_report();
-    if (report.bad_row != kNone) refuse(static_cast<std::int64_t>(report.bad_row));
+    if (report.bad_row != kNone) refuse_row(x_, "x", static_cast<std::int64_t>(report.bad_row), source_.metric, stream_);
     if (source_.metric != Metric::cosine) source_.common_scale = common_scale_of(std::bit_cast<double>(report.largest_norm));
     cuda::set_bytes(neighbors_, 0, x_.n_rows * k_, stream_, "the neighbours");
     if (filtered)
@@ -56,16 +55,6 @@ class Call {
   }
 
   void filtered_search(const float* origin);
-
-  // The row is brought to the host, where its fault is put into words.
-  [[noreturn]] void refuse(std::int64_t number) const {
-    const std::int64_t bytes = x_.n_cols * item_size(x_.dtype);
-    std::vector<std::byte> row(static_cast<std::size_t>(bytes));
-    cuda::copy(row.data(), static_cast<const std::byte*>(x_.data) + number * x_.row_stride * item_size(x_.dtype), bytes, stream_, "a row of x");
-    stream_.synchronize();
-    check_row({row.data(), x_.dtype, 1, x_.n_cols, x_.n_cols}, "x", 0, number, source_.metric);
-    refuse_changed("x");
-  }
 
   void check(const Report& report) const {
     if (report.unfilled != kNone) refuse_changed("x");  // finite scores with n - 1 >= k other rows fill every list

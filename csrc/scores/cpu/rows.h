@@ -1,7 +1,11 @@
 // The bodies of RowKernels, to be included inside an unnamed namespace: plain loops over lanes that compilers turn into vectors
 // of the level the file is compiled for. No fused multiply-add, so every level rounds alike.
 
-#include "scores/lanes.h"
+#include "scores/lane_log.h"
+
+inline double add_lanes(const double* lanes) {
+  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+}
 
 template <class T>
 bool load(const T* row, std::int64_t n, double most, double* out, double* sum) {
@@ -38,7 +42,7 @@ double sum_terms(std::int64_t n, Term term) {
 }
 
 inline double sum_plogp(const double* p, std::int64_t n) {
-  return sum_terms(n, [p](std::int64_t c) { return p[c] * lane_log(p[c] + 1e-290); });  // changes no p but those near 0, which add nothing
+  return sum_terms(n, [p](std::int64_t c) { return plogp_of(p[c]); });
 }
 
 inline double sum_divergence(const double* p, const double* q, std::int64_t n, double epsilon) {

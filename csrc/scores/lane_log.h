@@ -1,5 +1,5 @@
-// What sums over a row of probabilities are made of, on the CPU and on a device: a logarithm, and lanes added up. To be included inside an unnamed
-// namespace, after core/host_device.h: every ISA level has bodies of its own.
+// The logarithm of sums over rows of probabilities, on the CPU and on a device. To be included inside an unnamed namespace, after
+// core/host_device.h: every ISA level has bodies of its own.
 
 COREMAX_HD inline std::uint64_t bits_of(double x) {
   std::uint64_t bits;
@@ -36,6 +36,4 @@ COREMAX_HD inline double lane_log(double x) {
   return exponent * 0x1.62e42fefa3800p-1 + (2 * s + (2 * s * series + exponent * 0x1.ef35793c76730p-45));
 }
 
-COREMAX_HD inline double add_lanes(const double* lanes) {
-  return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
-}
+COREMAX_HD inline double plogp_of(double p) { return p * lane_log(p + 1e-290); }  // changes no p but those near 0, which add nothing
