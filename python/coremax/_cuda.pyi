@@ -68,6 +68,21 @@ def devices() -> list[dict[str, Any]]: ...
 def write(out: Array, values: NDArray[Any], place: Place) -> None: ...
 def import_array(obj: Any, name: str, stream: int) -> Array: ...
 def sample_without_replacement(weights: Array, log_weights: bool, seed: int, out: Array, place: Place) -> None: ...
+def sim(
+    embeddings: Sequence[Array],
+    names: Sequence[str],
+    norm_tolerances: Sequence[float],
+    labels: Array,
+    probabilities: Sequence[Array],
+    expert_names: Sequence[str],
+    epsilon: float,
+    take_log: bool,
+    low: float,
+    high: float,
+    rescale: bool,
+    out: Array,
+    place: Place,
+) -> None: ...
 def solve(
     importance: Array,
     graph: SymmetricGraph,

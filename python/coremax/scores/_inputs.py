@@ -10,26 +10,27 @@ import numpy as np
 from .. import _arrays, _core
 
 
-def embeddings(x: Any, name: str) -> tuple[_core.Array, Any]:
-    """View of embeddings [n, d], not empty, and the array it is of."""
+def embeddings(x: Any, name: str, as_view: Callable[..., Any] = _arrays.as_view) -> tuple[_core.Array, Any]:
+    """View of embeddings [n, d], not empty, and the array it is of; as_view is that of a device for arrays there."""
     array = _arrays.as_array(x, name)
-    view = _arrays.as_view(array, name, ndim=2, dtypes=_arrays.EMBEDDING_TYPES, convert_to="float32", strided_rows=True)
+    view: _core.Array = as_view(array, name, ndim=2, dtypes=_arrays.EMBEDDING_TYPES, convert_to="float32", strided_rows=True)
     if 0 in view.shape:
         raise ValueError(f"{name} is empty: its shape is {tuple(view.shape)}")
     return view, array
 
 
-def predictions(rows: Any, name: str) -> _core.Array:
+def predictions(rows: Any, name: str, as_view: Callable[..., Any] = _arrays.as_view) -> _core.Array:
     """View of probabilities or logits [n, C], not empty; half precision is widened to float32."""
-    view = _arrays.as_view(rows, name, ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float32", strided_rows=True)
+    view: _core.Array = as_view(rows, name, ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float32", strided_rows=True)
     if 0 in view.shape:
         raise ValueError(f"{name} is empty: its shape is {tuple(view.shape)}")
     return view
 
 
-def label_view(labels: Any) -> _core.Array:
+def label_view(labels: Any, as_view: Callable[..., Any] = _arrays.as_view) -> _core.Array:
     """View of labels [n]."""
-    return _arrays.as_view(labels, "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+    view: _core.Array = as_view(labels, "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+    return view
 
 
 def of_models(obj: Any, name: str) -> tuple[list[Any], list[str]]:
@@ -41,7 +42,7 @@ def of_models(obj: Any, name: str) -> tuple[list[Any], list[str]]:
 
 def is_list_of_arrays(obj: Any) -> bool:
     """Whether this is a list of matrices, not one matrix given as a list."""
-    return isinstance(obj, (list, tuple)) and len(obj) > 0 and all(getattr(model, "ndim", 0) == 2 for model in obj)
+    return isinstance(obj, (list, tuple)) and len(obj) > 0 and all(len(getattr(model, "shape", ())) == 2 for model in obj)
 
 
 def same_shape(view: _core.Array, name: str, shape: tuple[int, ...], of: str) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _core
+from .. import _arrays, _core, _device
 from . import _inputs
 
 # Norms of vectors that were scaled to length one differ by rounding alone. Where the norms' percentiles are no further apart
@@ -81,6 +81,9 @@ def sim(
     8 unit roundoffs of float32 as 0. A zero embedding is at distance 1
     from every centre, and so is everything from a centre whose members cancel. The only member of a class is its own centre.
 
+    Where the arrays are on a CUDA device, all of them, the work is done there, in the stream that the library of the embeddings
+    is using, and waited for; the bits are those of the CPU. threads means nothing there, and an isa is refused.
+
     Two passes over each model's embeddings and one over the probabilities: time O(M n d C + K n C), memory O(n + C d) beside
     the input. Cosines are canonical float32 products, so the result is the same bits on every machine.
 
@@ -94,21 +97,40 @@ def sim(
     """
     low, high = _limits(percentiles)
     epsilon = _arrays.as_real(epsilon, "epsilon", 1e-12, 1.0)
-    level, n_threads = _arrays.resolve_isa(isa), _arrays.as_threads(threads)
     models, names = _inputs.of_models(embeddings, "embeddings")
-    views, arrays = zip(*(_inputs.embeddings(model, name) for model, name in zip(models, names, strict=True)), strict=True)
+    panel, panel_names = ([], []) if probabilities is None else _inputs.of_models(probabilities, "probabilities")
+    places = dict(zip([*names, "labels", *panel_names], [*models, labels, *panel], strict=True))
+    call = _device.of(**places)
+    as_view = call.view if call else _arrays.as_view
+    views, arrays = zip(*(_inputs.embeddings(*model, as_view) for model in zip(models, names, strict=True)), strict=True)
     n = views[0].shape[0]
     for view, name in zip(views, names, strict=True):
         _same_rows(view, name, n, names[0])
-    experts, expert_names = _experts(probabilities, n, names[0])
-    dense, n_labels = _dense_labels(labels, n, names[0], experts[0].shape[1] if experts else None)
+    experts = [_inputs.predictions(*expert, as_view) for expert in zip(panel, panel_names, strict=True)]
+    for view, name in zip(experts, panel_names, strict=True):
+        _same_rows(view, name, n, names[0])
+        _inputs.same_shape(view, name, experts[0].shape, panel_names[0])
+    array = _arrays.as_array(labels, "labels")
+    label_view = _inputs.label_view(array, as_view)
+    if label_view.shape[0] != n:
+        raise ValueError(f"labels has {label_view.shape[0]} elements, but {names[0]} has {n} rows")
+    tolerances = [_ROUNDOFFS * _ROUNDOFF[view.dtype] for view in views]
+    if call:
+        if isa is not None:
+            raise ValueError(f"isa names a level of the CPU, got {isa!r}: {names[0]} is on {call.name}")
+        out = call.empty((n,), "float64", like=arrays[0])
+        given = (views, names, tolerances, label_view, experts, panel_names)
+        _device.extension().sim(*given, epsilon, bool(log), low, high, bool(rescale), call.output(out), call.place)
+        return call.handed_over(out, like=arrays[0])
+    level, n_threads = _arrays.resolve_isa(isa), _arrays.as_threads(threads)
+    dense, n_labels = _dense_labels(array, experts[0].shape[1] if experts else None)
     total = np.zeros(n)
-    for view, name in zip(views, names, strict=True):
+    for view, name, tolerance in zip(views, names, tolerances, strict=True):
         separability, norm = _core.separability(view, name, dense, n_labels, epsilon, bool(log), level, n_threads)
-        total += _scaled(separability, low, high) * _scaled(norm, low, high, _ROUNDOFFS * _ROUNDOFF[view.dtype])
+        total += _scaled(separability, low, high) * _scaled(norm, low, high, tolerance)
     total /= len(views)
     if experts:
-        total *= _core.agreement(experts, expert_names, level, n_threads)
+        total *= _core.agreement(experts, panel_names, level, n_threads)
     return _arrays.like(_scaled(total, 0.0, 100.0) if rescale else total, arrays[0])
 
 
@@ -132,29 +154,14 @@ def _same_rows(view: _core.Array, name: str, n: int, of: str) -> None:
         raise ValueError(f"{name} has {view.shape[0]} rows, but {of} has {n}")
 
 
-def _experts(probabilities: Any, n: int, of: str) -> tuple[list[_core.Array], list[str]]:
-    if probabilities is None:
-        return [], []
-    models, names = _inputs.of_models(probabilities, "probabilities")
-    views = [_inputs.predictions(model, name) for model, name in zip(models, names, strict=True)]
-    for view, name in zip(views, names, strict=True):
-        _same_rows(view, name, n, of)
-        _inputs.same_shape(view, name, views[0].shape, names[0])
-    return views, names
-
-
-def _dense_labels(labels: Any, n: int, of: str, n_classes: int | None) -> tuple[_core.Array, int]:
+def _dense_labels(array: Any, n_classes: int | None) -> tuple[_core.Array, int]:
     """Labels renumbered so that every class from 0 has members: int32 and the number of classes."""
-    array = _arrays.as_array(labels, "labels")
-    view = _inputs.label_view(array)
-    if view.shape[0] != n:
-        raise ValueError(f"labels has {view.shape[0]} elements, but {of} has {n} rows")
     given = np.asarray(array if isinstance(array, np.ndarray) else np.from_dlpack(array))
     if given.min() < 0 or (n_classes is not None and given.max() >= n_classes):
         wrong = int(np.flatnonzero((given < 0) | (given >= (n_classes or np.inf)))[0])
         rule = "labels must not be negative" if n_classes is None else f"probabilities has classes 0 to {n_classes - 1}"
         raise ValueError(f"labels[{wrong}] is {given[wrong]}, but {rule}")
-    if given.max() < 4 * n + 1024:
+    if given.max() < 4 * len(given) + 1024:
         counts = np.bincount(given.astype(np.int64, copy=False))
         dense = (np.cumsum(counts > 0) - 1).astype(np.int32)[given]
         return _core.import_array(dense, "labels"), int((counts > 0).sum())
