@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from ._columns import common_length, null_within, require_no_null, unequal
+
 Array = np.ndarray[Any, Any]
 
 
@@ -43,17 +45,15 @@ def to_numpy(column: Any, name: str, first: int = 0) -> Array:
         return joined([to_numpy(chunk, name, start) for chunk, start in zip(column.chunks, starts, strict=False)], kind, name)
     numpy_type(kind, name)
     if column.null_count:
-        place = first + column.is_null().index(True).as_py()
-        raise ValueError(f"{name}[{place}] is null ({column.null_count} of {len(column)} are): drop these rows or fill them")
+        require_no_null(column.is_null().to_numpy(zero_copy_only=False), name, first=first)
     if isinstance(column, pa.ExtensionArray):
         return to_numpy(column.storage, name, first)
     if pa.types.is_dictionary(kind):
         return to_numpy(column.dictionary_decode(), name, first)
     if _is_list(kind):
-        values, width = column.flatten(), _common_length(column, name, first)
+        values, width = column.flatten(), _width(column, name, first)
         if values.null_count:
-            row = first + values.is_null().index(True).as_py() // width
-            raise ValueError(f"{name}[{row}] holds a null: drop such rows or fill them")
+            raise ValueError(null_within(name, first + values.is_null().index(True).as_py() // width))
         numbers = to_numpy(values, name)
         return numbers.reshape(len(column), width, *numbers.shape[1:])
     if pa.types.is_boolean(kind):
@@ -69,7 +69,7 @@ def joined(parts: Sequence[Array], kind: Any, name: str) -> Array:
     start = 0
     for part in filled:
         if part.shape[1:] != filled[0].shape[1:]:
-            raise ValueError(_unequal(name, start, part.shape[1], 0, filled[0].shape[1]))
+            raise ValueError(unequal(name, start, part.shape[1], 0, filled[0].shape[1]))
         start += len(part)
     return filled[0] if len(filled) == 1 else np.concatenate(filled)
 
@@ -93,16 +93,7 @@ def _is_list(kind: Any) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
 
 
-def _common_length(column: Any, name: str, first: int) -> int:
+def _width(column: Any, name: str, first: int) -> int:
     if pa.types.is_fixed_size_list(column.type):
         return int(column.type.list_size)
-    lengths = np.diff(column.offsets.to_numpy())
-    different = np.flatnonzero(lengths != lengths[:1])
-    if different.size:
-        row = int(different[0])
-        raise ValueError(_unequal(name, first + row, lengths[row], first, lengths[0]))
-    return int(lengths[0]) if len(lengths) else 0
-
-
-def _unequal(name: str, row: int, length: Any, first: int, expected: Any) -> str:
-    return f"{name}[{row}] has {length} elements, but {name}[{first}] has {expected}: all must have as many"
+    return common_length(np.diff(column.offsets.to_numpy()), name, first)
