@@ -16,6 +16,8 @@ N, D, K = 60, 8, 5
 X = clustered(N, D, 6, seed=0)
 SCORES = np.random.default_rng(1).random(N)
 LABELS = np.arange(N) % 3
+GRAPH = coremax.topk_graph(X, K)
+NEIGHBORS, SIMILARITIES = GRAPH.neighbors, np.maximum(GRAPH.similarities, 0)
 
 
 def address(array: Any) -> int:
@@ -43,8 +45,6 @@ CALLS: dict[str, Callable[[Callable[[Any], Any]], Any]] = {
     "sim": lambda of: coremax.scores.sim(of(X), of(LABELS)),
     "margin": lambda of: coremax.scores.margin(of(np.stack([SCORES, 1 - SCORES], axis=1))),
 }
-GRAPH = coremax.topk_graph(X, K)
-NEIGHBORS, SIMILARITIES = GRAPH.neighbors, np.maximum(GRAPH.similarities, 0)
 EXPECTED = {name: np.asarray(call(lambda array: array)) for name, call in CALLS.items()}
 
 
@@ -59,7 +59,7 @@ def same_as_numpy(convert: Callable[[Any], Any], names: Any = None) -> None:
 
 def test_numpy_results_are_aligned_for_everybody() -> None:
     graph = coremax.topk_graph(X, K)
-    for result in (graph.neighbors, graph.similarities, coremax.AliasTable(SCORES).sample(9), EXPECTED["margin"]):
+    for result in (graph.neighbors, graph.similarities, coremax.AliasTable(SCORES).sample(9)):
         assert address(result) % 64 == 0
 
 
