@@ -20,7 +20,7 @@ from coremax import _config
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = ("graph", "solver", "sampling", "scores", "selection", "text")
-INTEGRATIONS = ("torch",)
+INTEGRATIONS = ("datasets", "sklearn", "torch")
 MODULES = [importlib.import_module(f"coremax.{word}") for word in WORDS + INTEGRATIONS]
 PARTS = [
     importlib.import_module(f"{module.__name__}.{info.name}")

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "core/errors.h"
 #include "core/views.h"
 
 namespace coremax::bindings {
@@ -51,6 +52,19 @@ py::array_t<T> adopt(std::vector<T>&& values) {
   auto* owned = new std::vector<T>(std::move(values));
   py::capsule owner(owned, [](void* pointer) { delete static_cast<std::vector<T>*>(pointer); });
   return py::array_t<T>(static_cast<py::ssize_t>(owned->size()), owned->data(), owner);
+}
+
+// A NumPy array for results, whose memory starts at a multiple of 64 bytes: JAX takes over no other without a copy.
+template <class T>
+py::array_t<T> new_array(std::initializer_list<std::int64_t> shape) {
+  constexpr std::size_t kAlignment = 64;
+  constexpr std::int64_t kMostSkipped = kAlignment / sizeof(T);  // NumPy aligns to elements
+  std::int64_t size = 1;
+  for (const std::int64_t extent : shape) size = checked_multiply(size, extent);
+  py::array_t<T> memory(size + kMostSkipped);
+  const auto address = reinterpret_cast<std::uintptr_t>(memory.data());
+  const T* first = memory.data() + (kAlignment - address % kAlignment) % kAlignment / sizeof(T);
+  return py::array_t<T>(std::vector<py::ssize_t>(shape.begin(), shape.end()), first, memory);
 }
 
 py::class_<Array> bind_array_class(py::module_& module);

@@ -28,8 +28,8 @@ py::tuple topk(const Array& x, const std::optional<Array>& rows, std::int64_t k,
   }
   require(k >= 1 && k < n, "k must be from 1 to n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
   checked_multiply(checked_multiply(n, k), 8);
-  py::array_t<std::int64_t> neighbors({n, k});
-  py::array_t<float> similarities({n, k});
+  auto neighbors = new_array<std::int64_t>({n, k});
+  auto similarities = new_array<float>({n, k});
   std::int64_t* neighbors_out = neighbors.mutable_data();
   float* similarities_out = similarities.mutable_data();
   graph::RecallEstimate found;

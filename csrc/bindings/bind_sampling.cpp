@@ -75,7 +75,7 @@ py::array_t<std::int64_t> draw(SharedTable& shared, std::int64_t size, std::uint
   check_size(size);
   checked_multiply(size, 8);
   const Isa isa = resolve_isa(isa_name);
-  py::array_t<std::int64_t> out(size);
+  auto out = new_array<std::int64_t>({size});
   std::int64_t* data = out.mutable_data();
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
     shared.read(pool, [&](const AliasTable& table) { table.sample(size, seed, offset, data, isa, pool); });
@@ -85,7 +85,7 @@ py::array_t<std::int64_t> draw(SharedTable& shared, std::int64_t size, std::uint
 
 py::array_t<std::int64_t> draw_at(SharedTable& shared, const Array& positions, std::uint64_t seed, int threads) {
   expect(positions, "positions", 1, {DType::int64});
-  py::array_t<std::int64_t> out(positions.size(0));
+  auto out = new_array<std::int64_t>({positions.size(0)});
   std::int64_t* data = out.mutable_data();
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
     shared.read(pool, [&](const AliasTable& table) {
@@ -138,7 +138,7 @@ std::unique_ptr<SharedTable> restore(const py::array& given) {
 
 py::array_t<std::int64_t> permute(std::int64_t n, const Array& positions, std::uint64_t seed, int threads) {
   expect(positions, "positions", 1, {DType::int64});
-  py::array_t<std::int64_t> out(positions.size(0));
+  auto out = new_array<std::int64_t>({positions.size(0)});
   std::int64_t* data = out.mutable_data();
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
     sampling::permute(n, seed, static_cast<const std::int64_t*>(positions.data), positions.size(0), data, pool);

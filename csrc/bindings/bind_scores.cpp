@@ -31,7 +31,7 @@ py::array_t<double> from_probabilities(const std::string& name, const Array& pro
     require(labels->size(0) == view.n_rows, "labels has " + std::to_string(labels->size(0)) + " elements, but probabilities has " +
                                                 std::to_string(view.n_rows) + " rows");
   }
-  py::array_t<double> out(view.n_rows);
+  auto out = new_array<double>({view.n_rows});
   double* data = out.mutable_data();
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
     scores::from_probabilities(score, view, labels ? labels->data : nullptr, labels ? labels->dtype : DType::int64, data, pool);
@@ -53,7 +53,7 @@ py::tuple separability(const Array& x, const std::string& name, const Array& lab
   const MatrixView view = matrix_view(x, "x", kEmbeddingTypes);
   const Isa isa = resolve_isa(isa_name);
   const std::int32_t* label_data = dense_labels(labels, view.n_rows, n_labels);
-  py::array_t<double> ratio(view.n_rows), norm(view.n_rows);
+  auto ratio = new_array<double>({view.n_rows}), norm = new_array<double>({view.n_rows});
   double* ratio_out = ratio.mutable_data();
   double* norm_out = norm.mutable_data();
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
@@ -71,7 +71,7 @@ py::array_t<double> agreement(const std::vector<Array>& models, const std::vecto
             "the models' probabilities differ in shape");
   }
   const Isa isa = resolve_isa(isa_name);
-  py::array_t<double> out(views.front().n_rows);
+  auto out = new_array<double>({views.front().n_rows});
   double* data = out.mutable_data();
   call_engine(threads, py::none(), [&](ThreadPool& pool) { scores::agreement(views, names, isa, data, pool); });
   return out;
@@ -83,7 +83,7 @@ py::array_t<double> prediction_change(const Array& before, const Array& after, d
   require(p.n_rows == q.n_rows && p.n_cols == q.n_cols && p.n_cols >= 1, "the epochs' probabilities differ in shape");
   require(epsilon >= 1e-290 && epsilon <= 1, "epsilon is out of range");
   const Isa isa = resolve_isa(isa_name);
-  py::array_t<double> out(p.n_rows);
+  auto out = new_array<double>({p.n_rows});
   double* data = out.mutable_data();
   call_engine(threads, py::none(), [&](ThreadPool& pool) { scores::prediction_change(p, q, epsilon, isa, data, pool); });
   return out;
@@ -93,7 +93,7 @@ py::array_t<double> logit_margin(const Array& logits, const std::string& name, c
   const MatrixView view = matrix_view(logits, "logits", kFloatTypes);
   expect(labels, "labels", 1, {DType::int32, DType::int64});
   require(view.n_cols >= 1 && labels.size(0) == view.n_rows, "labels do not fit the logits");
-  py::array_t<double> out(view.n_rows);
+  auto out = new_array<double>({view.n_rows});
   double* data = out.mutable_data();
   call_engine(threads, py::none(), [&](ThreadPool& pool) { scores::logit_margin(view, name, labels.data, labels.dtype, data, pool); });
   return out;
@@ -114,15 +114,15 @@ py::tuple spherical_kmeans(const Array& x, const std::string& name, std::int64_t
   const MatrixView view = matrix_view(x, "x", kEmbeddingTypes);
   require(view.n_rows >= 1 && view.n_cols >= 1, name + " is empty");
   const Isa isa = resolve_isa(isa_name);
-  py::array_t<std::int32_t> labels(view.n_rows);
-  py::array_t<float> cosine(view.n_rows);
+  auto labels = new_array<std::int32_t>({view.n_rows});
+  auto cosine = new_array<float>({view.n_rows});
   std::int32_t* labels_out = labels.mutable_data();
   float* cosine_out = cosine.mutable_data();
   std::optional<graph::UnitCentres> found;
   call_engine(threads, progress, [&](ThreadPool& pool) {
     found = scores::spherical_kmeans(view, name, {n_clusters, iterations, sample_per_cluster, seed}, isa, pool, labels_out, cosine_out);
   });
-  py::array_t<float> centres({found->n(), found->d()});
+  auto centres = new_array<float>({found->n(), found->d()});
   for (std::int64_t c = 0; c < found->n(); ++c) std::copy_n(found->row(c), found->d(), centres.mutable_data(c, 0));
   return py::make_tuple(centres, labels, cosine);
 }

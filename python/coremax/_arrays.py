@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _core
+from . import _columns, _core
 from ._errors import DeviceError
 
 EMBEDDING_TYPES = ("float32", "float16", "bfloat16", "int8", "float64")
@@ -55,7 +55,8 @@ def as_view(
     _core.Array
         Keeps the memory alive as long as it lives.
     """
-    array, copied = as_array(obj, name), not _is_array(obj)
+    array = as_array(obj, name)
+    copied = array is not obj and not (isinstance(array, np.ndarray) and not array.flags.owndata)
     view = _core.import_array(array, name)
     if view.device != "cpu":
         raise DeviceError(f"{name} is on a device ({view.device}); this function runs on the CPU: pass {name}.cpu()")
@@ -87,6 +88,10 @@ def require_no_copy(copied: bool, copy: bool | None, name: str, dtypes: Sequence
 
 def as_array(obj: Any, name: str) -> Any:
     """Pass arrays through and make a NumPy array of lists, data frame columns and the like."""
+    if type(obj) is np.ndarray:
+        return obj
+    if type(obj).__module__.partition(".")[0] in _columns.LIBRARIES:
+        return _numbers_only(_columns.to_numpy(obj, name), obj, name)
     if isinstance(obj, np.ma.MaskedArray):
         raise TypeError(f"{name} is a masked array: drop its masked elements or fill them (.filled())")
     if hasattr(obj, "is_neg") and obj.is_neg():
@@ -105,6 +110,10 @@ def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
         array = np.asarray(obj)
     except (ValueError, TypeError) as error:
         raise TypeError(f"{name} can not be read as an array: {error}") from None
+    return _numbers_only(array, obj, name)
+
+
+def _numbers_only(array: np.ndarray[Any, Any], obj: Any, name: str) -> np.ndarray[Any, Any]:
     if array.dtype == object:
         raise TypeError(f"{name} must be an array of numbers, got {type(obj).__name__} of mixed or ragged content")
     return array
@@ -146,10 +155,20 @@ def importer(reference: Any) -> Callable[[Any], Any]:
     """Return the function that brings arrays of other libraries into that of `reference`, of which it holds nothing."""
     if isinstance(reference, np.ndarray) or not hasattr(reference, "__dlpack__"):
         return _unchanged
-    library: Any = sys.modules.get(type(reference).__module__.partition(".")[0])
+    root = type(reference).__module__.partition(".")[0]
+    library: Any = sys.modules.get(root)
+    if root in ("jax", "jaxlib"):
+        return _into_jax
     if hasattr(reference, "__array_namespace__"):
         library = reference.__array_namespace__()
     return getattr(library, "from_dlpack", _unchanged)
+
+
+def _into_jax(result: Any) -> Any:
+    """JAX makes int32 of int64 unless told otherwise (jax_enable_x64): numbers too large for that stay in NumPy."""
+    array = sys.modules["jax"].numpy.from_dlpack(result)
+    narrowed = array.dtype.itemsize < result.dtype.itemsize and result.dtype.kind == "i" and result.size
+    return result if narrowed and int(result.max()) > np.iinfo(np.int32).max else array
 
 
 def _unchanged(result: Any) -> Any:
@@ -157,8 +176,10 @@ def _unchanged(result: Any) -> Any:
 
 
 def widened(obj: Any) -> Any:
-    """Bring a bfloat16 tensor to float32: NumPy, which converts everything else, can not read it."""
-    return obj.float() if str(getattr(obj, "dtype", "")).endswith("bfloat16") and hasattr(obj, "float") else obj
+    """Bring a bfloat16 array to float32: NumPy, which converts everything else, can not read it."""
+    if not str(getattr(obj, "dtype", "")).endswith("bfloat16"):
+        return obj
+    return obj.float() if hasattr(obj, "float") else obj.astype("float32")
 
 
 def as_numpy(obj: Any) -> np.ndarray[Any, Any]:

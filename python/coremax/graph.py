@@ -17,6 +17,7 @@ from ._progress import Progress, reporting
 __all__ = ["Estimate", "Graph", "GraphStats", "estimate", "topk_graph"]
 
 METRICS = ("cosine", "dot", "euclidean")
+VALUES = ("similarities", "distances", "squared distances")
 MODES = ("exact", "approximate")
 _FILE_VERSION = 1
 _SymmetricParts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
@@ -77,17 +78,20 @@ class Graph:
     _cache: dict[str, _SymmetricParts] = field(default_factory=dict, init=False)
 
     @classmethod
-    def from_neighbors(cls, indices: Any, values: Any, *, metric: str | None = None) -> Graph:
-        """Take over neighbour lists of equal length, such as faiss, hnswlib or cuVS return.
+    def from_neighbors(cls, indices: Any, values: Any, *, metric: str | None = None, values_are: str = "similarities") -> Graph:
+        """Take over neighbour lists of equal length, such as faiss, hnswlib, pynndescent, scikit-learn or cuVS return.
 
         Parameters
         ----------
         indices : array [n, k] of int64 or int32
             Neighbours of each row; -1 marks an absent one, and a row's own number is ignored.
         values : array [n, k] of float32 or float64
-            Similarities (not distances: larger is closer).
+            Similarities, or what `values_are` says.
         metric : str, optional
-            Recorded in the graph.
+            Recorded in the graph; needed for distances.
+        values_are : {"similarities", "distances", "squared distances"}
+            Distances become similarities, in a new array of float32: 1 / (1 + d) under "euclidean", 1 - d under "cosine" and
+            "dot", which is how libraries turn an inner product into a distance. See Notes.
 
         Returns
         -------
@@ -97,22 +101,42 @@ class Graph:
         Raises
         ------
         ValueError, TypeError
-            Where shapes differ or a type is wrong. Contents are checked when K is first needed.
+            Where shapes differ or a type is wrong, a distance is negative (the place is named; what rounding may explain
+            counts as zero) or the metric has no such distances. Other contents are checked when K is first needed.
+
+        Notes
+        -----
+        What others return, for vectors x:
+
+        - faiss `IndexFlatIP` over unit vectors: `metric="cosine"`; `IndexFlatL2`: `metric="euclidean", values_are="squared
+          distances"`;
+        - hnswlib space "cosine": `metric="cosine", values_are="distances"`; space "l2": `metric="euclidean",
+          values_are="squared distances"`; space "ip": `metric="dot", values_are="distances"`;
+        - pynndescent `neighbor_graph` and scikit-learn `kneighbors`, metrics "cosine" and "euclidean": the metric, and
+          `values_are="distances"`; the former has the two arrays in this order, the latter distances first.
+
+        A row in its own list, in whatever place, is ignored: ask them for k + 1 neighbours to get k others. Absent neighbours
+        (-1) may have any value.
         """
+        metric = _checked_values_are(values_are, metric)
         if _device.of(indices=indices, values=values) is not None:
             if len(indices.shape) != 2 or tuple(indices.shape) != tuple(values.shape):
                 raise ValueError(f"indices has shape {tuple(indices.shape)}, but values has {tuple(values.shape)}")
+            if values_are != "similarities":
+                raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
             return cls(indices, values, None, metric, None)
         indices, values = _arrays.as_array(indices, "indices"), _arrays.as_array(values, "values")
         index_view = _arrays.as_view(indices, "indices", ndim=2, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
         value_view = _arrays.as_view(values, "values", ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
         if index_view.shape != value_view.shape:
             raise ValueError(f"indices has shape {index_view.shape}, but values has {value_view.shape}")
-        return cls(indices, values, None, metric, None)
+        return cls(indices, _as_similarities(values, metric, values_are, indices), None, metric, None)
 
     @classmethod
-    def from_csr(cls, indptr: Any, indices: Any, values: Any, *, metric: str | None = None) -> Graph:
-        """Take over a graph in compressed rows, such as scikit-learn's `kneighbors_graph` or a SciPy CSR matrix holds.
+    def from_csr(
+        cls, indptr: Any, indices: Any, values: Any, *, metric: str | None = None, values_are: str = "similarities"
+    ) -> Graph:
+        """Take over a graph in compressed rows; `from_scipy` does so for a SciPy matrix.
 
         Parameters
         ----------
@@ -121,9 +145,9 @@ class Graph:
         indices : array [nnz] of int64 or int32
             Neighbours; a row's own number is ignored, repeated ones are added up.
         values : array [nnz] of float32 or float64
-            Similarities (not distances).
-        metric : str, optional
-            Recorded in the graph.
+            Similarities, or what `values_are` says.
+        metric, values_are
+            As of `from_neighbors`.
 
         Returns
         -------
@@ -133,8 +157,9 @@ class Graph:
         Raises
         ------
         ValueError, TypeError
-            Where lengths do not fit or a type is wrong.
+            Where lengths do not fit or a type is wrong; of distances as `from_neighbors`.
         """
+        metric = _checked_values_are(values_are, metric)
         indptr, indices = _arrays.as_array(indptr, "indptr"), _arrays.as_array(indices, "indices")
         values = _arrays.as_array(values, "values")
         pointers = _arrays.as_view(indptr, "indptr", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
@@ -143,7 +168,46 @@ class Graph:
         if pointers.shape[0] < 1:
             raise ValueError("indptr is empty: it needs one element more than the graph has rows")
         _arrays.require_length(value_view.shape[0], "values", index_view.shape[0], "indices")
-        return cls(indices, values, indptr, metric, None)
+        return cls(indices, _as_similarities(values, metric, values_are, None), indptr, metric, None)
+
+    @classmethod
+    def from_scipy(cls, matrix: Any, *, metric: str | None = None, values_are: str = "similarities") -> Graph:
+        """Take over a SciPy sparse matrix or array, such as scikit-learn's `kneighbors_graph` returns.
+
+        Parameters
+        ----------
+        matrix : sparse matrix or array [n, n] of numbers
+            Row i holds the neighbours of sample i. All that is stored is read, zeros too. Of `kneighbors_graph`, "connectivity"
+            means similarities of one, and `mode="distance"` needs `values_are="distances"`.
+        metric, values_are
+            As of `from_neighbors`.
+
+        Returns
+        -------
+        Graph
+            Holds the matrix's own arrays where it is in compressed rows (CSR) of float32 or float64.
+
+        Raises
+        ------
+        ValueError, TypeError
+            No sparse matrix, one that is not square, and as `from_csr`.
+
+        Examples
+        --------
+        >>> import coremax
+        >>> from sklearn.neighbors import kneighbors_graph
+        >>> near = kneighbors_graph([[0.0], [1.0], [3.0]], 1, mode="distance")
+        >>> graph = coremax.Graph.from_scipy(near, metric="euclidean", values_are="distances")
+        >>> coremax.solve([1.0, 0.9, 0.8], graph, 2).indices
+        array([0, 2])
+        """
+        if not hasattr(matrix, "tocsr"):
+            raise TypeError(f"matrix must be a SciPy sparse matrix or array, got {type(matrix).__name__}")
+        if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
+            raise ValueError(f"matrix must be square, got shape {tuple(matrix.shape)}")
+        rows = matrix.tocsr()
+        values = rows.data.astype(np.float32) if rows.data.dtype.kind == "b" else rows.data
+        return cls.from_csr(rows.indptr, rows.indices, values, metric=metric, values_are=values_are)
 
     @property
     def n(self) -> int:
@@ -197,12 +261,46 @@ class Graph:
         indptr, indices, values = self._symmetric()
         return tuple(_arrays.like(a, self._indices) for a in (indptr.copy(), indices.astype(np.int64), values.copy()))
 
-    def to_scipy(self) -> Any:
-        """Return K as a SciPy CSR array [n, n] of float32 (needs SciPy)."""
-        from scipy.sparse import csr_array
+    def to_scipy(self, *, distances: bool = False) -> Any:
+        """Return the graph as a SciPy matrix (needs SciPy).
 
-        indptr, indices, values = self._symmetric()
-        return csr_array((values.copy(), indices.copy(), indptr.copy()), shape=(self.n, self.n))
+        Parameters
+        ----------
+        distances : bool
+            False: K of the objective, symmetric. True: distances of the neighbours as scikit-learn's
+            `kneighbors_graph(mode="distance")` has them, directed and ascending within each row, zeros of duplicates stored:
+            what cleanlab's `knn_graph` and scikit-learn's `metric="precomputed"` take.
+
+        Returns
+        -------
+        scipy.sparse.csr_array or csr_matrix
+            K [n, n] of float32; or the distances [n, n] of float32 as a csr_matrix, which is what these libraries ask for:
+            1 - s under "cosine", 1 / s - 1 under "euclidean", of float32 similarities, so that a distance is off by up to
+            2^-24 or (1 + d)^2 2^-24. Absent neighbours are left out.
+
+        Raises
+        ------
+        ValueError
+            Distances of a graph whose metric is unknown or "dot", or with a similarity that is none of its metric.
+        """
+        from scipy.sparse import csr_array, csr_matrix
+
+        if not distances:
+            indptr, indices, values = self._symmetric()
+            return csr_array((values.copy(), indices.copy(), indptr.copy()), shape=(self.n, self.n))
+        rows, columns, values = self._edges()
+        lengths = _as_distances(values, self.metric)
+        order = np.lexsort((columns, lengths, rows))
+        indptr = np.searchsorted(rows, np.arange(self.n + 1))
+        return csr_matrix((lengths[order], columns[order], indptr), shape=(self.n, self.n))
+
+    def _edges(self) -> _SymmetricParts:
+        """Row, column and similarity of every neighbour that is present and not the row itself, row by row."""
+        columns, values = _arrays.as_numpy(self._indices).reshape(-1), _arrays.as_numpy(self._values).reshape(-1)
+        counts = np.full(self.n, self.k) if self._indptr is None else np.diff(_arrays.as_numpy(self._indptr))
+        rows = np.repeat(np.arange(self.n), counts)
+        present = (columns != -1) & (columns != rows)
+        return rows[present], columns[present], values[present]
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the graph to an .npz file under exactly this name."""
@@ -350,6 +448,47 @@ def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str,
     engine.topk(view, k, metric, how, *outputs, call.place)
     stats = GraphStats(time.perf_counter() - start, call.name, 0, extra)
     return Graph(call.handed_over(neighbors, like=x), call.handed_over(similarities, like=x), None, metric, stats)
+
+
+def _checked_values_are(values_are: Any, metric: str | None) -> str | None:
+    """The metric, once it is clear what values mean under it."""
+    how = _arrays.as_choice(values_are, "values_are", VALUES)
+    if how != "similarities":
+        _arrays.as_choice(metric, "metric", METRICS)
+    if how == "squared distances" and metric != "euclidean":
+        raise ValueError(f"values_are is 'squared distances', which are of metric 'euclidean', but metric is {metric!r}")
+    return metric
+
+
+def _as_similarities(values: Any, metric: str | None, values_are: str, indices: Any) -> Any:
+    """Values as they are, or made of distances; where indices are -1 there is none."""
+    if values_are == "similarities":
+        return values
+    with np.errstate(over="ignore", invalid="ignore"):
+        distances = np.asarray(_arrays.as_numpy(values), dtype=np.float64)
+        present = np.ones(distances.shape, dtype=bool) if indices is None else _arrays.as_numpy(indices) != -1
+        # Rounding makes distances of duplicates slightly negative, in proportion to the squared norms behind them.
+        largest = np.max(distances, initial=1.0, where=present & np.isfinite(distances))
+        if metric != "dot" and (negative := present & (distances < -1e-3 * largest)).any():
+            place = ", ".join(map(str, np.argwhere(negative)[0]))
+            raise ValueError(f"values[{place}] is {distances[negative][0]:g}, but distances are not negative")
+        if metric == "euclidean":
+            distances = np.maximum(distances, 0)
+            found = 1 / (1 + (np.sqrt(distances) if values_are == "squared distances" else distances))
+        else:
+            found = 1 - distances if metric == "dot" else np.minimum(1 - distances, 1)
+        return _arrays.like(np.where(present, found, 0).astype(np.float32), values)
+
+
+def _as_distances(similarities: np.ndarray[Any, Any], metric: str | None) -> np.ndarray[Any, Any]:
+    if metric not in ("cosine", "euclidean"):
+        raise ValueError(
+            f"only similarities of metric 'cosine' or 'euclidean' are distances too, and this graph's is {metric!r}"
+        )
+    if metric == "euclidean" and not (similarities > 0).all():
+        raise ValueError("similarities of a euclidean graph are 1 / (1 + distance) and must be above 0")
+    wide = similarities.astype(np.float64)
+    return np.maximum(1 / wide - 1 if metric == "euclidean" else 1 - wide, 0).astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,51 @@
+"""The selection methods by name, for integrations that have one entry to all of them."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from . import _arrays, selection
+from .selection import Selection
+
+# What a method reads, in the order of its arguments; after them comes the budget.
+NEEDS: dict[str, tuple[str, ...]] = {
+    "infomax": ("x", "score"),
+    "sims": ("score",),
+    "ccs": ("score",),
+    "d2": ("x", "score"),
+    "moderate": ("x",),
+    "semdedup": ("x",),
+    "top": ("score",),
+    "random": ("n",),
+}
+
+
+def takes(method: str, argument: str) -> bool:
+    """Whether a method has an argument of this name."""
+    return argument in inspect.signature(_function(method)).parameters
+
+
+def needs(method: Any, argument: str) -> bool:
+    """Whether a method reads this; raises ValueError where there is no such method."""
+    return argument in NEEDS[_arrays.as_choice(method, "method", tuple(NEEDS))]
+
+
+def choose(
+    method: str, budget: int | float, data: Mapping[str, Any], labels: Any, seed: _arrays.Seed, options: Mapping[str, Any]
+) -> Selection:
+    """Call a method with what it reads of the data ("n", "x", "score"), and with labels and seed if it knows them."""
+    missing = [name for name in NEEDS[method] if data.get(name) is None]
+    if missing:
+        raise ValueError(f"method {method!r} needs {' and '.join(missing)}")
+    known = {name: value for name, value in (("labels", labels), ("seed", seed)) if takes(method, name)}
+    unknown = [name for name in options if not takes(method, name) or name in known]
+    if unknown:
+        raise TypeError(f"method {method!r} has no option {', '.join(map(repr, unknown))}")
+    return _function(method)(*(data[name] for name in NEEDS[method]), budget, **{**known, **options})
+
+
+def _function(method: str) -> Callable[..., Selection]:
+    function: Callable[..., Selection] = getattr(selection, method)
+    return function

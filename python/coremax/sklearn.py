@@ -1,0 +1,159 @@
+"""scikit-learn's side of selection: an estimator that selects samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from . import _methods
+from .selection import Selection
+
+try:
+    from sklearn.base import BaseEstimator
+    from sklearn.utils import _safe_indexing, check_random_state
+    from sklearn.utils.multiclass import type_of_target
+    from sklearn.utils.validation import check_is_fitted, validate_data
+except ImportError as error:
+    raise ImportError('coremax.sklearn needs scikit-learn 1.6 or later: pip install "coremax[sklearn]"') from error
+
+__all__ = ["CoresetSelector"]
+
+
+class CoresetSelector(BaseEstimator):  # type: ignore[misc]
+    """Select the samples that are worth training on, in scikit-learn's way.
+
+    It selects **samples, not features**: `get_support` is a mask over the rows of X, and there is no `transform`, since a step
+    of scikit-learn's `Pipeline` must not change the number of samples. `fit_resample` returns the rows kept; imbalanced-learn's
+    `Pipeline` calls it while fitting, and leaves the step out while predicting.
+
+    Parameters
+    ----------
+    budget : int or float
+        Samples to keep, or the fraction in (0, 1], as of `coremax.infomax`.
+    method : {"infomax", "sims", "ccs", "d2", "moderate", "semdedup", "top", "random"}
+        A function of `coremax.selection`.
+    options : dict, optional
+        Further arguments of that function, such as ``{"alpha": 0.3, "metric": "euclidean"}``.
+    random_state : int, RandomState or None
+        Seed of the method's random part; None takes a new one in each fit.
+
+    Attributes
+    ----------
+    selection_ : Selection
+        What the method returned: solution, graph, timings, weights.
+    support_ : array [n] of bool
+        True for the samples kept.
+    sample_indices_ : array of int64
+        Numbers of the samples kept, ascending.
+    n_features_in_ : int
+        Columns of the X of `fit`.
+    feature_names_in_ : array of str
+        Their names, where X has names.
+
+    Notes
+    -----
+    Classes are taken from y where it is a classification target (of any type) and the method knows labels; a continuous y is
+    not looked at. Without a score "infomax" and "d2" count all samples alike and keep the most diverse ones. X may be
+    float32 or float64; anything else that is dense becomes float32, as scikit-learn has it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from coremax.sklearn import CoresetSelector
+    >>> x = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [1.0, 0.1]])
+    >>> selector = CoresetSelector(budget=2, options={"alpha": 2.0, "target": "score", "k": 1})
+    >>> selector.fit(x, score=[0.9, 1.0, 0.7, 0.6]).get_support()
+    array([False,  True,  True, False])
+    """
+
+    def __init__(
+        self,
+        budget: int | float = 0.1,
+        *,
+        method: str = "infomax",
+        options: Mapping[str, Any] | None = None,
+        random_state: Any = 0,
+    ) -> None:
+        self.budget = budget
+        self.method = method
+        self.options = options
+        self.random_state = random_state
+
+    def fit(self, X: Any, y: Any = None, score: Any = None) -> CoresetSelector:  # noqa: N803
+        """Select.
+
+        Parameters
+        ----------
+        X : array-like [n, d]
+            Embeddings.
+        y : array-like [n], optional
+            Targets.
+        score : array-like [n], optional
+            Importance or difficulty of each sample, as the method wants it.
+
+        Returns
+        -------
+        CoresetSelector
+            Itself.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As scikit-learn for X and y, as the method for everything else.
+        """
+        wants_score = _methods.needs(self.method, "score")
+        real = [np.float32, np.float64]
+        if y is None:
+            x = validate_data(self, X, dtype=real, order="C")
+        else:
+            x, y = validate_data(self, X, y, dtype=real, order="C")
+        if wants_score and score is None and _methods.needs(self.method, "x"):
+            score = np.zeros(len(x))
+        seed = self.random_state
+        if not isinstance(seed, (int, np.integer)):
+            seed = int(check_random_state(seed).randint(2**31 - 1))
+        data = {"n": len(x), "x": x, "score": score}
+        self.selection_: Selection = _methods.choose(self.method, self.budget, data, _classes(y), int(seed), self.options or {})
+        self.support_ = self.selection_.mask()
+        self.sample_indices_ = np.asarray(self.selection_.indices)
+        return self
+
+    def get_support(self, indices: bool = False) -> np.ndarray[Any, Any]:
+        """Return which **samples** of the X of `fit` are kept.
+
+        Parameters
+        ----------
+        indices : bool
+            Their numbers, ascending, instead of a mask.
+
+        Returns
+        -------
+        array [n] of bool, or array of int64
+        """
+        check_is_fitted(self)
+        return np.array(self.sample_indices_ if indices else self.support_)
+
+    def fit_resample(self, X: Any, y: Any = None, score: Any = None) -> tuple[Any, Any]:  # noqa: N803
+        """Select, and return the samples kept.
+
+        Parameters
+        ----------
+        X, y, score
+            As of `fit`.
+
+        Returns
+        -------
+        tuple
+            X and y of the samples kept, of the types given (data frames stay data frames); y is None where it was.
+        """
+        kept = self.fit(X, y, score=score).sample_indices_
+        return _safe_indexing(X, kept), None if y is None else _safe_indexing(y, kept)
+
+
+def _classes(y: Any) -> Any:
+    """Classes numbered from 0, or None where y is no classification target."""
+    if y is None or type_of_target(y) not in ("binary", "multiclass"):
+        return None
+    return np.unique(np.asarray(y), return_inverse=True)[1].reshape(-1).astype(np.int64)
