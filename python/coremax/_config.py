@@ -12,8 +12,8 @@ from . import _arrays, _core, _device
 EXTRAS = {
     "click": "cli",
     "tqdm": "cli",
-    "jinja2": "demo",
-    "matplotlib": "demo",
+    "jinja2": "report",
+    "matplotlib": "report",
     "sklearn": "demo",
     "scipy": "",
     "torch": "torch",
