@@ -199,7 +199,7 @@ def test_bound_beats_an_independent_one(budget: float) -> None:
     tight = coremax.solve(importance, graph, budget, alpha=0.3, bound="tight")
     linear = coremax.solve(importance, graph, budget, alpha=0.3, bound="linear")
     modular = np.sort(importance)[-round(budget * 1500) :].sum()
-    assert linear.bound_kind == "lp"
+    assert linear.bound_kind in ("lp", "modular")
     assert fast.upper_bound <= linear.upper_bound <= modular * (1 + 1e-9)
     for solution in (fast, tight):
         assert solution.objective <= solution.upper_bound <= modular * (1 + 1e-9)

@@ -218,7 +218,10 @@ def _nearest(x: _Array, queries: _Array, among: _Array, metric: str, scale: floa
         distances = np.sqrt(((of_queries - of_nearest) ** 2).sum(axis=1)) * scale
         return np.asarray(1 / (1 + np.minimum(distances, 1e300)))
     products = (of_queries * of_nearest).sum(axis=1)
-    return np.round(np.minimum(products, 1.0), 9) if metric == "cosine" else products * scale * scale
+    if metric == "cosine":
+        return np.asarray(np.round(np.minimum(products, 1.0), 9))
+    with np.errstate(over="ignore"):
+        return np.asarray(products * scale * scale)
 
 
 def _floats(x: _Array, rows: _Array, metric: str, scale: float) -> _Array:
