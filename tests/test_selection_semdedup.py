@@ -26,7 +26,7 @@ def test_keeps_what_the_loop_keeps(keep: str, eps: float) -> None:
     selection = semdedup(X, eps=eps, clusters=CLUSTERS, keep=keep)
     assert selection.indices.tolist() == np.flatnonzero(expected <= 1 - eps).tolist()
     assert selection.indices.dtype == np.int64
-    assert selection.parameters == {"eps": eps, "n_clusters": 4, "keep": keep}
+    assert selection.parameters == {"eps": eps, "n_clusters": 4, "keep": keep, "seed": 0}
 
 
 @pytest.mark.parametrize("budget", [1, 4, 5, 100, N - 1, N, 0.5])

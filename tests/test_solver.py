@@ -197,7 +197,10 @@ def test_bound_beats_an_independent_one(budget: float) -> None:
     importance, graph = clustered_problem(1500)
     fast = coremax.solve(importance, graph, budget, alpha=0.3)
     tight = coremax.solve(importance, graph, budget, alpha=0.3, bound="tight")
+    linear = coremax.solve(importance, graph, budget, alpha=0.3, bound="linear")
     modular = np.sort(importance)[-round(budget * 1500) :].sum()
+    assert linear.bound_kind in ("lp", "modular")
+    assert fast.upper_bound <= linear.upper_bound <= modular * (1 + 1e-9)
     for solution in (fast, tight):
         assert solution.objective <= solution.upper_bound <= modular * (1 + 1e-9)
         assert solution.bound_kind in ("lp", "semidefinite")
@@ -314,7 +317,7 @@ def test_objective_of_any_subset() -> None:
         ([1.0, 2.0], PAIR, 1, {"progress": "yes"}, TypeError, "progress must be True, False or a function"),
         ([1.0, 2.0], PAIR, 1, {"alpha": "auto"}, TypeError, "alpha must be a number"),
         ([1.0, 2.0], PAIR, 1, {"method": "magic"}, ValueError, "method must be one of 'auto', 'heat-bath'"),
-        ([1.0, 2.0], PAIR, 1, {"bound": "loose"}, ValueError, "bound must be 'fast', 'tight' or None"),
+        ([1.0, 2.0], PAIR, 1, {"bound": "loose"}, ValueError, "bound must be 'linear', 'fast', 'tight' or None"),
         ([1.0, 2.0], PAIR, 1, {"x0": [1.0]}, ValueError, "x0 has 1 elements, but importance has 2"),
         ([1.0, 2.0], PAIR, 1, {"x0": [1.0, np.nan]}, ValueError, r"x0\[1\] is not finite"),
         ([1.0, 2.0], PAIR, 1, {"max_iterations": -1}, ValueError, "max_iterations must be from 0"),

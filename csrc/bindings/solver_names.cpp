@@ -58,7 +58,7 @@ solver::Options solver_options(const py::dict& given) {
   options.method = method_by_name(py::cast<std::string>(given["method"]));
   options.effort = by_name<Effort>(py::cast<std::string>(given["effort"]), {{"fast", Effort::fast}, {"default", Effort::standard}, {"best", Effort::best}});
   options.bound = by_name<BoundEffort>(py::cast<std::string>(given["bound"]),
-                                       {{"none", BoundEffort::none}, {"fast", BoundEffort::fast}, {"tight", BoundEffort::tight}});
+                                       {{"none", BoundEffort::none}, {"linear", BoundEffort::linear}, {"fast", BoundEffort::fast}, {"tight", BoundEffort::tight}});
   options.max_iterations = py::cast<std::int64_t>(given["max_iterations"]);
   options.tolerance = py::cast<double>(given["tolerance"]);
   options.temperature = py::cast<double>(given["temperature"]);

@@ -204,6 +204,7 @@ class Relaxations {
     if (best_.kind == BoundKind::enumeration || !enumerated().empty()) return;
     const double value = subset_objective(problem_, subset, run_.pool);
     linear_program(effort == BoundEffort::tight ? Depth::tight : Depth::fast, subset, false);
+    if (effort == BoundEffort::linear) return;
     if (gap(value) > (effort == BoundEffort::tight ? kClose : kEnough)) semidefinite(effort, subset);
   }
 

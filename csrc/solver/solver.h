@@ -44,7 +44,7 @@ enum class BoundKind { none, modular, lp, diagonal_shift, semidefinite, enumerat
 // enumeration is what automatic does with small problems, no method to ask for.
 enum class Method { automatic, pgd, annealed, continuation, softmax, greedy, swap_annealing, heat_bath, lp, enumeration };
 enum class Effort { fast, standard, best };
-enum class BoundEffort { none, fast, tight };
+enum class BoundEffort { none, linear, fast, tight };
 
 const char* name(Method method);
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -77,6 +77,34 @@ class Limits:
             ranges,
             None if self.fixed is None else self.fixed[candidates],
         )
+
+    def scaled(self, factor: float, n: int) -> Limits:
+        """Return the limits of n elements for `factor` times as much, groups in proportion.
+
+        Raises
+        ------
+        ValueError
+            Where no subset meets them.
+        """
+        budget = math.floor(factor * self.budget + 0.5)
+        if self.costs is None and not 1 <= budget <= n:
+            raise ValueError(f"{factor:g} times the budget is {budget}, but there are {n} elements")
+        scaled = replace(self, budget=budget, cost_limit=factor * self.cost_limit)
+        if self.groups is not None:
+            sizes = np.bincount(self.groups, minlength=len(self.ranges))
+            scaled = replace(
+                scaled,
+                ranges=tuple(
+                    (math.floor(min(factor * low, size)), math.ceil(min(factor * high, size)))
+                    for (low, high), size in zip(self.ranges, sizes.tolist(), strict=True)
+                ),
+            )
+            counted = None if self.costs is not None else budget
+            _check_groups(np.arange(len(sizes)), self.groups, sizes, scaled.ranges, self.fixed, counted)
+        if self.costs is None:
+            _check_count(n, budget, self.fixed)
+        _check_cost(scaled.cost_limit, self.costs, self.fixed, self.groups, scaled.ranges)
+        return scaled
 
 
 def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_limits: Any, costs: Any) -> Limits:

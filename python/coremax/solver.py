@@ -18,7 +18,7 @@ __all__ = ["Iteration", "Solution", "Status", "objective", "solve", "solve_path"
 
 METHODS = ("auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax", "lp")
 EFFORTS = ("fast", "default", "best")
-BOUNDS = ("fast", "tight", None)
+BOUNDS = ("linear", "fast", "tight", None)
 
 
 class Status(str, Enum):
@@ -110,6 +110,11 @@ class Solution:
             f"status={self.status.name}, method={self.method!r})"
         )
 
+    def _repr_html_(self) -> str:
+        from .report.notebook import solution_html
+
+        return solution_html(self)
+
 
 def solve(
     importance: Any,
@@ -156,8 +161,8 @@ def solve(
         and its bound are the optimum (method and bound_kind "enumeration").
     effort : {"fast", "default", "best"}
         How long "auto", "heat-bath" and "swap-annealing" search, and which methods "auto" runs.
-    bound : {"fast", "tight", None}
-        How much time the upper bound may take; "tight" takes seconds, None leaves it out.
+    bound : {"linear", "fast", "tight", None}
+        How much time the upper bound may take; "linear" stops at the linear program, "tight" takes seconds, None leaves it out.
     include, exclude : array of int64 or int32, optional
         Numbers of elements that must, that must not be kept. Included ones count towards budget, costs and groups.
     groups : array [n] of int64 or int32, optional
@@ -237,8 +242,8 @@ def solve(
     - diagonal-shift: a uniform diagonal instead, for costs and up to 30,000 elements; the same probability.
 
     bound="fast" stops the linear program early and leaves out cuts and triangles; where it comes within 2 % the semidefinite
-    bound is not tried. Elements that the reduced costs of the linear program decide are left out of a last search (effort
-    "best").
+    bound is not tried, and with "linear" it never is. Elements that the reduced costs of the linear program decide are left
+    out of a last search (effort "best").
 
     Where importance and the graph are on a CUDA device, the call is done there: methods pgd, continuation, annealed,
     softmax and auto (continuation and annealed; effort="fast": pgd; "best": all three), a budget, include and exclude.
@@ -499,7 +504,7 @@ def check_options(alpha: Any, method: Any, effort: Any, bound: Any, max_iteratio
     _arrays.as_choice(method, "method", METHODS)
     _arrays.as_choice(effort, "effort", EFFORTS)
     if not (bound is None or (isinstance(bound, str) and bound in BOUNDS)):
-        raise ValueError(f"bound must be 'fast', 'tight' or None, got {bound!r}")
+        raise ValueError(f"bound must be 'linear', 'fast', 'tight' or None, got {bound!r}")
     if max_iterations is not None:
         _arrays.as_count(max_iterations, "max_iterations", 0, 2**62)
 

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import io
 import os
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
-from jinja2 import Environment, StrictUndefined
-from matplotlib import rc_context
+from markupsafe import Markup
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.image import imsave
 
-from .._files import replacing
 from ..cli.demo import CurvePoint, DemoResult, Trained
+from .page import KEPT, PRUNED, RIVAL, count, data_uri, environment, new_figure, percent, plotting, share, svg, tidy, write
 
 __all__ = ["render_page", "write_page"]
-
-_TEMPLATE = "demo_page.html.j2"
-# Drawn in a colour that nothing else has and then replaced, so that axes and text follow the colours of the page.
-_TEXT_COLOR = "#010203"
-_TEXT_KEYS = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
-_INFOMAX_COLOR, _RANDOM_COLOR, _EVERYTHING_COLOR = "#d9480f", "#4c7fb8", "#7a8288"
 
 
 def write_page(result: DemoResult, path: str | os.PathLike[str]) -> None:
@@ -42,9 +32,7 @@ def write_page(result: DemoResult, path: str | os.PathLike[str]) -> None:
     OSError
         Where the file can not be written; an existing one is then untouched.
     """
-    page = render_page(result)
-    with replacing(path) as file:
-        file.write(page.encode())
+    write(render_page(result), path)
 
 
 def render_page(result: DemoResult) -> str:
@@ -60,21 +48,18 @@ def render_page(result: DemoResult) -> str:
     str
         HTML without any reference to another file.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters.update(percent=_percent, accuracy=_accuracy, png=_png, number=_number, count=_count)
-    template = environment.from_string(files(__package__).joinpath(_TEMPLATE).read_text(encoding="utf-8"))
-    return template.render(
+    page = environment()
+    page.filters.update(accuracy=_accuracy, png=_png)
+    return page.get_template("demo_page.html.j2").render(
         result=result,
         curve_svg=_curve_svg(result),
         headline=_headline(result),
         verdict=_verdict(result),
-        share=_share(result.n_kept / result.n_train),
     )
 
 
 def _headline(result: DemoResult) -> str:
-    share = _share(result.n_kept / result.n_train)
-    return f"{_percent(result.infomax.accuracy)} test accuracy from {share} of the images"
+    return f"{percent(result.infomax.accuracy)} test accuracy from {share(result.n_kept / result.n_train)} of the images"
 
 
 def _verdict(result: DemoResult) -> str:
@@ -84,8 +69,8 @@ def _verdict(result: DemoResult) -> str:
     against = f"the mean of {subsets} random choices of as many" if subsets > 1 else "a random choice of as many"
     gain = 100 * (result.infomax.accuracy - result.everything.accuracy)
     return (
-        f"InfoMax's choice of {_count(result.n_kept)} images trains a classifier {_points(lead)} {against}, "
-        f"and {_points(gain)} all {_count(result.n_train)}."
+        f"InfoMax's choice of {count(result.n_kept)} images trains a classifier {_points(lead)} {against}, "
+        f"and {_points(gain)} all {count(result.n_train)}."
     )
 
 
@@ -95,64 +80,42 @@ def _points(lead: float) -> str:
     return f"{abs(lead):.1f} points {'better' if lead > 0 else 'worse'} than"
 
 
-def _share(fraction: float) -> str:
-    return f"{100 * fraction:.3g}\u202f%"
-
-
-def _percent(fraction: float) -> str:
-    return f"{100 * fraction:.1f}\u202f%"
-
-
 def _accuracy(trained: Trained) -> str:
     spread = "" if trained.spread is None else f" \u00b1 {100 * trained.spread:.1f}"
     return f"{100 * trained.accuracy:.1f}{spread}\u202f%"
-
-
-def _number(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def _count(value: int) -> str:
-    return f"{value:,}"
 
 
 def _png(image: np.ndarray[Any, Any]) -> str:
     """Encode a grey image as a data URI, dark on white."""
     buffer = io.BytesIO()
     imsave(buffer, image, cmap="gray_r", vmin=0, vmax=1, format="png")
-    return f"data:image/png;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+    return data_uri(buffer.getvalue(), "png")
 
 
-def _curve_svg(result: DemoResult) -> str:
-    """Draw accuracy over the budget as an SVG element whose text and axes have the colour of the text around it."""
-    style: dict[Any, Any] = dict.fromkeys(_TEXT_KEYS, _TEXT_COLOR)
-    style |= {"svg.fonttype": "none", "svg.hashsalt": "coremax", "font.size": 11, "font.family": "sans-serif"}
-    buffer = io.StringIO()
-    with rc_context(style):
-        figure = Figure(figsize=(5.8, 3.7), layout="constrained")
+def _curve_svg(result: DemoResult) -> Markup:
+    """Draw accuracy over the budget."""
+    with plotting():
+        figure = new_figure(3.1)
         _draw_curve(figure.add_subplot(), result)
-        figure.savefig(buffer, format="svg", transparent=True, metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
-    svg = buffer.getvalue()
-    return svg[svg.index("<svg") :].replace(_TEXT_COLOR, "currentColor")
+        return svg(figure, "curve")
 
 
 def _draw_curve(axes: Axes, result: DemoResult) -> None:
     samples = [point.n_samples for point in result.curve]
     by_chance = np.array([100 * point.random.accuracy for point in result.curve])
     spread = np.array([100 * (point.random.spread or 0.0) for point in result.curve])
-    axes.axhline(100 * result.everything.accuracy, color=_EVERYTHING_COLOR, linestyle="--", label="everything")
-    axes.plot(samples, [100 * point.infomax.accuracy for point in result.curve], "o-", color=_INFOMAX_COLOR, label="InfoMax")
-    axes.plot(samples, by_chance, "s-", color=_RANDOM_COLOR, label="random")
-    axes.fill_between(samples, by_chance - spread, by_chance + spread, color=_RANDOM_COLOR, alpha=0.25, linewidth=0)
+    axes.axhline(100 * result.everything.accuracy, color=PRUNED, linestyle="--", label="everything")
+    axes.plot(samples, [100 * point.infomax.accuracy for point in result.curve], "o-", color=KEPT, label="InfoMax")
+    axes.plot(samples, by_chance, "s-", color=RIVAL, label="random")
+    axes.fill_between(samples, by_chance - spread, by_chance + spread, color=RIVAL, alpha=0.25, linewidth=0)
     axes.set_xscale("log")
     axes.set_xticks(samples, [_tick(point, result) for point in result.curve])
     axes.minorticks_off()
     axes.set_xlabel("images kept")
     axes.set_ylabel("test accuracy in %")
-    axes.grid(color=_EVERYTHING_COLOR, alpha=0.25)
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", frameon=False)
+    tidy(axes)
+    axes.legend(loc="lower right")
 
 
 def _tick(point: CurvePoint, result: DemoResult) -> str:
-    return f"{_count(point.n_samples)}\n{100 * point.n_samples / result.n_train:.1f} %"
+    return f"{count(point.n_samples)}\n{100 * point.n_samples / result.n_train:.1f} %"

@@ -33,8 +33,16 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     except TypeError:
         raise TypeError(f"n must be an int or have a length, got {n!r}") from None
     count = _arrays.as_budget(budget, size)
-    indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=_arrays.seed_of("random", seed)))
-    return Selection(indices=indices, n=size, method="random", parameters={}, weights=np.full(count, size / count))
+    number = _arrays.as_seed(seed)
+    indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=_arrays.seed_of("random", number)))
+    return Selection(
+        indices=indices,
+        n=size,
+        method="random",
+        parameters={"seed": number},
+        weights=np.full(count, size / count),
+        inputs={"embeddings": n if getattr(n, "ndim", 0) == 2 else None},
+    )
 
 
 def top(score: Any, budget: int | float) -> Selection:
@@ -61,4 +69,4 @@ def top(score: Any, budget: int | float) -> Selection:
         raise ValueError("score is empty")
     count = _arrays.as_budget(budget, len(scores))
     indices = np.sort(np.argsort(-scores, kind="stable")[:count])
-    return Selection(indices=_arrays.like(indices, score), n=len(scores), method="top", parameters={})
+    return Selection(indices=_arrays.like(indices, score), n=len(scores), method="top", parameters={}, inputs={"score": score})

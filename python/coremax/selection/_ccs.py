@@ -74,22 +74,24 @@ def ccs(
     n, n_strata = len(hardness), _arrays.as_count(strata, "strata", 1, 2**31 - 1)
     count = _arrays.as_budget(budget, n)
     automatic = isinstance(drop_hardest, str) and drop_hardest == "auto"
+    number = _arrays.as_seed(seed)
     beta = auto_drop_hardest(count / n) if automatic else _arrays.as_real(drop_hardest, "drop_hardest", 0.0, 1.0)
 
     left = np.sort(np.argsort(hardness, kind="stable")[: max(n - n_hardest(beta, n), count)])
     stratum = np.minimum((normalized(hardness[left], "minmax") * n_strata).astype(np.int64), n_strata - 1)
     present, place, sizes = np.unique(stratum, return_inverse=True, return_counts=True)
     quotas = _quotas(sizes, count)
-    chosen = stratified(place, count, quotas=quotas.astype(np.float64), seed=_arrays.seed_of("ccs", seed), threads=threads)
+    chosen = stratified(place, count, quotas=quotas.astype(np.float64), seed=_arrays.seed_of("ccs", number), threads=threads)
     return Selection(
         indices=_arrays.like(left[chosen], score),
         n=n,
         method="ccs",
-        parameters={"drop_hardest": beta, "strata": n_strata, "higher": higher},
+        parameters={"drop_hardest": beta, "strata": n_strata, "higher": higher, "seed": number},
         weights=(sizes / np.maximum(quotas, 1))[place[chosen]],
         candidates=left,
         timings={"select": time.perf_counter() - start},
         diagnostics={"strata_present": len(present)},
+        inputs={"score": score},
     )
 
 

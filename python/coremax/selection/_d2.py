@@ -119,6 +119,7 @@ def d2(
         parameters={"k": None if given else min(k, n - 1), "gamma": gamma, "gamma_forward": gamma_forward, "metric": metric},
         graph=graph,
         timings={"graph": graph_done - start, "select": time.perf_counter() - graph_done},
+        inputs={"embeddings": None if given else x, "score": score},
     )
 
 

@@ -146,7 +146,7 @@ def dsir(
     smoothing = _smoothing(smoothing)
     min_tokens = _arrays.as_count(min_tokens, "min_tokens", 0)
     _arrays.as_budget(budget, 2**60)  # what can be said before the corpora are read
-    number = _arrays.seed_of("dsir", seed)
+    number = _arrays.as_seed(seed)
     start = time.perf_counter()
     log_weights = _log_weights(texts, target, raw, features, smoothing, min_tokens)
     weighed = time.perf_counter()
@@ -160,16 +160,17 @@ def dsir(
     if top:
         kept = candidates[np.argsort(-log_weights[candidates], kind="stable")[:count]]
     else:
-        kept = sample(log_weights, count, log_weights=True, seed=number, threads=threads)
+        kept = sample(log_weights, count, log_weights=True, seed=_arrays.seed_of("dsir", number), threads=threads)
     return Selection(
         indices=np.sort(kept),
         n=n,
         method="dsir",
         parameters={
             "n_buckets": features.n_buckets, "ngrams": features.ngrams, "hash": features.hash, "smoothing": smoothing,
-            "min_tokens": min_tokens, "top": bool(top), "candidates": len(candidates),
+            "min_tokens": min_tokens, "top": bool(top), "candidates": len(candidates), "seed": number,
         },
         timings={"weights": weighed - start, "draw": time.perf_counter() - weighed},
+        inputs={"score": log_weights, "texts": texts if isinstance(texts, (list, tuple)) else None},
     )  # fmt: skip
 
 

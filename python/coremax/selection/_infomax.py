@@ -296,7 +296,7 @@ def infomax(
     parameters = {
         "alpha": strength, "k": k, "metric": metric, "partitions": n_parts, "target": target, "tilt": slope,
         "normalize": normalize, "drop_hardest": fraction, "max_contradiction": most_contradiction, "class_floor": floor,
-        "negative_similarities": negative_similarities, "method": solution.method,
+        "negative_similarities": negative_similarities, "method": solution.method, "seed": number,
     }  # fmt: skip
     return Selection(
         indices=_arrays.like(candidates[solution.indices], x),
@@ -311,6 +311,7 @@ def infomax(
             "symmetric": symmetric_done - graph_done,
             "solve": solved - symmetric_done,
         },
+        inputs={"embeddings": x, "score": importance, "labels": labels, "importance": weights, "limits": within},
     )
 
 

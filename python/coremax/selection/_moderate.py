@@ -76,6 +76,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
         method="moderate",
         parameters={"center": center},
         timings={"select": time.perf_counter() - start},
+        inputs={"embeddings": x, "labels": labels},
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,10 @@ class Selection:
         Seconds of each stage.
     diagnostics : mapping of str to float or None
         What the method tells of its draw, such as effective sample sizes.
+    inputs : mapping of str to object
+        What the method was given and made of it, for `report`: embeddings, score, labels, texts, and of InfoMax importance and
+        limits of the candidates. References, not copies: they keep the arrays alive, until
+        ``dataclasses.replace(selection, inputs={})`` lets go of them. Copies and pickles have none.
     """
 
     indices: Any
@@ -54,6 +59,10 @@ class Selection:
     solution: Solution | None = None
     timings: Mapping[str, float] | None = None
     diagnostics: Mapping[str, float] | None = None
+    inputs: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"inputs": {}}
 
     def mask(self, n: int | None = None) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return a boolean mask [n] that is true for the samples kept; n defaults to the size of the data set."""
@@ -67,6 +76,91 @@ class Selection:
 
     def __repr__(self) -> str:
         return f"Selection({self.method}: {len(self)} of {self.n})"
+
+    def _repr_html_(self) -> str:
+        from ..report.notebook import selection_html
+
+        return selection_html(self)
+
+    def report(
+        self,
+        path: str | os.PathLike[str] | None = None,
+        *,
+        embeddings: Any = None,
+        score: Any = None,
+        labels: Any = None,
+        coordinates: Any = None,
+        images: Any = None,
+        texts: Any = None,
+        ids: Any = None,
+        title: str | None = None,
+    ) -> str:
+        """Write one page that shows what was kept, what was pruned, and why: everything inline, for any browser.
+
+        What the selection was made from need not be passed again (`inputs`); what is passed takes its place. Parts that
+        nothing is known about are left out.
+
+        Parameters
+        ----------
+        path : path, optional
+            HTML file to write, whole or not at all; an existing one is replaced.
+        embeddings : array [n, d] of float32, float16, bfloat16, int8 or float64, optional
+            For the map, the redundancy before and after, and near-duplicates where the selection has no graph.
+        score : array [n] of float32 or float64, optional
+            Importance of each sample.
+        labels : array or sequence [n] of ints or strings, optional
+            Classes.
+        coordinates : array [n, 2] of float32 or float64, optional
+            Of the map, from t-SNE or UMAP, say. Default: the first two principal components of the embeddings.
+        images : sequence [n], optional
+            Arrays [h, w], [h, w, 1 | 3 | 4] or [1 | 3 | 4, h, w] (bytes, or floats in [0, 1]; other floats are scaled by their
+            own range), PIL images, or paths; only the few that are shown are read.
+        texts : sequence [n] of str, optional
+            Shown by their beginnings.
+        ids : sequence [n], optional
+            What to call the samples. Default: their numbers.
+        title : str, optional
+            Heading of the page.
+
+        Returns
+        -------
+        str
+            The path as given; the page where there is none.
+
+        Raises
+        ------
+        ImportError
+            Without jinja2 and matplotlib: ``pip install 'coremax[report]'``.
+        ValueError, TypeError
+            A wrong length, shape or type; NaN or infinity (the place is named).
+        OSError
+            Where the file can not be written; an existing one is then untouched.
+
+        Notes
+        -----
+        The same selection and arguments give the same bytes on the same machine. The curve over the budget is solved for anew,
+        with the alpha and the limits of this selection in proportion, by short searches from its subset and the linear bound.
+        Redundancy is measured on a random sample of at most 2,000 rows, whose nearest neighbours are found by brute force; the
+        map draws at most 20,000 points; groups of near-duplicates come from the most similar pairs of the graph (without one,
+        of a graph of at most 20,000 random rows), joined from the most similar on, up to 24 samples in a group.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import coremax
+        >>> rng = np.random.default_rng(0)
+        >>> x, score = rng.normal(size=(100, 8)).astype(np.float32), rng.random(100)
+        >>> page = coremax.infomax(x, score, 0.1).report(title="Ten of a hundred")
+        >>> page[:15]
+        '<!DOCTYPE html>'
+        """
+        from ..report import require_libraries
+
+        require_libraries()
+        from ..report.selection_page import Given, write_page
+
+        given = Given(embeddings, score, labels, coordinates, images, texts, ids, title)
+        return write_page(self, given, path)
 
 
 def as_scores(score: Any, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:

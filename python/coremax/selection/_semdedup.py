@@ -82,7 +82,8 @@ def semdedup(
     if (budget is None) == (eps is None):
         raise TypeError("pass either budget or eps" + ("" if budget is None else ", not both"))
     keep, n_threads = _arrays.as_choice(keep, "keep", _KEEP), _arrays.as_threads(threads)
-    number = _arrays.seed_of("semdedup", seed)
+    given_seed = _arrays.as_seed(seed)
+    number = _arrays.seed_of("semdedup", given_seed)
     x = _arrays.as_array(x, "x")
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, strided_rows=True)
     n, d = view.shape
@@ -120,8 +121,9 @@ def semdedup(
         indices=_arrays.like(kept.astype(np.int64), x),
         n=n,
         method="semdedup",
-        parameters={"eps": threshold, "n_clusters": n_present, "keep": keep},
+        parameters={"eps": threshold, "n_clusters": n_present, "keep": keep, "seed": given_seed},
         timings={"cluster": clustered - start, "select": time.perf_counter() - clustered},
+        inputs={"embeddings": x},
     )
 
 

@@ -121,7 +121,8 @@ def sims(
     floor = _arrays.as_real(density_floor, "density_floor", 1e-300)
     scale = _arrays.as_choice(scale, "scale", SCALES)
     place, n_classes = as_classes(labels, n, "score")
-    seeds = np.random.SeedSequence(_arrays.as_seed(seed)).spawn(2)
+    number = _arrays.as_seed(seed)
+    seeds = np.random.SeedSequence(number).spawn(2)
 
     ease = _scaled(-hardness, scale)
     uncapped = _log_weights(ease, mean, std, n_bins, floor)
@@ -143,6 +144,7 @@ def sims(
         parameters={
             "class_fraction": class_fraction if labels is not None else 0.0, "target_mean": mean, "target_std": std,
             "cap": limit, "bins": n_bins, "density_floor": floor, "scale": scale, "higher": higher,
+            "seed": number,
         },
         weights=weights,
         timings={"select": time.perf_counter() - start},
@@ -151,6 +153,7 @@ def sims(
             "uncapped_effective_sample_size": _effective_size(uncapped),
             "weighted_effective_sample_size": _effective_size(np.log(weights)),
         },
+        inputs={"score": score, "labels": labels},
     )  # fmt: skip
 
 

@@ -1,0 +1,124 @@
+"""Samples as readers see them: thumbnails of images, beginnings of texts."""
+
+from __future__ import annotations
+
+import io
+import os
+from typing import Any
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from .. import _arrays
+from .page import data_uri
+
+__all__ = ["Samples", "Tile"]
+
+_SIDE = 112  # pixels; larger images are made smaller
+_PIXEL_ART = 40  # up to here pixels stay square when shown larger
+_TEXT_LENGTH = 240
+
+
+class Tile:
+    """One sample: its number, name, picture, beginning of its text, and what is said about it."""
+
+    def __init__(self, row: int, name: str, image: str | None, coarse: bool, text: str | None, note: str, kept: bool) -> None:
+        self.row, self.name, self.image, self.coarse, self.text, self.note, self.kept = (
+            row,
+            name,
+            image,
+            coarse,
+            text,
+            note,
+            kept,
+        )
+
+
+class Samples:
+    """What there is to show of samples; reads only those that are asked for."""
+
+    def __init__(self, n: int, images: Any, texts: Any, ids: Any) -> None:
+        for given, name in ((images, "images"), (texts, "texts"), (ids, "ids")):
+            if given is not None:
+                _require_sequence(given, name, n)
+        self.images, self.texts, self.ids = images, texts, ids
+
+    @property
+    def are_visible(self) -> bool:
+        """Whether there is more to show than numbers."""
+        return self.images is not None or self.texts is not None
+
+    def name(self, row: int) -> str:
+        """What the sample is called."""
+        return f"#{row}" if self.ids is None else str(_item(self.ids, row))
+
+    def tile(self, row: int, kept: bool, note: str = "") -> Tile:
+        """Everything about one sample."""
+        image, coarse = (None, False) if self.images is None else _thumbnail(_item(self.images, row), row)
+        text = None if self.texts is None else _beginning(_item(self.texts, row), row)
+        return Tile(row, self.name(row), image, coarse, text, note, kept)
+
+
+def _require_sequence(given: Any, name: str, n: int) -> None:
+    if isinstance(given, (str, bytes)) or not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
+        raise TypeError(f"{name} must be a sequence with one entry a sample, got {type(given).__name__}")
+    _arrays.require_length(len(given), name, n, "the selection")
+
+
+def _item(sequence: Any, row: int) -> Any:
+    return sequence.iloc[row] if hasattr(sequence, "iloc") else sequence[row]
+
+
+def _beginning(text: Any, row: int) -> str:
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    if not isinstance(text, str):
+        raise TypeError(f"texts[{row}] must be a str, got {type(text).__name__}")
+    words = " ".join(text[: 8 * _TEXT_LENGTH].split())
+    return words if len(words) <= _TEXT_LENGTH else words[:_TEXT_LENGTH].rsplit(" ", 1)[0] + "\u2026"
+
+
+def _thumbnail(given: Any, row: int) -> tuple[str, bool]:
+    """The image as a data URI, and whether its pixels should stay square."""
+    if isinstance(given, (str, os.PathLike)):
+        with Image.open(given) as opened:
+            opened.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # JPEG can be read at a fraction of its size
+            image = ImageOps.exif_transpose(opened)
+            image.load()
+    elif isinstance(given, Image.Image):
+        image = given
+    else:
+        image = Image.fromarray(_pixels(given, row))
+    if image.mode not in ("L", "RGB", "RGBA"):
+        image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+    coarse = max(image.size) <= _PIXEL_ART
+    if max(image.size) > _SIDE:
+        image = image.copy()
+        image.thumbnail((_SIDE, _SIDE))
+    buffer = io.BytesIO()
+    photograph = image.mode == "RGB" and not coarse
+    image.save(buffer, "JPEG" if photograph else "PNG", **({"quality": 85} if photograph else {"optimize": True}))
+    return data_uri(buffer.getvalue(), "jpeg" if photograph else "png"), coarse
+
+
+def _pixels(given: Any, row: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """An array of an image as bytes, channels last."""
+    array = np.asarray(_arrays.as_numpy(_arrays.as_array(given, f"images[{row}]")))
+    shape = array.shape
+    if array.ndim == 3 and shape[2] not in (1, 3, 4) and shape[0] in (1, 3, 4):
+        array = np.moveaxis(array, 0, 2)
+    if array.ndim == 3 and array.shape[2] == 1:
+        array = array[:, :, 0]
+    if array.ndim not in (2, 3) or 0 in shape or (array.ndim == 3 and array.shape[2] not in (3, 4)):
+        raise ValueError(f"images[{row}] must have shape [h, w], [h, w, 1 | 3 | 4] or [1 | 3 | 4, h, w], got {tuple(shape)}")
+    if array.dtype == np.uint8:
+        return np.ascontiguousarray(array)
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"images[{row}] must be an array of numbers, got {array.dtype}")
+    values = np.nan_to_num(array.astype(np.float64), posinf=0, neginf=0)
+    low, high = float(values.min()), float(values.max())
+    if array.dtype.kind in "iu" and low >= 0 and high <= 255:
+        return values.astype(np.uint8)
+    if low < 0 or high > 1:
+        values = (values / 2 - low / 2) / max(high / 2 - low / 2, 1e-300)
+    return np.rint(255 * values).astype(np.uint8)
