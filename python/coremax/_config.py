@@ -12,9 +12,11 @@ from . import _arrays, _core, _device
 EXTRAS = {
     "click": "cli",
     "tqdm": "cli",
+    "datasets": "datasets",
+    "pyarrow": "datasets",
     "jinja2": "demo",
     "matplotlib": "demo",
-    "sklearn": "demo",
+    "sklearn": "sklearn",
     "scipy": "",
     "torch": "torch",
 }
