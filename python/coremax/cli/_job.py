@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import sys
 import time
@@ -82,15 +83,15 @@ class Job:
         """
         self._inputs = [(role, text, _file_of(text)) for role, text in inputs if text is not None]
         files = [file for _, _, file in self._inputs]
-        targets = dict(outputs)
+        targets = list(outputs.items())
         if self.sidecar:
-            targets |= {path + SIDECAR: (SIDECAR,) for path in list(outputs)[:1]}
+            targets.append((targets[0][0] + SIDECAR, (SIDECAR,)))
         if self.save_config is not None:
-            targets[self.save_config] = (SIDECAR,)
-        for path, endings in targets.items():
+            targets.append((self.save_config, (SIDECAR,)))
+        for path, endings in targets:
             require_target(path, endings, files)
-        if len({os.path.realpath(path) for path in targets}) < len(targets):
-            raise ValueError(f"two results go to one file: {', '.join(targets)}")
+        if len({os.path.realpath(path) for path, _ in targets}) < len(targets):
+            raise ValueError(f"two results go to one file: {', '.join(path for path, _ in targets)}")
         for role, text, file in self._inputs:
             require_file(file)
             if (role, text) in self.recorded:
@@ -114,6 +115,10 @@ class Job:
         """Read real numbers [n], of half precision brought to float32; rows: how many, and whose."""
         found = _numbers(self._vector(text, rows), text)
         return found.astype(np.float32) if found.dtype.kind == "V" or found.dtype == np.float16 else found
+
+    def numbers(self, text: str) -> Array:
+        """Read numbers of samples [m]."""
+        return _numbers(self._vector(text, None), text)
 
     def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array:
         """Read classes [n]: whole numbers, or texts, which become their places in alphabetical order."""
@@ -162,7 +167,7 @@ class Job:
     def tell(self, summary: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> None:
         """Print a summary, unless asked to be quiet."""
         if self.as_json:
-            click.echo(json.dumps(summary))
+            click.echo(json.dumps(_finite(summary)))
         elif not self.quiet:
             click.echo(text(summary))
 
@@ -170,6 +175,13 @@ class Job:
 def one_line_comment(text: str) -> str:
     """Text that can stand behind a # in TOML."""
     return "".join(character if character.isprintable() else "?" for character in text)
+
+
+def _finite(value: Any) -> Any:
+    """The same for JSON, which has no infinity: null."""
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _file_of(text: str) -> str:

@@ -188,7 +188,7 @@ def _npy_header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
 
 
 def _safetensors(path: str, name: str | None) -> Array:
-    require_extra("files", "safetensors", "ml_dtypes")
+    require_extra("files", "safetensors")
     from safetensors import safe_open
 
     with safe_open(path, framework="numpy") as file:  # checks the header: every byte in one tensor, sizes that fit
@@ -197,6 +197,7 @@ def _safetensors(path: str, name: str | None) -> Array:
         length = int.from_bytes(raw.read(8), "little")
         tensor = json.loads(raw.read(length))[name]
     if tensor["dtype"] == "BF16":
+        require_extra("files", "ml_dtypes")
         import ml_dtypes
 
         dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
@@ -296,8 +297,8 @@ def _require_memory(needed: int, what: str) -> None:
         raise MemoryError(f"takes {needed} bytes {what}, but {free} are free")
 
 
-def read_ids(text: str) -> Array:
-    """Read the ids of samples: whole numbers or text from an array file, or the lines of a .txt file; none may come twice."""
+def read_titles(text: str) -> Array:
+    """Read what samples are called: whole numbers or text from an array file, or the lines of a .txt file."""
     if os.path.splitext(text)[1] == ".txt":
         require_file(text)
         with naming(text), open(text, encoding="utf-8-sig", newline=None) as file:
@@ -305,7 +306,13 @@ def read_ids(text: str) -> Array:
     else:
         ids = read_array(parse_source(text))
     if ids.ndim != 1 or ids.dtype.kind not in "iuU":
-        raise ValueError(f"{text}: ids must be whole numbers or text, one each, got {ids.dtype} {ids.shape}")
+        raise ValueError(f"{text}: must hold whole numbers or text, one for each sample, got {ids.dtype} {ids.shape}")
+    return ids
+
+
+def read_ids(text: str) -> Array:
+    """Read titles of which none may come twice."""
+    ids = read_titles(text)
     order = np.argsort(ids, kind="stable")
     again = np.flatnonzero(ids[order[1:]] == ids[order[:-1]])
     if again.size:

@@ -211,7 +211,11 @@ def command(name: str) -> click.Command:
 @bad_input_exits()
 def _run(context: click.Context, name: str, /, **parameters: Any) -> None:
     job = open_job(context, parameters)
-    job.parameters = {key: list(value) if isinstance(value, tuple) else value for key, value in job.parameters.items() if value}
+    job.parameters = {
+        key: list(value) if isinstance(value, tuple) else value
+        for key, value in job.parameters.items()
+        if value not in (None, ())
+    }
     run_score(job, name, parameters)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from ._errors import require_extra
 from ._estimate import estimate_selection, format_estimate
 from ._job import Job
 from ._methods import METHODS, Knob, accepts, knobs_of
-from ._read import read_ids, require_file
+from ._read import read_ids, read_titles, require_file
 
 _TEXTS = (".txt", ".jsonl", ".ndjson")
 
@@ -54,9 +54,8 @@ def run_select(
         + [(knob.name, value) for knob, value in knobs if knob.file],
     )
     data, arguments = _load(job, method, files, knobs)
-    n = None if method == "dsir" else len(data["x"])
-    ids = None if files["ids"] is None else _read_labels_of_rows(job, str(files["ids"]), n, files)
-    titles = None if files["titles"] is None else _read_labels_of_rows(job, str(files["titles"]), n, files)
+    n, path = None if method == "dsir" else len(data["x"]), str(files["embeddings"])
+    ids, titles = (_of_rows(job, reader, files[name], n, path) for name, reader in (("ids", read_ids), ("titles", read_titles)))
     if "costs" in arguments and isinstance(budget, float):
         budget = budget * math.fsum(arguments["costs"])
     call = Call(job, method, data, budget, arguments)
@@ -109,8 +108,12 @@ class Call:
         arguments = {name: value for name, value in self.arguments.items() if name not in left_out}
         if "labels" in arguments:
             arguments["labels"] = arguments["labels"][rows]
-        share = self._budget if isinstance(self._budget, float) or self._budget is None else self._budget / len(self._data["x"])
-        return self._run(data, arguments, 0.1 if "costs" in self.arguments or not share else min(share, 1.0), False)
+        share = self._budget
+        if "costs" in self.arguments:
+            share = 0.1  # a total of costs says little of how many
+        elif isinstance(share, int):
+            share /= len(self._data["x"])
+        return self._run(data, arguments, None if share is None else min(share, 1.0), False)
 
     def _run(self, data: dict[str, Any], arguments: dict[str, Any], budget: int | float | None, progress: bool) -> Selection:
         method, parameters = self.method, self._job.parameters
@@ -169,18 +172,21 @@ def _argument(job: Job, knob: Knob, value: Any, rows: tuple[int, str] | None) ->
         require_file(value)
         return Path(value)
     if knob.file == "numbers":
-        return job.labels(value)
+        return job.numbers(value)
     if knob.file:
         return job.labels(value, rows) if knob.file == "labels" else job.scores(value, rows)
     return None if value == "none" and knob.name in ("bound", "cap") else value
 
 
-def _read_labels_of_rows(job: Job, text: str, n: int | None, files: Mapping[str, str | None]) -> Any:
+def _of_rows(job: Job, reader: Callable[[str], Any], text: str | None, n: int | None, of: str) -> Any:
+    """Ids or titles, one for each of n rows, or None."""
+    if text is None:
+        return None
     with job.stage("read"):
-        ids = read_ids(text)
-    if n is not None and len(ids) != n:
-        raise ValueError(f"{text} has {len(ids)} entries, but {files['embeddings']} has {n} rows")
-    return ids
+        found = reader(text)
+    if n is not None and len(found) != n:
+        raise ValueError(f"{text} has {len(found)} entries, but {of} has {n} rows")
+    return found
 
 
 def _columns(chosen: Selection, ids: Any) -> dict[str, np.ndarray[Any, Any]]:
