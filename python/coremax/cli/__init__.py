@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import warnings
 
 
 def main() -> None:
     """Run the command line."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # as Ctrl-C does: what is half written is taken away
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # stderr is for bars and for the one line of an error
     try:
-        import click  # noqa: F401
-    except ImportError:
-        sys.exit("coremax: the command line needs its extra: pip install 'coremax[cli]'")
-    from .commands import coremax
+        try:
+            import click  # noqa: F401
+        except ImportError:
+            sys.exit("coremax: the command line needs its extra: pip install 'coremax[cli]'")
+        from .commands import coremax
 
-    coremax()
+        coremax()
+    except KeyboardInterrupt:  # before the command began
+        sys.exit(130)

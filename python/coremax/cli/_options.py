@@ -1,35 +1,56 @@
-"""What the commands share: a group whose errors take one line, option types, and the step from exceptions to exit code 2."""
+"""What the commands share: a group whose errors take one line, help in sections, option types, options of every command."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
-from importlib.util import find_spec
 from typing import Any
 
 import click
 
+from ._errors import one_line
+from ._job import load_config
+
 __all__ = [
     "BUDGET",
+    "SEED",
     "SHARE",
+    "THREADS",
     "WEIGHT",
-    "BadInput",
     "OneLineGroup",
-    "bad_input_exits",
+    "SectionedCommand",
+    "SectionedOption",
+    "housekeeping",
     "parse_budget",
     "parse_share",
     "parse_weight",
     "progress_printer",
-    "require_extra",
 ]
 
 
-class BadInput(click.ClickException):
-    """What the user passed can not be used; exit code 2."""
+class SectionedOption(click.Option):
+    """An option that stands in a section of the help."""
 
-    exit_code = 2
+    def __init__(self, declarations: Sequence[str], *, section: str, **arguments: Any) -> None:
+        super().__init__(declarations, **arguments)
+        self.section = section
+
+
+class SectionedCommand(click.Command):
+    """A command whose help lists the options by section, in the order of their first appearance."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the sections, see `click.Command.format_options`."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for option in self.get_params(ctx):
+            record = None if isinstance(option, click.Argument) else option.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(option, "section", "Run"), []).append(record)
+        for section, records in sections.items():
+            with formatter.section(section):
+                # A narrow left column: what follows a long option goes to the next line.
+                formatter.write_dl(records, col_max=26)
 
 
 class OneLineGroup(click.Group):
@@ -50,28 +71,12 @@ class OneLineGroup(click.Group):
         try:
             code: object = run()
         except click.ClickException as error:
-            click.echo(f"coremax: {' '.join(error.format_message().split())}", err=True)
+            click.echo(f"coremax: {one_line(error.format_message())}", err=True)
             sys.exit(2)
         except click.Abort:
             click.echo("coremax: interrupted", err=True)
             sys.exit(130)
         sys.exit(code if isinstance(code, int) else 0)
-
-
-@contextmanager
-def bad_input_exits() -> Iterator[None]:
-    """Turn the exceptions the package raises for bad input into `BadInput`; a context manager and a decorator."""
-    try:
-        yield
-    except (ValueError, TypeError, OSError, MemoryError) as error:
-        raise BadInput(str(error) or type(error).__name__) from error
-
-
-def require_extra(extra: str, *modules: str) -> None:
-    """Raise `BadInput` where a module of an optional extra is not installed."""
-    missing = [module for module in modules if find_spec(module) is None]
-    if missing:
-        raise BadInput(f"this command needs {', '.join(missing)}: pip install 'coremax[{extra}]'")
 
 
 def parse_budget(text: str) -> int | float:
@@ -132,6 +137,17 @@ def parse_weight(text: str) -> float | str:
         raise ValueError(f"{text!r} is neither a number nor auto") from None
 
 
+def parse_whole(text: str, least: int, most: int) -> int:
+    """Read a whole number within limits; raises ValueError where it is none."""
+    try:
+        number = int(text)
+    except ValueError:
+        number = least - 1
+    if not least <= number <= most:
+        raise ValueError(f"{text!r} is no whole number from {least} to {most}")
+    return number
+
+
 class ParsedText(click.ParamType):  # type: ignore[type-arg]  # generic from click 8.4 on only
     """Type of an option whose text a function reads; its ValueError is the message."""
 
@@ -140,11 +156,9 @@ class ParsedText(click.ParamType):  # type: ignore[type-arg]  # generic from cli
         self._parse = parse
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | float | str:
-        """Read the text, and pass numbers through."""
-        if isinstance(value, (int, float)):
-            return value
+        """Read the text; numbers are defaults, or come from Python, and are checked as their text is."""
         try:
-            return self._parse(value)
+            return self._parse(value if isinstance(value, str) else repr(value))
         except ValueError as error:
             self.fail(str(error), param, ctx)
 
@@ -152,9 +166,36 @@ class ParsedText(click.ParamType):  # type: ignore[type-arg]  # generic from cli
 BUDGET = ParsedText("budget", parse_budget)
 SHARE = ParsedText("share", parse_share)
 WEIGHT = ParsedText("number", parse_weight)
+SEED = ParsedText("integer", partial(parse_whole, least=0, most=2**64 - 1))
+THREADS = ParsedText("integer", partial(parse_whole, least=1, most=4096))
 
 
 def progress_printer() -> Callable[[str], None]:
     """Return a function that prints lines of progress to stderr where that is a terminal, and is silent elsewhere."""
     shown = sys.stderr.isatty()
     return lambda line: click.echo(line, err=True) if shown else None
+
+
+def housekeeping(output: str) -> list[click.Parameter]:
+    """Make the options that every command from files to files has; output: what -o says."""
+
+    def file(*declarations: str, **arguments: Any) -> SectionedOption:
+        return SectionedOption(declarations, section="Files", **arguments)
+
+    def run(*declarations: str, **arguments: Any) -> SectionedOption:
+        return SectionedOption(declarations, section="Run", **arguments)
+
+    given = "TOML with parameters, such as the record of an earlier run; what is given here goes before it."
+    record = "Keep a record beside the output, OUTPUT.toml: parameters, versions, hashes of inputs, times. [default: sidecar]"
+    threads = "Results are the same for any number. Default: COREMAX_NUM_THREADS, else every CPU."
+    return [
+        file("-o", "--output", metavar="FILE", required=True, help=output),
+        file("--config", metavar="FILE", is_eager=True, callback=load_config, help=given),
+        file("--save-config", metavar="FILE", help="Write the parameters of this run to a .toml file."),
+        file("--sidecar/--no-sidecar", default=True, help=record),
+        run("--seed", type=SEED, default=0, show_default=True, help="Of everything random."),
+        run("--threads", type=THREADS, help=threads),
+        run("--dry-run", is_flag=True, help="Check the inputs, estimate time and memory, write nothing."),
+        run("--json", "as_json", is_flag=True, help="Print one JSON object instead of text."),
+        run("-q", "--quiet", is_flag=True, help="Print errors only."),
+    ]

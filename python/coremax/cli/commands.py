@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,172 @@ import click
 
 from .._config import format_config, show_config
 from .._core import __version__
-from ..graph import METRICS
-from ..selection import NORMALIZATIONS, TARGETS
-from ._options import BUDGET, SHARE, WEIGHT, BadInput, OneLineGroup, bad_input_exits, progress_printer, require_extra
+from ..graph import METRICS, MODES
+from ._errors import BadInput, bad_input_exits, require_extra
+from ._job import open_job
+from ._methods import KNOBS, METHODS
+from ._options import (
+    BUDGET,
+    SEED,
+    THREADS,
+    OneLineGroup,
+    SectionedCommand,
+    SectionedOption,
+    housekeeping,
+    progress_printer,
+)
 from .demo_data import DATA_SETS, load
-from .select import METHODS, format_summary, run_select
+from .engines import run_graph, run_sample
+from .score import KINDS
+from .score import command as score_command
+from .select import run_select
+
+_FORMATS = (
+    "Arrays come from .npy and .safetensors (mapped, not loaded), .npz and .parquet files; FILE:NAME names one of several: "
+    "data.npz:x, model.safetensors:emb.weight, table.parquet:embedding (a column of lists), table.parquet:emb_* (several)."
+)
 
 
 @click.group(cls=OneLineGroup, invoke_without_command=True)
 @click.version_option(__version__, prog_name="coremax")
 @click.pass_context
 def coremax(context: click.Context) -> None:
-    """Decide which part of a data set is worth training on."""
+    """Decide which part of a data set is worth training on.
+
+    `coremax COMMAND --help` tells more about each. Exit code 2 and one line on stderr for bad input, 130 after Ctrl-C.
+    """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
+
+
+@click.pass_context
+@bad_input_exits()
+def _select(context: click.Context, /, **parameters: Any) -> None:
+    files = {name: parameters[name] for name in ("embeddings", "importance", "ids", "titles", "output", "report")}
+    given = {knob.name: parameters[knob.name] for knob in KNOBS}
+    run_select(open_job(context, parameters), parameters["method"], parameters["budget"], files, given)
+
+
+coremax.add_command(
+    SectionedCommand(
+        "select",
+        callback=_select,
+        short_help="Select samples from files.",
+        help="Select samples from files.\n\n"
+        f"EMBEDDINGS is an array [n, d]; for --method dsir a text file, a document a line, or .jsonl.\n\n{_FORMATS}",
+        params=[
+            click.Argument(["embeddings"]),
+            SectionedOption(
+                ["--budget"], section="What to keep", type=BUDGET,
+                help="A share (10%, 0.1) or a count (500); semdedup: or --eps.",
+            ),
+            SectionedOption(
+                ["--importance"], section="What to keep", metavar="FILE",
+                help="Scores [n], higher = harder unless --higher easy. Of infomax, sims, ccs, d2 and top.",
+            ),
+            SectionedOption(
+                ["--method"], section="What to keep", type=click.Choice(list(METHODS)), default="infomax", show_default=True,
+                help="Each has options of its own, below.",
+            ),
+            SectionedOption(
+                ["--ids"], section="What to keep", metavar="FILE",
+                help="Ids [n], or a .txt of lines: write the ids kept instead of their numbers.",
+            ),
+            *housekeeping("Where the numbers kept go: .npy, .parquet (with weights) or .txt."),
+            SectionedOption(["--report"], section="Report", metavar="FILE", help="Write a page about the selection, .html."),
+            SectionedOption(
+                ["--titles"], section="Report", metavar="FILE", help="Texts [n] that stand for the samples there; default: ids."
+            ),
+            *(knob.option() for knob in KNOBS),
+        ],
+    )
+)  # fmt: skip
+
+
+@click.pass_context
+@bad_input_exits()
+def _graph(context: click.Context, /, **parameters: Any) -> None:
+    run_graph(open_job(context, parameters), parameters)
+
+
+coremax.add_command(
+    SectionedCommand(
+        "graph",
+        callback=_graph,
+        short_help="Find the k most similar rows of every row.",
+        help="Find the k most similar other rows of every row, exactly.\n\n"
+        f"EMBEDDINGS is an array [n, d]. The output is read by coremax.Graph.load.\n\n{_FORMATS}",
+        params=[
+            click.Argument(["embeddings"]),
+            SectionedOption(["-k", "--neighbors", "k"], section="Graph", type=click.INT, default=10, show_default=True,
+                            help="Neighbours per row."),
+            SectionedOption(["--metric"], section="Graph", type=click.Choice(METRICS), default="cosine", show_default=True),
+            SectionedOption(["--mode"], section="Graph", type=click.Choice(MODES), default="exact", show_default=True),
+            SectionedOption(["--recall"], section="Graph", type=click.FLOAT, default=0.95, show_default=True,
+                            help="Of --mode approximate: the share of true neighbours aimed at."),
+            SectionedOption(["--memory-limit"], section="Graph", help="For example 2GB."),
+            SectionedOption(["--isa"], section="Graph", help="Instruction-set level, see `coremax info`."),
+            *housekeeping("Where the graph goes: .npz."),
+        ],
+    )
+)  # fmt: skip
+
+
+@click.pass_context
+@bad_input_exits()
+def _sample(context: click.Context, /, **parameters: Any) -> None:
+    run_sample(open_job(context, parameters), parameters)
+
+
+coremax.add_command(
+    SectionedCommand(
+        "sample",
+        callback=_sample,
+        short_help="Draw numbers by weight.",
+        help=f"Draw numbers by weight.\n\nWEIGHTS is an array [n].\n\n{_FORMATS}",
+        params=[
+            click.Argument(["weights"]),
+            SectionedOption(["--size"], section="Draw", type=click.INT, required=True, help="How many."),
+            SectionedOption(["--replace"], section="Draw", is_flag=True, help="With replacement."),
+            SectionedOption(["--log-weights"], section="Draw", is_flag=True, help="The weights are logarithms."),
+            SectionedOption(["--ids"], section="Draw", metavar="FILE", help="Ids [n]: write those drawn instead of numbers."),
+            *housekeeping("Where the numbers go, in the order drawn: .npy, .parquet or .txt."),
+        ],
+    )
+)  # fmt: skip
+
+
+@coremax.group(invoke_without_command=True, short_help="Compute a score of every sample.")
+@click.pass_context
+def score(context: click.Context) -> None:
+    """Compute a score of every sample, from arrays of predictions, embeddings or what training recorded."""
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+for _kind in KINDS:
+    score.add_command(score_command(_kind))
+
+
+@coremax.command()
+@click.option(
+    "--rows", type=click.IntRange(2000, 10**7), default=20_000, show_default=True, help="Of the graph and the solver."
+)
+@click.option("--dimensions", type=click.IntRange(1, 10**5), default=128, show_default=True, help="Of the embeddings.")
+@click.option("--weights", type=click.IntRange(1000, 10**9), default=1_000_000, show_default=True, help="Of the sampling.")
+@click.option("--rounds", type=click.IntRange(1, 1000), default=5, show_default=True, help="Medians are over these.")
+@click.option("--threads", type=THREADS, help="Default: COREMAX_NUM_THREADS, else every CPU.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
+@bad_input_exits()
+def bench(rows: int, dimensions: int, weights: int, rounds: int, threads: int | None, as_json: bool) -> None:
+    """Time the three engines on this machine.
+
+    Every engine's answer is first compared with one of plain NumPy; NumPy's time stands beside where it does the same.
+    """
+    from .bench import format_bench, run_bench
+
+    found = run_bench(rows, dimensions, weights, rounds=rounds, threads=threads, log=progress_printer())
+    click.echo(json.dumps(found) if as_json else format_bench(found))
 
 
 @coremax.command()
@@ -34,8 +185,8 @@ def coremax(context: click.Context) -> None:
 @click.option(
     "--output", type=click.Path(path_type=Path), default="coremax-demo.html", show_default=True, help="Page to write."
 )
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")
-@click.option("--threads", type=click.IntRange(1, 4096), help="Default: COREMAX_NUM_THREADS, else every CPU.")
+@click.option("--seed", type=SEED, default=0, show_default=True, help="Of everything random.")
+@click.option("--threads", type=THREADS, help="Default: COREMAX_NUM_THREADS, else every CPU.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
 @bad_input_exits()
 def demo(
@@ -63,52 +214,9 @@ def demo(
 
 
 @coremax.command()
-@click.argument("embeddings")
-@click.option("--importance", metavar="FILE", help="Scores [n], higher = more informative. Not needed for --method random.")
-@click.option("--budget", type=BUDGET, required=True, help="What to keep: a share (10%, 0.1) or a count (500).")
-@click.option("-o", "--output", metavar="FILE", required=True, help="Where the numbers kept go: .npy or .txt.")
-@click.option("--method", type=click.Choice(METHODS), default="infomax", show_default=True)
-@click.option("--labels", metavar="FILE", help="Classes [n]: contradicted labels are left out first, classes kept in balance.")
-@click.option("--alpha", type=WEIGHT, default="auto", show_default=True, help="Weight of the redundancy.")
-@click.option("--target", type=click.Choice(TARGETS), default="coverage", show_default=True, help="What the scores are made.")
-@click.option("-k", "--neighbors", "k", type=int, default=10, show_default=True, help="Neighbours per sample in the graph.")
-@click.option("--metric", type=click.Choice(METRICS), default="cosine", show_default=True)
-@click.option("--partitions", type=int, default=1, show_default=True, help="Build the graph within this many random parts.")
-@click.option("--normalize", type=click.Choice(NORMALIZATIONS), default="minmax", show_default=True, help="Of the importance.")
-@click.option(
-    "--drop-hardest", type=SHARE, default="auto", show_default=True, help="Share left out first, 0 to 1 or 0% to 100%."
-)
-@click.option("--memory-limit", help="For the graph, for example 2GB.")
-@click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of everything random.")
-@click.option("--threads", type=click.IntRange(1, 4096), help="Default: COREMAX_NUM_THREADS, else every CPU.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
-@bad_input_exits()
-def select(
-    embeddings: str,
-    importance: str | None,
-    labels: str | None,
-    budget: int | float,
-    output: str,
-    method: str,
-    seed: int,
-    as_json: bool,
-    drop_hardest: float | str,
-    **options: Any,
-) -> None:
-    """Select from files.
-
-    EMBEDDINGS is an array [n, d]: a .npy file (mapped, not loaded) or an .npz file (FILE.npz:NAME where it holds several).
-    """
-    options["drop_hardest"] = drop_hardest
-    options["progress"] = sys.stderr.isatty() and not as_json
-    summary = run_select(embeddings, importance, budget, output, labels=labels, method=method, seed=seed, options=options)
-    click.echo(json.dumps(summary) if as_json else format_summary(summary))
-
-
-@coremax.command()
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of text.")
 @bad_input_exits()
 def info(as_json: bool) -> None:
-    """Show version, instruction-set level, threads and the optional libraries found."""
+    """Show version, CPU, threads and optional libraries."""
     config = show_config("dicts")
     click.echo(json.dumps(config) if as_json else format_config(config))

@@ -2,88 +2,215 @@
 
 from __future__ import annotations
 
+import math
 import os
-import time
+import tempfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
-from .. import selection
-from ..selection import Selection
-from ._files import read_array, writer
+import numpy as np
 
-METHODS = ("infomax", "random", "top")
+from ..selection import Selection
+from . import _write
+from ._errors import require_extra
+from ._estimate import estimate_selection, format_estimate
+from ._job import Job
+from ._methods import METHODS, Knob, accepts, knobs_of
+from ._read import read_ids, read_titles, require_file
+
+_TEXTS = (".txt", ".jsonl", ".ndjson")
 
 
 def run_select(
-    embeddings: str,
-    importance: str | None,
-    budget: int | float,
-    output: str,
-    *,
-    labels: str | None = None,
-    method: str,
-    seed: int,
-    options: dict[str, Any],
-) -> dict[str, Any]:
+    job: Job, method: str, budget: int | float | None, files: Mapping[str, str | None], given: dict[str, Any]
+) -> None:
     """Read, select, write.
 
     Parameters
     ----------
-    embeddings : str
-        File of the embeddings [n, d]; for "random" and "top" only its length counts.
-    importance : str or None
-        File of the scores [n]; "random" needs none.
-    budget : int or float
-        As `coremax.infomax`.
-    output : str
-        File for the numbers of the samples to keep.
-    labels : str or None
-        File of the classes [n], for "infomax".
-    method : {"infomax", "random", "top"}
-    seed : int
-    options : dict
-        Further arguments of `coremax.infomax`.
-
-    Returns
-    -------
-    dict
-        What was done, ready for JSON: method, n, kept, parameters, seconds by stage and, for InfoMax, objective, upper
-        bound, gap and status.
+    job : Job
+    method : str
+        One of METHODS.
+    budget : int, float or None
+        As `coremax.infomax`; None with semdedup's eps.
+    files : mapping of str to str or None
+        embeddings (for "dsir" the texts), importance, ids, titles, output, report.
+    given : dict
+        Options by name, None where they were not given; those of other methods are refused.
     """
-    if method not in METHODS:
-        raise ValueError(f"method must be one of {', '.join(METHODS)}, got {method}")
-    if importance is None and method != "random":
+    knobs = knobs_of(method, given)
+    _require_inputs(method, budget, files, {knob.name: value for knob, value in knobs})
+    job.parameters |= {knob.name: knob.recorded(value) for knob, value in knobs if value is not None}
+    job.parameters = {name: value for name, value in job.parameters.items() if value is not None}
+    report, output = files["report"], str(files["output"])
+    if report is not None:
+        require_extra("report", "matplotlib", "jinja2")
+        if not hasattr(Selection, "report"):
+            raise ValueError("--report: this build makes no pages yet")
+    job.begin(
+        {output: _write.FORMATS, **({report: (".html",)} if report is not None else {})},
+        [(name, files[name]) for name in ("embeddings", "importance", "ids", "titles")]
+        + [(knob.name, value) for knob, value in knobs if knob.file],
+    )
+    data, arguments = _load(job, method, files, knobs)
+    n, path = None if method == "dsir" else len(data["x"]), str(files["embeddings"])
+    ids, titles = (_of_rows(job, reader, files[name], n, path) for name, reader in (("ids", read_ids), ("titles", read_titles)))
+    if "costs" in arguments and isinstance(budget, float):
+        budget = budget * math.fsum(arguments["costs"])
+    call = Call(job, method, data, budget, arguments)
+    if job.dry_run:
+        job.tell(estimate_selection(call, job), format_estimate)
+        return
+    with job.stage("select"):
+        chosen = call()
+    if chosen.timings:
+        del job.seconds["select"]
+        job.seconds |= {stage: float(seconds) for stage, seconds in chosen.timings.items()}
+    if ids is not None and len(ids) != chosen.n:
+        raise ValueError(f"{files['ids']} has {len(ids)} ids, but there are {chosen.n} samples")
+    targets = {output: _write.columns_writer(output, _columns(chosen, ids))}
+    if report is not None:
+        with job.stage("report"):
+            targets[report] = _write.bytes_writer(_report(chosen, data, arguments, ids if titles is None else titles, files))
+    job.finish(targets, _summary(chosen, output, report), format_summary)
+
+
+class Call:
+    """A method with its arguments, which can be called on all rows or on some of them.
+
+    Attributes
+    ----------
+    method : str
+    x : array [n, ...] or None
+        What the embeddings' file holds.
+    texts : path or None
+        Of "dsir".
+    arguments : dict
+        Of the function, without what is positional.
+    """
+
+    def __init__(
+        self, job: Job, method: str, data: dict[str, Any], budget: int | float | None, arguments: dict[str, Any]
+    ) -> None:
+        self.method, self.x, self.arguments = method, data.get("x"), arguments
+        self.texts = data.get("texts")
+        self._job, self._data, self._budget = job, data, budget
+
+    def __call__(self) -> Selection:
+        """Select from all rows."""
+        return self._run(self._data, self.arguments, self._budget, self._job.progress)
+
+    def on(self, rows: np.ndarray[Any, Any]) -> Selection:
+        """Select the same share of some rows, without what speaks of all of them (limits, clusters)."""
+        data = {name: array[rows] for name, array in self._data.items()}
+        left_out = ("include", "exclude", "groups", "group_limits", "costs", "clusters")
+        arguments = {name: value for name, value in self.arguments.items() if name not in left_out}
+        if "labels" in arguments:
+            arguments["labels"] = arguments["labels"][rows]
+        share = self._budget
+        if "costs" in self.arguments:
+            share = 0.1  # a total of costs says little of how many
+        elif isinstance(share, int):
+            share /= len(self._data["x"])
+        return self._run(data, arguments, None if share is None else min(share, 1.0), False)
+
+    def _run(self, data: dict[str, Any], arguments: dict[str, Any], budget: int | float | None, progress: bool) -> Selection:
+        method, parameters = self.method, self._job.parameters
+        values = {"seed": parameters["seed"], "threads": parameters.get("threads"), "progress": progress}
+        keywords = {name: value for name, value in values.items() if accepts(method, name)}
+        if method == "dsir":
+            return METHODS[method](data["texts"], budget=budget, **arguments, **keywords)
+        x = [len(data["x"])] if method == "random" else [data["x"]] if accepts(method, "x") else []
+        score = [data["importance"]] if accepts(method, "importance") or accepts(method, "score") else []
+        return METHODS[method](*x, *score, budget, **arguments, **keywords)
+
+
+def _require_inputs(method: str, budget: Any, files: Mapping[str, str | None], options: dict[str, Any]) -> None:
+    scored = accepts(method, "importance") or accepts(method, "score")
+    if scored and files["importance"] is None:
         raise ValueError(f"--method {method} needs --importance")
-    write = writer(output)
-    for source in (embeddings, importance, labels):
-        if source is not None and os.path.realpath(source.partition(".npz:")[0]) == os.path.realpath(output):
-            raise ValueError(f"{output} is an input as well: name another file for the result")
-    start = time.perf_counter()
-    x = read_array(embeddings)
-    if x.ndim != 2:
-        raise ValueError(f"{embeddings}: embeddings must be two-dimensional [n, d], got shape {x.shape}")
-    scores = None if importance is None else read_array(importance)
-    if scores is not None and scores.shape != x.shape[:1]:
-        raise ValueError(f"{importance} has shape {scores.shape}, but {embeddings} has {x.shape[0]} rows")
-    if labels is not None:
-        options = {**options, "labels": read_array(labels)}
-    read = time.perf_counter()
-    chosen = _choose(method, x, scores, budget, seed, options)
-    selected = time.perf_counter()
-    write(chosen.indices)
-    written = time.perf_counter()
-    seconds = {"read": read - start, **(chosen.timings or {"select": selected - read}), "write": written - selected}
-    return {**_summary(chosen), "output": output, "seconds": {**seconds, "total": written - start}}
+    if not scored and files["importance"] is not None and files["report"] is None:
+        raise ValueError(f"--importance is not used by --method {method}")
+    if budget is None and options.get("eps") is None:
+        raise ValueError("--budget is missing: a share (10%, 0.1) or a count (500)")
+    if method == "dsir" and options["target_texts"] is None:
+        raise ValueError("--method dsir needs --target-texts")
+    if files["report"] is None and files["titles"] is not None:
+        raise ValueError("--titles are for --report")
+    texts = [str(files["embeddings"])] if method == "dsir" else []
+    texts += [options[name] for name in ("target_texts", "raw_texts") if options.get(name) is not None]
+    for path in texts:
+        if os.path.splitext(path)[1] not in _TEXTS:
+            raise ValueError(f"{path}: texts come from {', '.join(_TEXTS)}: a document a line, or objects with a field text")
 
 
-def _choose(method: str, x: Any, scores: Any, budget: int | float, seed: int, options: dict[str, Any]) -> Selection:
-    if method == "random":
-        return selection.random(x, budget, seed=seed)
-    if method == "top":
-        return selection.top(scores, budget)
-    return selection.infomax(x, scores, budget, seed=seed, **options)
+def _load(
+    job: Job, method: str, files: Mapping[str, str | None], knobs: list[tuple[Knob, Any]]
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Arrays by what they are, and the further arguments of the method."""
+    path = str(files["embeddings"])
+    data: dict[str, Any] = {}
+    rows: tuple[int, str] | None = None
+    if method == "dsir":
+        require_file(path)
+        data["texts"] = Path(path)
+    else:
+        data["x"] = job.matrix(path, "embeddings") if accepts(method, "x") else job.array(path)
+        rows = len(data["x"]), path
+    if files["importance"] is not None:
+        data["importance"] = job.scores(str(files["importance"]), rows)
+    arguments = {}
+    for knob, value in knobs:
+        if value is not None:
+            arguments[knob.keyword] = _argument(job, knob, value, rows)
+    return data, arguments
 
 
-def _summary(chosen: Selection) -> dict[str, Any]:
+def _argument(job: Job, knob: Knob, value: Any, rows: tuple[int, str] | None) -> Any:
+    if knob.file == "texts":
+        require_file(value)
+        return Path(value)
+    if knob.file == "numbers":
+        return job.numbers(value)
+    if knob.file:
+        return job.labels(value, rows) if knob.file == "labels" else job.scores(value, rows)
+    return None if value == "none" and knob.name in ("bound", "cap") else value
+
+
+def _of_rows(job: Job, reader: Callable[[str], Any], text: str | None, n: int | None, of: str) -> Any:
+    """Ids or titles, one for each of n rows, or None."""
+    if text is None:
+        return None
+    with job.stage("read"):
+        found = reader(text)
+    if n is not None and len(found) != n:
+        raise ValueError(f"{text} has {len(found)} entries, but {of} has {n} rows")
+    return found
+
+
+def _columns(chosen: Selection, ids: Any) -> dict[str, np.ndarray[Any, Any]]:
+    indices = np.asarray(chosen.indices)
+    columns = {"index": indices} if ids is None else {"id": ids[indices], "index": indices}
+    return columns if chosen.weights is None else {**columns, "weight": np.asarray(chosen.weights)}
+
+
+def _report(chosen: Any, data: dict[str, Any], arguments: dict[str, Any], texts: Any, files: Mapping[str, str | None]) -> bytes:
+    """The page of `Selection.report`: the only place that calls it."""
+    with tempfile.TemporaryDirectory() as folder:
+        page = Path(folder) / "report.html"
+        chosen.report(
+            page,
+            embeddings=data.get("x"),
+            score=data.get("importance"),
+            labels=arguments.get("labels"),
+            texts=None if texts is None else [str(text) for text in texts],
+            title=f"{os.path.basename(str(files['output']))}: {chosen.method}",
+        )
+        return page.read_bytes()
+
+
+def _summary(chosen: Selection, output: str, report: str | None) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "method": chosen.method,
         "n": chosen.n,
@@ -99,18 +226,29 @@ def _summary(chosen: Selection) -> dict[str, Any]:
             "bound_kind": solution.bound_kind,
             "status": solution.status.value,
         }
-    return summary
+    if chosen.diagnostics is not None:
+        summary["diagnostics"] = dict(chosen.diagnostics)
+    return {**summary, "output": output, **({"report": report} if report is not None else {})}
 
 
 def format_summary(summary: dict[str, Any]) -> str:
     """Lay a summary out as text."""
     lines = [f"kept {summary['kept']:,} of {summary['n']:,} by {summary['method']} -> {summary['output']}"]
-    if "objective" in summary:
+    if "objective" in summary and math.isfinite(summary["upper_bound"]):
         lines.append(
             f"objective {summary['objective']:.6g}, at most {summary['upper_bound']:.6g} is possible"
             f" (gap {summary['gap']:.2%}, {summary['bound_kind']} bound)"
         )
+    elif "objective" in summary:
+        lines.append(f"objective {summary['objective']:.6g}, without a bound")
+    if "drop_hardest" in summary["parameters"]:
         dropped = summary["parameters"]["drop_hardest"]
         lines.append(f"dropped the hardest {dropped:.1%} first" if dropped else "dropped none of the hardest")
-    lines.append("seconds: " + ", ".join(f"{stage} {seconds:.2f}" for stage, seconds in summary["seconds"].items()))
-    return "\n".join(lines)
+    lines += [f"{name} {value:.6g}" for name, value in summary.get("diagnostics", {}).items()]
+    lines += [f"report: {summary['report']}"] if "report" in summary else []
+    return "\n".join([*lines, format_seconds(summary["seconds"])])
+
+
+def format_seconds(seconds: Mapping[str, float]) -> str:
+    """Lay the times of stages out as text."""
+    return "seconds: " + ", ".join(f"{stage} {value:.2f}" for stage, value in seconds.items())

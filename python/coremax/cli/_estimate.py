@@ -1,0 +1,92 @@
+"""What a run will take: the graph's own prediction, and for the rest a run of the same call on some of the rows."""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..graph import estimate
+from ..text import ngram_counts
+from ._job import Job
+
+if TYPE_CHECKING:
+    from .select import Call
+
+_ROWS = 20_000
+_TEXT_BYTES = 1 << 22
+_SOLVER_BYTES = 100  # per sample: scores, order, x, gradient and the like; ours, rounded up
+
+
+def estimate_selection(call: Call, job: Job) -> dict[str, Any]:
+    """Estimate a selection.
+
+    Parameters
+    ----------
+    call : Call
+        The selection.
+    job : Job
+        Of the command, for its parameters.
+
+    Returns
+    -------
+    dict
+        n, seconds by stage, bytes of working memory and of the input, and how the numbers came about.
+    """
+    if call.x is None:
+        return _estimate_texts(call, job)
+    n, x = len(call.x), call.x
+    rows = np.arange(n) if n <= _ROWS else np.sort(np.random.default_rng(0).choice(n, _ROWS, replace=False))
+    start = time.perf_counter()
+    tried = call.on(rows)
+    elapsed = time.perf_counter() - start
+    growth = n / len(rows)
+    seconds = {stage: float(value) * growth for stage, value in (tried.timings or {"select": elapsed}).items()}
+    found: dict[str, Any] = {"method": call.method, "n": n, "sample": len(rows)}
+    needed = _SOLVER_BYTES * n
+    if tried.graph is not None:
+        k, parts = tried.graph.k, int(tried.parameters.get("partitions", 1))
+        metric, isa = str(tried.parameters.get("metric", "cosine")), call.arguments.get("isa")
+        plan = estimate(max(n // parts, 2), x.shape[1], min(k, max(n // parts, 2) - 1), metric=metric,
+                        threads=job.parameters.get("threads"), isa=isa)  # fmt: skip
+        seconds["graph"] = plan.seconds * parts
+        # The lists, and the symmetric K that the solver reads: up to 2 n k entries of 8 bytes, while it is sorted twice over.
+        needed += plan.extra_bytes + 12 * n * k + 2 * 16 * n * k
+    elif call.method == "semdedup":
+        needed += 4 * n * int(x.shape[1])
+        seconds = {stage: value * _semdedup_growth(stage, growth, call) for stage, value in seconds.items()}
+    return {**found, "seconds": {**seconds, "total": sum(seconds.values())}, "bytes": needed, "input_bytes": int(x.nbytes)}
+
+
+def _estimate_texts(call: Call, job: Job) -> dict[str, Any]:
+    """From the time that the first megabytes take; texts are read twice, or once beside a raw distribution of their own."""
+    texts = str(call.texts)
+    files = [(texts, 1 if "raw" in call.arguments else 2), (call.arguments["target"], 1), (call.arguments.get("raw"), 1)]
+    size = sum(os.path.getsize(path) * passes for path, passes in files if path is not None)
+    with open(texts, "rb") as file:
+        lines = file.readlines(_TEXT_BYTES)
+    options = {name: call.arguments[name] for name in ("n_buckets", "ngrams", "hash") if name in call.arguments}
+    ngram_counts([""], **options)  # tables are made once
+    start = time.perf_counter()
+    ngram_counts(lines, threads=job.parameters.get("threads"), **options)
+    seconds = (time.perf_counter() - start) * size / max(sum(map(len, lines)), 1)
+    needed = 40 * os.path.getsize(texts) * len(lines) // max(sum(map(len, lines)), 1) + 3 * _TEXT_BYTES
+    return {"method": call.method, "seconds": {"texts": seconds, "total": seconds}, "bytes": needed, "input_bytes": size}
+
+
+def _semdedup_growth(stage: str, growth: float, call: Call) -> float:
+    """Beyond proportion: the clusters of k-means grow with n where their number is automatic."""
+    return growth if stage == "cluster" and call.arguments.get("n_clusters", "auto") == "auto" else 1.0
+
+
+def format_estimate(found: dict[str, Any]) -> str:
+    """Lay an estimate out as text."""
+    stages = ", ".join(f"{stage} {value:.3g}" for stage, value in found["seconds"].items() if stage != "total")
+    how = f"a run on {found['sample']:,} of the rows" if "sample" in found else "a calibration"
+    return (
+        f"would take about {found['seconds']['total']:.3g} s ({stages}), by {how}\n"
+        f"and about {found['bytes'] / 1e9:.3g} GB of memory beside the input's {found['input_bytes'] / 1e9:.3g} GB; "
+        "nothing was written"
+    )

@@ -1,0 +1,246 @@
+"""Which options each method of `coremax select` has, read off the functions' signatures, and how their text is understood."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import click
+
+from .. import selection
+from ..graph import METRICS
+from ..selection import NORMALIZATIONS, TARGETS
+from ..selection._sims import SCALES
+from ..solver import METHODS as SOLVERS
+from ..text import HASHES
+from ._options import SHARE, WEIGHT, ParsedText, SectionedOption
+
+METHODS: dict[str, Callable[..., selection.Selection]] = {
+    "infomax": selection.infomax,
+    "sims": selection.sims,
+    "ccs": selection.ccs,
+    "d2": selection.d2,
+    "moderate": selection.moderate,
+    "semdedup": selection.semdedup,
+    "dsir": selection.dsir,
+    "top": selection.top,
+    "random": selection.random,
+}
+# What the functions call the things that `--importance` and the argument stand for.
+_GIVEN = ("x", "n", "texts", "importance", "score", "budget", "seed", "threads", "progress", "copy")
+
+
+def _parse_cap(text: str) -> Any:
+    if text.strip() == "none":
+        return "none"
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a number nor none") from None
+
+
+def _parse_mean(text: str) -> Any:
+    if text.strip() == "auto":
+        return "auto"
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = []
+    if len(numbers) not in (1, 2):
+        raise ValueError(f"{text!r} is no mean: pass auto, a number, or two such as 0,0.3")
+    return numbers[0] if len(numbers) == 1 else tuple(numbers)
+
+
+def _parse_clusters(text: str) -> Any:
+    if text.strip() == "auto":
+        return "auto"
+    try:
+        return int(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is neither a whole number nor auto") from None
+
+
+def _parse_end(text: str) -> Any:
+    """One end of a range of a group: a count, a share, or open."""
+    stripped = text.strip()
+    if stripped == "":
+        return None
+    if stripped.endswith("%"):
+        return float(stripped[:-1]) / 100
+    return int(stripped) if stripped.isdecimal() else float(stripped)
+
+
+def _parse_limits(text: str) -> Any:
+    parts = text.split(":")
+    try:
+        ends = tuple(map(_parse_end, parts))
+    except ValueError:
+        ends = ()
+    if len(ends) == 2:
+        return ends
+    if len(ends) == 1 and isinstance(ends[0], float):
+        return ends[0]
+    raise ValueError(f"{text!r} is no limit: pass a share of each group such as 10%, or fewest and most such as 5:100 or 5%:")
+
+
+@dataclass(frozen=True)
+class Knob:
+    """An option of some methods.
+
+    Attributes
+    ----------
+    flags : str
+        As typed, "--drop-hardest" or "-k/--neighbors".
+    type : click type
+    help : str
+    argument : str
+        What the function calls it; default: the option's name.
+    file : str
+        What the option's file holds ("scores", "labels", "numbers", "texts"), where it names one.
+    only : sequence of str
+        Methods, where others have an argument of this name that means something else.
+    """
+
+    flags: str
+    type: Any
+    help: str
+    argument: str = ""
+    file: str = ""
+    only: Sequence[str] = ()
+
+    @property
+    def name(self) -> str:
+        """Name of the option in configurations."""
+        return self.flags.split("/")[0].lstrip("-").replace("-", "_")
+
+    @property
+    def keyword(self) -> str:
+        """Name of the function's argument."""
+        return self.argument or self.name
+
+    @property
+    def defaults(self) -> dict[str, Any]:
+        """Methods that have it, with their defaults."""
+        found = {}
+        for method, function in METHODS.items():
+            parameter = inspect.signature(function).parameters.get(self.keyword)
+            if parameter is not None and (not self.only or method in self.only):
+                found[method] = None if parameter.default is inspect.Parameter.empty else parameter.default
+        return found
+
+    def option(self) -> SectionedOption:
+        """The option of click; its default is None, so that it shows what was given."""
+        methods = list(self.defaults)
+        texts = {_shown(value) for value in self.defaults.values()}
+        if len(texts) > 1:
+            default = ", ".join(f"{method} {_shown(value)}" for method, value in self.defaults.items() if _shown(value))
+        else:
+            default = texts.pop()
+        notes = [", ".join(methods)] if len(methods) > 1 else []
+        notes += [f"default: {default}"] if default and not self.file else []
+        text = self.help + (f" [{'; '.join(notes)}]" if notes else "")
+        section = f"Of --method {methods[0]}" if len(methods) == 1 else "Of several methods"
+        flags = (*self.flags.split("/"), "k") if self.name == "k" else (self.flags,)
+        kind = {} if self.type is bool else {"type": self.type, "metavar": "FILE" if self.file else None}
+        return SectionedOption(flags, default=None, help=text, section=section, **kind)
+
+    def recorded(self, value: Any) -> Any:
+        """A value as a configuration holds it, so that reading it as text gives the value."""
+        if isinstance(value, tuple):
+            return (":" if self.name == "group_limits" else ",").join("" if part is None else repr(part) for part in value)
+        return value
+
+
+def _shown(value: Any) -> str:
+    if value is None or value is False:
+        return ""
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+_INT = click.INT
+_FLOAT = click.FLOAT
+_METRICS = click.Choice(METRICS)
+
+KNOBS = [
+    Knob("--labels", str, "Classes [n].", file="labels"),
+    Knob("-k/--neighbors", _INT, "Neighbours per sample in the graph."),
+    Knob("--metric", _METRICS, "Of the graph; d2: euclidean (its default) or cosine."),
+    Knob("--memory-limit", str, "For the graph, for example 2GB."),
+    Knob("--drop-hardest", SHARE, "Share of the hardest left out first."),
+    Knob("--higher", click.Choice(["hard", "easy"]), "What a higher score means."),
+    Knob("--isa", str, "Instruction-set level, see `coremax info`."),
+    # infomax
+    Knob("--alpha", WEIGHT, "Weight of the redundancy."),
+    Knob("--target", click.Choice(TARGETS), "What the scores are made into.", only=["infomax"]),
+    Knob("--tilt", WEIGHT, "How much more the hardest count, with --target coverage."),
+    Knob("--normalize", click.Choice(NORMALIZATIONS), "Scale of the importance."),
+    Knob("--partitions", _INT, "Build the graph within this many random parts."),
+    Knob("--max-contradiction", _FLOAT, "With --labels: above this a sample is left out as mislabelled."),
+    Knob("--class-floor", WEIGHT, "With --labels: least part of an equal share a class keeps."),
+    Knob("--negative-similarities", click.Choice(["clip", "keep"]), "Set them to 0, or reward them."),
+    Knob("--include", str, "Numbers that must be kept.", file="numbers"),
+    Knob("--exclude", str, "Numbers that must not be kept.", file="numbers"),
+    Knob("--groups", str, "A group for every sample [n].", file="labels"),
+    Knob(
+        "--group-limits", ParsedText("limits", _parse_limits),
+        "What each group keeps: a share (10%), or fewest:most (5:100, 5%:). Default: its share of the budget.",
+    ),
+    Knob("--costs", str, "Costs [n]; --budget is then the total (a whole number) or a share of all.", file="scores"),
+    Knob("--solver", click.Choice(SOLVERS), "How the subset is searched for.", argument="method", only=["infomax"]),
+    Knob("--effort", click.Choice(["fast", "default", "best"]), "How long."),
+    Knob("--bound", click.Choice(["fast", "tight", "none"]), "How much time the upper bound may take."),
+    Knob("--max-iterations", _INT, "Of the relaxed solvers."),
+    # sims
+    Knob("--class-fraction", _FLOAT, "Share of the budget drawn class by class."),
+    Knob(
+        "--target-mean", ParsedText("mean", _parse_mean),
+        "Mean ease of the target: auto, a number, or two: where nothing and where everything is pruned (0,0.3).",
+    ),
+    Knob("--target-std", _FLOAT, "Its standard deviation."),
+    Knob("--cap", ParsedText("number", _parse_cap), "Most a weight may be, in mean weights, or none."),
+    Knob("--bins", _INT, "Of the histogram of scores."),
+    Knob("--density-floor", _FLOAT, "Least density a weight is divided by."),
+    Knob("--scale", click.Choice(SCALES), "How ease is brought to [0, 1]."),
+    # the others
+    Knob("--strata", _INT, "Ranges of difficulty."),
+    Knob("--gamma", _FLOAT, "Of the reverse messages."),
+    Knob("--gamma-forward", _FLOAT, "Of the forward messages."),
+    Knob("--center", click.Choice(["mean", "median"]), "Centre of a class."),
+    Knob("--eps", _FLOAT, "Instead of --budget: samples closer than this to an earlier one go."),
+    Knob("--n-clusters", ParsedText("number", _parse_clusters), "Clusters of k-means."),
+    Knob("--clusters", str, "Clusters made elsewhere [n].", file="labels"),
+    Knob("--keep", click.Choice(["hard", "easy", "random"]), "Which samples of a cluster come first, and stay."),
+    Knob("--target-texts", str, "Texts to look like.", argument="target", file="texts", only=["dsir"]),
+    Knob("--raw-texts", str, "Where the raw distribution comes from; default: all texts.", argument="raw", file="texts"),
+    Knob("--n-buckets", _INT, "Of the hashed n-grams."),
+    Knob("--ngrams", _INT, "Longest n-gram."),
+    Knob("--hash", click.Choice(HASHES), "sha256: as the authors' package."),
+    Knob("--smoothing", _FLOAT, "Added to the probabilities."),
+    Knob("--min-tokens", _INT, "Shorter documents are never kept."),
+    Knob("--best/--draw", bool, "Keep the highest weights, or draw by weight (default).", argument="top", only=["dsir"]),
+]  # fmt: skip
+
+
+def accepts(method: str, argument: str) -> bool:
+    """Whether the function of a method has an argument of this name."""
+    return argument in inspect.signature(METHODS[method]).parameters
+
+
+def knobs_of(method: str, given: dict[str, Any]) -> list[tuple[Knob, Any]]:
+    """The options of a method with their values, given or by default.
+
+    Raises
+    ------
+    ValueError
+        An option was given that is not of the method.
+    """
+    found = []
+    for knob in KNOBS:
+        defaults, value = knob.defaults, given.get(knob.name)
+        if method in defaults:
+            found.append((knob, defaults[method] if value is None else value))
+        elif value is not None:
+            raise ValueError(f"--{knob.name.replace('_', '-')} belongs to --method {' and '.join(defaults)}, not to {method}")
+    return found

@@ -1,0 +1,321 @@
+"""Arrays out of files: .npy and .safetensors mapped into memory, .npz and .parquet read. Nothing is believed unchecked.
+
+A file that lies (about its shape, its size, its type) or is damaged makes a ValueError of one line that begins with its name,
+one that does not fit into memory a MemoryError; pickles are never opened.
+"""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import math
+import os
+import stat
+import warnings
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .._progress import Progress, reporting
+from ..graph import _free_memory
+from ._errors import MissingExtra, require_extra
+
+Array = np.ndarray[Any, Any]
+
+# The formats, and whether a file of theirs may hold several arrays: FILE:NAME.
+FORMATS = {".npy": False, ".npz": True, ".parquet": True, ".safetensors": True}
+_SAFETENSORS_TYPES = {
+    "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
+}  # fmt: skip
+_PARQUET_ROWS = 1 << 16  # read at a time
+
+
+@dataclass(frozen=True)
+class Source:
+    """FILE or FILE:NAME, taken apart.
+
+    Attributes
+    ----------
+    text : str
+        As typed.
+    path : str
+        The file.
+    name : str or None
+        The array, tensor, column or columns in it.
+    """
+
+    text: str
+    path: str
+    name: str | None = None
+
+    @property
+    def suffix(self) -> str:
+        """Ending of the file's name."""
+        return os.path.splitext(self.path)[1]
+
+
+def parse_source(text: str) -> Source:
+    """Take FILE or FILE:NAME apart; raises ValueError for a name that is no array's."""
+    if os.path.splitext(text)[1] in FORMATS and os.path.exists(text):
+        return Source(text, text)
+    for suffix in (suffix for suffix, named in FORMATS.items() if named):
+        file, colon, name = text.partition(suffix + ":")
+        if colon:
+            return Source(text, file + suffix, name)
+    if os.path.splitext(text)[1] not in FORMATS:
+        raise ValueError(f"{text}: the name must end in {', '.join(FORMATS)} (or be FILE:NAME)")
+    return Source(text, text)
+
+
+def require_file(path: str) -> os.stat_result:
+    """Raise ValueError unless this is a file with something in it that can be opened; pipes and devices are none."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{os.fsencode(path)!r}: the name of the file is not UTF-8, so no record could repeat it") from None
+    try:
+        status = os.stat(path)
+        if stat.S_ISREG(status.st_mode):
+            with open(path, "rb"):
+                pass
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except OSError as error:
+        raise ValueError(f"{path}: {error.strerror or error}") from None
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path}: {'is a folder' if stat.S_ISDIR(status.st_mode) else 'is no regular file'}")
+    if status.st_size == 0:
+        raise ValueError(f"{path}: the file is empty")
+    return status
+
+
+@contextmanager
+def naming(text: str) -> Iterator[None]:
+    """Put the name of the input before whatever goes wrong with it."""
+    try:
+        with warnings.catch_warnings():  # of NumPy on old headers, of Arrow: the outcome is checked
+            warnings.simplefilter("ignore")
+            yield
+    except MissingExtra:
+        raise
+    except MemoryError as error:
+        raise MemoryError(f"{text}: {error or 'does not fit into memory'}") from None
+    except Exception as error:  # whoever parses a hostile file may raise anything
+        raise ValueError(f"{text}: {str(error) or type(error).__name__}") from error
+
+
+def read_array(source: Source, progress: Progress = False) -> Array:
+    """Read an array of numbers or of text.
+
+    Parameters
+    ----------
+    source : Source
+        A .npy or .safetensors file is mapped, not loaded.
+    progress : bool or callable
+        Of a Parquet file.
+
+    Returns
+    -------
+    numpy.ndarray
+        Real numbers, booleans or text (dtype kind "U"), in native byte order; bfloat16 is that of ml_dtypes.
+
+    Raises
+    ------
+    ValueError, MemoryError
+        The file is named.
+    """
+    require_file(source.path)
+    with naming(source.text):
+        if source.suffix == ".npy":
+            array = _npy(source.path)
+        elif source.suffix == ".npz":
+            array = _npz(source.path, source.name)
+        elif source.suffix == ".safetensors":
+            array = _safetensors(source.path, source.name)
+        else:
+            array = _parquet(source.path, source.name, progress)
+        if array.size == 0:
+            raise ValueError(f"holds no elements, its shape is {array.shape}")
+        return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
+
+
+def _npy(path: str) -> Array:
+    mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    if not isinstance(mapped, np.memmap):
+        raise ValueError("is no .npy file")
+    size = os.path.getsize(path)
+    if mapped.offset + mapped.nbytes != size:
+        raise ValueError(
+            f"its header speaks of {mapped.dtype} {mapped.shape}, {mapped.offset + mapped.nbytes} bytes in all, but the file "
+            f"has {size}"
+        )
+    _require_plain(mapped.dtype)
+    return np.asarray(mapped)
+
+
+def _npz(path: str, name: str | None) -> Array:
+    with zipfile.ZipFile(path) as archive:
+        members = {info.filename.removesuffix(".npy"): info for info in archive.infolist() if info.filename.endswith(".npy")}
+        info = members[_chosen(list(members), name, path, "array")]
+        _require_memory(info.file_size, "uncompressed")
+        with archive.open(info) as member:
+            shape, dtype = _npy_header(member)
+            _require_plain(dtype)
+            if member.tell() + math.prod(shape) * dtype.itemsize != info.file_size:
+                raise ValueError(f"its header speaks of {dtype} {shape}, but {info.file_size} bytes were stored")
+        with archive.open(info) as member:
+            array: Array = np.lib.format.read_array(member, allow_pickle=False)
+            if member.read(1):  # the end of the member is where its checksum is compared
+                raise ValueError("has bytes beyond its array")
+            return array
+
+
+def _npy_header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"is an array of format {version}, which is for records: pass numbers")
+    if any(length < 0 for length in shape):
+        raise ValueError(f"its header speaks of shape {shape}")
+    return shape, dtype
+
+
+def _safetensors(path: str, name: str | None) -> Array:
+    require_extra("files", "safetensors")
+    from safetensors import safe_open
+
+    with safe_open(path, framework="numpy") as file:  # checks the header: every byte in one tensor, sizes that fit
+        name = _chosen(list(file.keys()), name, path, "tensor")
+    with open(path, "rb") as raw:
+        length = int.from_bytes(raw.read(8), "little")
+        tensor = json.loads(raw.read(length))[name]
+    if tensor["dtype"] == "BF16":
+        require_extra("files", "ml_dtypes")
+        import ml_dtypes
+
+        dtype: np.dtype[Any] = np.dtype(ml_dtypes.bfloat16)
+    elif tensor["dtype"] in _SAFETENSORS_TYPES:
+        dtype = np.dtype(_SAFETENSORS_TYPES[tensor["dtype"]])
+    else:
+        raise ValueError(f"{name} is {tensor['dtype']}; pass one of BF16, {', '.join(_SAFETENSORS_TYPES)}")
+    shape = tuple(tensor["shape"])
+    if 0 in shape:
+        return np.empty(shape, dtype)
+    return np.asarray(np.memmap(path, dtype, "r", 8 + length + tensor["data_offsets"][0], shape))
+
+
+def _parquet(path: str, name: str | None, progress: Progress) -> Array:
+    require_extra("files", "pyarrow")
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path, memory_map=True) as file, reporting(progress, "read") as report:
+        n_rows = file.metadata.num_rows
+        columns = _parquet_columns(file.schema_arrow.names, name, path)
+        result: Array | None = None
+        done = 0
+        for batch in file.iter_batches(_PARQUET_ROWS, columns=columns):
+            parts = [_column(batch.column(column), column, done) for column in columns]
+            part = parts[0] if len(parts) == 1 else _side_by_side(parts, columns)
+            if part.dtype.kind == "U":  # texts of one batch may be longer than those of another
+                result = part if result is None else np.concatenate([result, part])
+            else:
+                if result is None:
+                    _require_memory(n_rows * part.nbytes // max(len(part), 1), f"for {n_rows} rows")
+                    result = np.empty((n_rows, *part.shape[1:]), part.dtype)
+                if part.shape[1:] != result.shape[1:]:
+                    raise ValueError(f"rows from {done} on hold {part.shape[1:]} numbers, those before {result.shape[1:]}")
+                result[done : done + len(part)] = part
+            done += len(part)
+            if report is not None:
+                report(done, n_rows)
+        if result is None or done != n_rows:
+            raise ValueError(f"has {done} rows" + (f", but speaks of {n_rows}" if n_rows else ""))
+        return result
+
+
+def _parquet_columns(names: Sequence[str], name: str | None, path: str) -> list[str]:
+    """A column, or several: A,B,C or a pattern such as emb_*."""
+    if len(set(names)) != len(names):
+        raise ValueError("has two columns of one name")
+    if name is not None and name not in names:
+        found = [match for part in name.split(",") for match in ([part] if part in names else fnmatch.filter(names, part))]
+        if found and all(part in names or fnmatch.filter(names, part) for part in name.split(",")):
+            return list(dict.fromkeys(found))
+    return [_chosen(names, name, path, "column")]
+
+
+def _side_by_side(parts: list[Array], columns: list[str]) -> Array:
+    for part, column in zip(parts, columns, strict=True):
+        if part.ndim != 1 or part.dtype.kind not in "iuf":
+            raise ValueError(
+                f"column {column} can not stand beside others as one of an embedding's: {part.dtype} {part.shape[1:]}"
+            )
+    return np.stack(parts, axis=1)
+
+
+def _column(column: Any, name: str, first_row: int) -> Array:
+    """An Arrow column as NumPy: numbers [rows], lists of equal length [rows, length], text."""
+    import pyarrow as pa
+
+    from .._arrow import to_numpy
+
+    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
+        return to_numpy(column, name, first_row)
+    texts = column.to_pylist()
+    if None in texts:
+        raise ValueError(f"{name}[{first_row + texts.index(None)}] is null")
+    return np.array(texts, dtype=np.str_)
+
+
+def _chosen(names: Sequence[str], name: str | None, path: str, what: str) -> str:
+    if name is None and len(names) == 1:
+        return names[0]
+    if name not in names:
+        shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "") if names else "none"
+        raise ValueError(f"name one of its {what}s ({shown}) as {os.path.basename(path)}:NAME")
+    assert name is not None
+    return name
+
+
+def _require_plain(dtype: np.dtype[Any]) -> None:
+    if dtype.kind not in "biufU" or dtype.shape:
+        hint = ": keep bfloat16 in a .safetensors file" if dtype.kind == "V" and dtype.itemsize == 2 else ""
+        raise ValueError(f"holds {dtype}, no real numbers{hint}")
+
+
+def _require_memory(needed: int, what: str) -> None:
+    free = _free_memory()
+    if needed > free:
+        raise MemoryError(f"takes {needed} bytes {what}, but {free} are free")
+
+
+def read_titles(text: str) -> Array:
+    """Read what samples are called: whole numbers or text from an array file, or the lines of a .txt file."""
+    if os.path.splitext(text)[1] == ".txt":
+        require_file(text)
+        with naming(text), open(text, encoding="utf-8-sig", newline=None) as file:
+            ids = np.array(file.read().removesuffix("\n").split("\n"), dtype=np.str_)
+    else:
+        ids = read_array(parse_source(text))
+    if ids.ndim != 1 or ids.dtype.kind not in "iuU":
+        raise ValueError(f"{text}: must hold whole numbers or text, one for each sample, got {ids.dtype} {ids.shape}")
+    return ids
+
+
+def read_ids(text: str) -> Array:
+    """Read titles of which none may come twice."""
+    ids = read_titles(text)
+    order = np.argsort(ids, kind="stable")
+    again = np.flatnonzero(ids[order[1:]] == ids[order[:-1]])
+    if again.size:
+        first, second = order[again[0]], order[again[0] + 1]
+        raise ValueError(f"{text}: the id {ids[first].item()!r} comes twice, in rows {first} and {second}")
+    return ids

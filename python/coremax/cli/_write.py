@@ -1,0 +1,99 @@
+"""Results into files, all of a run or none: each is written under a temporary name beside its place and renamed at the end."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import ExitStack
+from typing import IO, Any
+
+import numpy as np
+
+from .._files import replacing
+from ._errors import require_extra
+
+Array = np.ndarray[Any, Any]
+Writer = Callable[[IO[bytes]], None]
+
+FORMATS = (".npy", ".parquet", ".txt")
+
+
+def require_target(path: str, endings: Iterable[str], inputs: Iterable[str]) -> None:
+    """Check the name of an output before work starts: its ending, its folder, and that it is no input.
+
+    Raises
+    ------
+    ValueError
+        The file is named.
+    """
+    endings = tuple(endings)
+    if os.path.splitext(path)[1] not in endings:
+        raise ValueError(f"{path}: the name must end in {' or '.join(endings)}")
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"{os.fsencode(path)!r}: the name of the file is not UTF-8, so no record could repeat it") from None
+    folder = os.path.dirname(os.path.realpath(path))
+    if not os.path.isdir(folder):
+        raise ValueError(f"{path}: the folder {os.path.dirname(path) or '.'} does not exist")
+    if os.path.exists(path) and not os.path.isfile(path):
+        raise ValueError(f"{path!r} is there already and is no file")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ValueError(f"{path}: the folder {folder} can not be written to")
+    for source in inputs:
+        if os.path.realpath(source) == os.path.realpath(path) or (
+            os.path.exists(path) and os.path.exists(source) and os.path.samefile(source, path)
+        ):
+            raise ValueError(f"{path} is an input as well: name another file for the result")
+
+
+def write_all(targets: Mapping[str, Writer]) -> None:
+    """Write files; they take their places when all of them are whole."""
+    with ExitStack() as stack:
+        for path, write in targets.items():
+            write(stack.enter_context(replacing(path)))
+
+
+def columns_writer(path: str, columns: Mapping[str, Array]) -> Writer:
+    """Return what writes columns of equal length: all of them to .parquet, the first to .npy and .txt (a value a line)."""
+    suffix = os.path.splitext(path)[1]
+    first = next(iter(columns.values()))
+    if suffix == ".parquet":
+        require_extra("files", "pyarrow")
+    if suffix == ".txt" and first.dtype.kind == "U":
+        broken = np.flatnonzero([len(text.splitlines()) > 1 or text.endswith(("\n", "\r")) for text in first.tolist()])
+        if broken.size:
+            raise ValueError(f"{path}: the id {str(first[broken[0]])!r} does not fit on a line: write .npy or .parquet")
+
+    def write(file: IO[bytes]) -> None:
+        if suffix == ".npy":
+            np.save(file, first, allow_pickle=False)
+        elif suffix == ".txt":
+            file.write("".join(f"{value}\n" for value in first.tolist()).encode())
+        else:
+            import pyarrow as pa
+            import pyarrow.parquet as pq
+
+            pq.write_table(pa.table({name: _arrow(column) for name, column in columns.items()}), file)
+
+    return write
+
+
+def _arrow(column: Array) -> Any:
+    import pyarrow as pa
+
+    return pa.array(column.tolist() if column.dtype.kind == "U" else column)
+
+
+def bytes_writer(content: bytes) -> Writer:
+    """Return what writes these bytes."""
+
+    def write(file: IO[bytes]) -> None:
+        file.write(content)
+
+    return write
+
+
+def text_writer(text: str) -> Writer:
+    """Return what writes a text in UTF-8."""
+    return bytes_writer(text.encode())

@@ -1,0 +1,79 @@
+"""`coremax graph` and `coremax sample`, without their options."""
+
+from __future__ import annotations
+
+import time
+from typing import IO, Any
+
+import numpy as np
+
+from .. import sampling
+from ..graph import estimate, topk_graph
+from . import _write
+from ._estimate import format_estimate
+from ._job import Job
+from ._read import read_ids
+from .select import format_seconds
+
+
+def run_graph(job: Job, given: dict[str, Any]) -> None:
+    """Read, search, write; given: the options of `coremax graph`."""
+    output = str(given["output"])
+    job.begin({output: (".npz",)}, [("embeddings", given["embeddings"])])
+    x = job.matrix(given["embeddings"], "embeddings")
+    options = {name: given[name] for name in ("metric", "threads", "isa")}
+    if job.dry_run:
+        plan = estimate(x.shape[0], x.shape[1], given["k"], **options)
+        seconds = {"graph": plan.seconds, "total": plan.seconds}
+        needed = plan.extra_bytes + plan.output_bytes
+        job.tell({"n": len(x), "seconds": seconds, "bytes": needed, "input_bytes": x.nbytes}, format_estimate)
+        return
+    options |= {name: given[name] for name in ("mode", "recall", "seed", "memory_limit")}
+    with job.stage("graph"):
+        graph = topk_graph(x, given["k"], progress=job.progress, **options)
+    assert graph.stats is not None
+    found = {"n": graph.n, "k": graph.k, "metric": graph.metric, "isa": graph.stats.isa, "recall": graph.stats.recall}
+
+    def write(file: IO[bytes]) -> None:
+        file.close()  # Graph.save renames a file of its own to this name
+        graph.save(file.name)
+
+    job.finish({output: write}, {**found, "output": output}, _format_graph)
+
+
+def _format_graph(summary: dict[str, Any]) -> str:
+    recall = "" if summary["recall"] == 1 else f", recall {summary['recall']:.1%} by a sample"
+    return (
+        f"{summary['k']} neighbours of {summary['n']:,} rows by {summary['metric']}{recall} -> {summary['output']}\n"
+        + format_seconds(summary["seconds"])
+    )
+
+
+def run_sample(job: Job, given: dict[str, Any]) -> None:
+    """Read, draw, write; given: the options of `coremax sample`."""
+    output = str(given["output"])
+    job.begin({output: _write.FORMATS}, [("weights", given["weights"]), ("ids", given["ids"])])
+    weights = job.scores(given["weights"])
+    ids = None if given["ids"] is None else read_ids(given["ids"])
+    if ids is not None and len(ids) != len(weights):
+        raise ValueError(f"{given['ids']} has {len(ids)} ids, but {given['weights']} has {len(weights)} weights")
+    if job.dry_run:
+        few = weights[: min(len(weights), 1_000_000)]
+        start = time.perf_counter()
+        sampling.sample(np.ones(len(few)), len(few), replace=True, threads=given["threads"])
+        seconds = (time.perf_counter() - start) * max(len(weights), given["size"]) / len(few)
+        # An alias table takes 16 bytes per weight, keys of a draw without replacement as many.
+        needed = 16 * len(weights) + 8 * given["size"]
+        found = {"seconds": {"draw": seconds, "total": seconds}, "bytes": needed, "input_bytes": weights.nbytes}
+        job.tell(found, format_estimate)
+        return
+    with job.stage("draw"):
+        options = {name: given[name] for name in ("replace", "log_weights", "seed", "threads")}
+        drawn = np.asarray(sampling.sample(weights, given["size"], **options))
+    columns = {"index": drawn} if ids is None else {"id": ids[drawn], "index": drawn}
+    summary = {"n": len(weights), "drawn": len(drawn), "output": output}
+    job.finish({output: _write.columns_writer(output, columns)}, summary, _format_sample)
+
+
+def _format_sample(summary: dict[str, Any]) -> str:
+    return f"drew {summary['drawn']:,} of {summary['n']:,} -> {summary['output']}\n" + format_seconds(summary["seconds"])

@@ -1,0 +1,313 @@
+"""The record beside every output: it repeats the run exactly, and says when something has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import inspect
+import json
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given
+from hypothesis import strategies as st
+
+import coremax
+from coremax.cli._methods import KNOBS, METHODS
+from coremax.cli._record import to_toml
+from coremax.cli.commands import coremax as command
+from helpers import clustered
+
+tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
+
+N = 200
+PROGRAM = [sys.executable, "-c", "from coremax.cli import main; main()"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(1)
+    np.save("x.npy", clustered(N, 8, 10, seed=0))
+    np.save("score.npy", rng.random(N))
+    np.save("labels.npy", np.arange(N) % 3)
+    np.save("costs.npy", 1 + rng.random(N))
+    np.save("three.npy", np.array([3, 1, 4]))
+    probabilities = rng.random((N, 3))
+    np.save("p.npy", probabilities / probabilities.sum(axis=1, keepdims=True))
+    Path("raw.txt").write_text("".join(f"text number {i} of {i % 7} kinds\n" for i in range(50)))
+    Path("target.jsonl").write_text('{"text": "number 3 of kinds"}\n')
+    return tmp_path
+
+
+def toml(text: str) -> dict[str, Any]:
+    document: dict[str, Any] = tomllib.loads(text)
+    return document
+
+
+def run(*arguments: str) -> Result:
+    return CliRunner().invoke(command, list(arguments))
+
+
+def record_of(*arguments: str) -> dict[str, Any]:
+    """Run a command and return the record beside its output."""
+    result = run(*arguments)
+    assert result.exit_code == 0, (result.output, result.exception)
+    return toml(Path(arguments[arguments.index("-o") + 1] + ".toml").read_text())
+
+
+def refused(*arguments: str) -> str:
+    """Run a command that must fail and leave every file alone; returns its line."""
+    before = {name: os.stat(name).st_mtime_ns for name in os.listdir()}
+    result = run(*arguments)
+    assert result.exit_code == 2, (result.output, result.exception)
+    assert result.stderr.count("\n") == 1
+    assert {name: os.stat(name).st_mtime_ns for name in os.listdir()} == before
+    return result.stderr
+
+
+SELECT = ("select", "x.npy", "--importance", "score.npy", "--budget", "10%", "-o", "kept.npy")
+
+COMMANDS = {
+    "infomax": (*SELECT, "--alpha", "0.5", "--labels", "labels.npy", "--bound", "none", "--drop-hardest", "10%"),
+    "limits": (*SELECT, "--groups", "labels.npy", "--group-limits", "2:50%", "--include", "three.npy", "--solver", "greedy"),
+    "costs": (*SELECT[:5], "20%", *SELECT[6:], "--costs", "costs.npy"),
+    "sims": (*SELECT, "--method", "sims", "--target-mean", "0.2,0.7", "--cap", "none", "--higher", "hard"),
+    "ccs": (*SELECT, "--method", "ccs", "--strata", "7"),
+    "d2": (*SELECT, "--method", "d2", "-k", "4", "--metric", "cosine"),
+    "top": (*SELECT, "--method", "top"),
+    "moderate": ("select", "x.npy", "--method", "moderate", "--budget", "9", "-o", "kept.npy"),
+    "semdedup": ("select", "x.npy", "--method", "semdedup", "--eps", "0.1", "--n-clusters", "3", "-o", "kept.npy"),
+    "random": ("select", "x.npy", "--method", "random", "--budget", "100%", "-o", "kept.npy"),
+    "dsir": ("select", "raw.txt", "--method", "dsir", "--target-texts", "target.jsonl", "--min-tokens", "1", "--budget", "5",
+             "--best", "-o", "kept.npy"),
+    "graph": ("graph", "x.npy", "-k", "4", "--mode", "approximate", "-o", "graph.npz"),
+    "sample": ("sample", "score.npy", "--size", "50", "--replace", "--seed", "3", "-o", "drawn.npy"),
+    "el2n": ("score", "el2n", "p.npy", "p.npy", "--labels", "labels.npy", "-o", "el2n.npy"),
+    "sim": ("score", "sim", "x.npy", "--labels", "labels.npy", "--probabilities", "p.npy", "--probabilities", "p.npy", "-o",
+            "sim.npy"),
+}  # fmt: skip
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_a_record_holds() -> None:
+    record = record_of(*SELECT, "--labels", "labels.npy", "--seed", "7")
+    assert record["command"] == "select"
+    assert record["parameters"]["alpha"] == "auto"
+    assert record["parameters"]["budget"] == 0.1
+    assert record["parameters"]["seed"] == 7
+    assert record["resolved"]["alpha"] > 0
+    assert record["versions"]["coremax"] == coremax.__version__
+    assert record["versions"]["numpy"] == np.__version__
+    assert {"python", "platform", "isa", "cpus"} <= set(record["versions"])
+    assert record["result"]["kept"] == 20
+    assert {"read", "graph", "solve"} <= set(record["seconds"])
+    for entry, role in zip(record["inputs"], ("embeddings", "importance", "labels"), strict=True):
+        content = Path(entry["path"]).read_bytes()
+        assert entry["role"] == role
+        assert entry["bytes"] == len(content)
+        assert entry["blake2b"] == hashlib.blake2b(content, digest_size=16).hexdigest()
+    assert run(*SELECT, "--no-sidecar", "-o", "bare.npy").exit_code == 0
+    assert not Path("bare.npy.toml").exists()
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("arguments", COMMANDS.values(), ids=COMMANDS)
+def test_a_record_repeats_its_run(arguments: tuple[str, ...]) -> None:
+    name = arguments[:2] if arguments[0] == "score" else arguments[:1]
+    output = arguments[arguments.index("-o") + 1]
+    record = record_of(*arguments)
+    first, sidecar = Path(output).read_bytes(), output + ".toml"
+    Path(output).unlink()
+    again = run(*name, "--config", sidecar)
+    assert again.exit_code == 0, again.output
+    assert again.stderr == ""
+    assert Path(output).read_bytes() == first, "the same bits"
+    repeated = toml(Path(sidecar).read_text())
+    for table in ("command", "parameters", "resolved", "inputs", "result"):
+        assert repeated[table] == record[table]
+    # What the command line gives goes before the configuration.
+    other = output.replace(".", "-other.")
+    assert run(*name, "--config", sidecar, "-o", other, "--threads", "1").exit_code == 0
+    assert Path(other).read_bytes() == first
+
+
+@pytest.mark.usefixtures("folder")
+def test_changed_inputs_are_refused_unless_named() -> None:
+    record_of(*SELECT)
+    first, score = np.load("kept.npy"), np.load("score.npy")
+    np.save("score.npy", score[::-1])
+    message = refused("select", "--config", "kept.npy.toml")
+    assert "score.npy has changed since kept.npy.toml was written (same size, other content)" in message
+    np.save("score.npy", score.astype(np.float32))
+    assert "928 bytes, 1728 then" in refused("select", "--config", "kept.npy.toml")
+    np.save("score.npy", score[::-1])
+    assert run("select", "--config", "kept.npy.toml", "--importance", "score.npy").exit_code == 0
+    assert not np.array_equal(np.load("kept.npy"), first)
+    Path("score.npy").unlink()
+    assert "score.npy: no such file" in refused("select", "--config", "kept.npy.toml")
+
+
+@pytest.mark.usefixtures("folder")
+def test_other_versions_are_told_of() -> None:
+    record_of(*SELECT)
+    text = Path("kept.npy.toml").read_text().replace(f'coremax = "{coremax.__version__}"', 'coremax = "0.0.1"')
+    Path("old.toml").write_text(text)
+    result = run("select", "--config", "old.toml")
+    assert result.exit_code == 0
+    assert result.stderr == f"coremax: old.toml: coremax 0.0.1 then, {coremax.__version__} now; the result may differ\n"
+    assert run("select", "--config", "old.toml", "--quiet").stderr == ""
+
+
+@pytest.mark.usefixtures("folder")
+def test_configurations_by_hand() -> None:
+    lines = '[parameters]\nembeddings = "x.npy"\nimportance = "score.npy"\n'
+    Path("run.toml").write_text(f'{lines}budget = "5%"\ndrop-hardest = 0.2\n')
+    record = record_of("select", "--config", "run.toml", "--save-config", "saved.toml", "-o", "kept.npy")
+    assert record["parameters"]["budget"] == 0.05
+    assert record["parameters"]["drop_hardest"] == 0.2
+    saved = toml(Path("saved.toml").read_text())
+    assert saved == {"command": "select", "parameters": record["parameters"]}
+    first = np.load("kept.npy")
+    assert run("select", "--config", "saved.toml").exit_code == 0
+    assert np.array_equal(np.load("kept.npy"), first)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("colour = 3", "has no parameter 'colour'"),
+        ("budget = 1.5", "a budget as a share must be above 0"),
+        ("k = 2.5", "'2.5' is not a valid integer"),
+        ("strata = 3", "--strata belongs to --method ccs, not to infomax"),
+        ("seed = -1", "'-1' is no whole number from 0"),
+        ("method = 'best'", "'best' is not one of"),
+        ("labels = 3", "3: the name must end in"),
+        ("sidecar = false", "has no parameter 'sidecar'"),
+        ("[inputs]", "[[inputs]] must be tables"),
+    ],
+)
+def test_configurations_are_checked_as_the_command_line_is(line: str, message: str) -> None:
+    Path("bad.toml").write_text(f"[parameters]\nembeddings = 'x.npy'\nimportance = 'score.npy'\n{line}\n")
+    budget = () if "budget" in line else ("--budget", "5")
+    assert message in refused("select", "--config", "bad.toml", "-o", "other.npy", *budget)
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_configuration_belongs_to_its_command() -> None:
+    Path("bad.toml").write_text("command = 'sample'\n[parameters]\n")
+    assert "is of `coremax sample`, not of `coremax select`" in refused("select", "--config", "bad.toml", "-o", "other.npy")
+    assert "x.npy: " in refused("select", "--config", "x.npy", "-o", "other.npy")
+
+
+TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+SCALARS = st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | TEXTS
+TABLES = st.dictionaries(TEXTS, SCALARS | st.lists(TEXTS, max_size=3), max_size=4)
+
+
+@given(SCALARS, TABLES, st.lists(TABLES, min_size=1, max_size=3))
+def test_toml_reads_back(scalar: Any, table: dict[str, Any], tables: list[dict[str, Any]]) -> None:
+    document = {"scalar": scalar, "table": table, "tables": tables}
+    assert toml(to_toml(document, "a comment")) == document
+    assert "nan" in to_toml({"a": float("nan"), "b": None})
+
+
+def test_every_argument_of_a_method_has_an_option() -> None:
+    elsewhere = {"x", "n", "texts", "importance", "score", "budget", "seed", "threads", "progress", "copy"}
+    for method, function in METHODS.items():
+        offered = {knob.keyword for knob in KNOBS if method in knob.defaults}
+        assert set(inspect.signature(function).parameters) - elsewhere == offered, method
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("method", [method for method in METHODS if method not in ("infomax", "dsir")])
+def test_options_of_other_methods_are_refused(method: str) -> None:
+    message = refused(
+        "select", "x.npy", "--importance", "score.npy", "--method", method, "--budget", "5", "-o", "k.npy", "--alpha", "1"
+    )
+    assert f"--alpha belongs to --method infomax, not to {method}" in message
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("name", COMMANDS)
+def test_dry_runs_write_nothing(name: str) -> None:
+    arguments = COMMANDS[name]
+    before = set(os.listdir())
+    result = run(*arguments, "--dry-run", "--save-config", "saved.toml")
+    assert result.exit_code == 0, (result.output, result.exception)
+    assert "nothing was written" in result.stdout
+    found = json.loads(run(*arguments, "--dry-run", "--json").stdout)
+    assert found["input_bytes"] > 0
+    if arguments[0] != "score":
+        assert found["seconds"]["total"] > 0
+        assert found["bytes"] > 0
+    assert set(os.listdir()) == before
+
+
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupted_run_leaves_nothing_half_written(folder: Path, sign: signal.Signals, code: int) -> None:
+    # Minutes of work, and the interruption comes while the engine runs.
+    np.save("large.npy", np.random.default_rng(0).normal(size=(120_000, 512)).astype(np.float16))
+    np.save("scores.npy", np.random.default_rng(0).random(120_000))
+    Path("kept.npy").write_bytes(b"an earlier result")
+    before = set(os.listdir())
+    arguments = ["select", "large.npy", "--importance", "scores.npy", "--budget", "10%", "-o", "kept.npy", "--isa", "scalar"]
+    with subprocess.Popen([*PROGRAM, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        time.sleep(3)
+        assert process.poll() is None
+        process.send_signal(sign)
+        out, err = process.communicate(timeout=30)
+    assert process.returncode == code
+    assert out == ""
+    assert err.strip() in ("coremax: interrupted", "")
+    assert set(os.listdir()) == before
+    assert Path("kept.npy").read_bytes() == b"an earlier result"
+
+
+@pytest.mark.usefixtures("folder")
+def test_an_interruption_while_writing_leaves_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(file: Any, *_: Any, **__: Any) -> None:
+        file.write(b"half")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(np, "save", interrupted)
+    before = set(os.listdir())
+    assert run(*SELECT).exit_code == 130
+    assert set(os.listdir()) == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_quiet_and_json() -> None:
+    assert run(*SELECT, "--quiet").output == ""
+    summary = json.loads(run(*SELECT, "--json", "--bound", "none").stdout)
+    assert summary["upper_bound"] is None, "JSON has no infinity"
+    assert summary["sidecar"] == "kept.npy.toml"
+
+
+@pytest.mark.usefixtures("folder")
+def test_bars_are_drawn_on_a_terminal() -> None:
+    fcntl, pty, termios = (pytest.importorskip(name) for name in ("fcntl", "pty", "termios"))
+    main, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("4H", 24, 80, 0, 0))
+    drawn = b""
+    with subprocess.Popen([*PROGRAM, *SELECT], stderr=terminal, stdout=subprocess.PIPE) as process:
+        os.close(terminal)
+        try:
+            while block := os.read(main, 4096):
+                drawn += block
+        except OSError:  # the other end is closed
+            pass
+        process.communicate()
+    os.close(main)
+    assert process.returncode == 0
+    assert b"graph:" in drawn
+    assert b"it/s" in drawn
