@@ -107,14 +107,6 @@ def test_examples_in_docstrings(module: ModuleType) -> None:
     assert doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE).failed == 0
 
 
-@pytest.mark.parametrize("document", ["README.md", "docs/sampling.md", "docs/selection.md"])
-def test_examples_in_documents_run(document: str, tmp_path: Path) -> None:
-    blocks = re.findall(r"```python\n(.*?)```", (ROOT / document).read_text(), re.DOTALL)
-    assert blocks
-    script = "\n".join(blocks)  # later blocks go on where earlier ones ended
-    subprocess.run([sys.executable, "-c", script], check=True, cwd=tmp_path, capture_output=True, text=True)
-
-
 def test_continuous_integration_runs_the_commands_of_the_readme() -> None:
     readme, script = (ROOT / "README.md").read_text(), (ROOT / ".ci" / "run").read_text()
     commands = re.findall(r"^python3 -m venv .*$", readme, re.MULTILINE)
