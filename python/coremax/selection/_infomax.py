@@ -74,7 +74,7 @@ def auto_max_contradiction(contradiction: Any, keep: float) -> float:
     >>> from coremax.selection import auto_max_contradiction
     >>> few = [0.1] * 94 + [0.8, 0.82, 0.84, 0.86, 0.88, 0.9]  # 6 % are contradicted
     >>> auto_max_contradiction(few, 0.1), auto_max_contradiction(few, 0.3), auto_max_contradiction(few, 0.5)
-    (0.7, 0.84, 1.0)
+    (0.7, 0.82, 1.0)
     """
     keep = _arrays.as_real(keep, "keep", 0.0, 1.0)
     values = as_scores(contradiction, "contradiction")
