@@ -239,7 +239,7 @@ def test_a_run_goes_on_where_it_was(problem: proxies.Problem, tmp_path: Path) ->
 def table(gains: dict[str, list[float]]) -> report.Table:
     """One place at which random reaches 50 % with every seed, and others so much more."""
     results = [
-        store.Result(store.Cell("toy", "clean", name, 0.1, seed, "test"), 0.5 + gain / 100, 10, 0.0, 0.0, 0.0, 1)
+        store.Result(store.Cell("toy", "clean", name, 0.1, seed, "test"), 0.5 + gain / 100, 10, 0.0, 0.0, 0.0, 0.0, 1)
         for name, values in {"random": [0.0] * 4, **gains}.items()
         for seed, gain in enumerate(values)
     ]
@@ -273,7 +273,7 @@ def test_differences_are_paired_by_seed() -> None:
 def test_the_report_is_written(tmp_path: Path) -> None:
     results = [
         store.Result(
-            store.Cell("toy", "clean", name, keep, seed, "test"), 0.5 + 0.01 * seed, 10, 0.0, 0.0, 0.0, proxies.VERSION
+            store.Cell("toy", "clean", name, keep, seed, "test"), 0.5 + 0.01 * seed, 10, 0.0, 0.0, 0.0, 0.0, proxies.VERSION
         )
         for name in ("random", "ccs", "infomax")
         for keep in KEEPS[:2]

@@ -79,12 +79,12 @@ def test_options_reach_the_method() -> None:
     assert summary["parameters"].pop("method") in METHODS
     assert summary["parameters"] == {
         "alpha": 2.0, "k": 4, "metric": "euclidean", "partitions": 3, "target": "score", "tilt": pytest.approx(1.2),
-        "normalize": "rank", "drop_hardest": 0.2, "max_contradiction": 0.8, "class_floor": pytest.approx(0.85),
-        "negative_similarities": "clip",
+        "normalize": "rank", "drop_hardest": 0.2, "max_contradiction": 0.7, "class_floor": pytest.approx(0.85),
+        "typical": 10, "negative_similarities": "clip",
     }  # fmt: skip
     assert (summary["n"], summary["kept"], summary["output"]) == (200, 30, "kept.txt")
     assert summary["upper_bound"] >= summary["objective"]
-    assert set(summary["seconds"]) == {"read", "graph", "symmetric", "solve", "hash", "write", "total"}
+    assert set(summary["seconds"]) == {"read", "graph", "symmetric", "typical", "solve", "hash", "write", "total"}
     kept = [int(line) for line in Path("kept.txt").read_text().split()]
     parameters = {"alpha": 2.0, "k": 4, "metric": "euclidean", "partitions": 3, "normalize": "rank", "seed": 5}
     labels = np.load("labels.npy")

@@ -185,7 +185,8 @@ def test_the_numbers_are_consistent(result: DemoResult, small: LabelledImages) -
 
 
 def test_the_same_seed_tells_the_same_story(result: DemoResult, small: LabelledImages) -> None:
-    again = run_demo(small, budget=40, n_random=2, budgets=(0.02, 0.3), seed=1, threads=1)
+    # With as many threads: embeddings and proxies are then the same to the last bit, which clusters may hang on.
+    again = run_demo(small, budget=40, n_random=2, budgets=(0.02, 0.3), seed=1)
     assert again.infomax.accuracies == result.infomax.accuracies
     assert again.random.accuracies == result.random.accuracies
     assert again.objective == pytest.approx(result.objective, rel=1e-4)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import coremax
 from coremax.scores import contradiction
-from coremax.selection import auto_drop_hardest, coverage, infomax
+from coremax.selection import auto_drop_hardest, auto_max_contradiction, coverage, infomax
 from helpers import clustered
 from oracles import selection as oracle
 from oracles import solver as solver_oracle
@@ -102,9 +102,10 @@ def test_coverage_depends_on_seed_and_place_alone() -> None:
     assert np.array_equal(coverage(score, 0.1, seed=3), coverage(score, 0.1, seed=3))
     assert not np.array_equal(coverage(score, 0.1, seed=3), coverage(score, 0.1, seed=4))
     assert isinstance(coverage(torch.from_numpy(score), 0.1), torch.Tensor)
-    constant = coverage(np.ones(2000), 0.1, seed=1)
-    # Standard Gumbel numbers: their standard deviation is known to 2 % from 2,000.
-    assert constant.std() == pytest.approx(np.pi / np.sqrt(6), rel=0.1)
+    # Gumbel numbers: their standard deviation is known to 2 % from 2,000. The more is kept, the less is left to chance.
+    for keep in (0.1, 0.7):
+        constant = coverage(np.ones(2000), keep, seed=1)
+        assert constant.std() == pytest.approx((1 - keep) * np.pi / np.sqrt(6), rel=0.1)
 
 
 @pytest.mark.parametrize(
@@ -125,15 +126,20 @@ def test_bad_coverage(arguments: Any, message: str) -> None:
 def test_contradicted_samples_are_left_out_first() -> None:
     doubt = contradiction(coremax.topk_graph(X, 10), MISLABELLED)
     contradicted = np.flatnonzero(doubt > 0.8)
-    kept = infomax(X, SCORE, 0.5, labels=MISLABELLED)
+    kept = infomax(X, SCORE, 0.5, labels=MISLABELLED, max_contradiction=0.8)
     assert not np.isin(contradicted, kept.candidates).any()
     everything = infomax(X, SCORE, 0.5, labels=MISLABELLED, max_contradiction=1, drop_hardest=0)
     assert np.isin(contradicted, everything.candidates).all()
-    # More can only be kept with some of them: all the others, and the least contradicted.
+    # More can only be kept with some of them: the least contradicted of each class, until it has its share.
     m = N - len(contradicted) + 20
-    many = infomax(X, SCORE, m, labels=MISLABELLED)
-    least = np.argsort(doubt, kind="stable")[:m]
-    assert np.array_equal(many.indices, np.sort(least))
+    many = infomax(X, SCORE, m, labels=MISLABELLED, max_contradiction=0.8)
+    back = contradicted[np.isin(contradicted, many.candidates)]
+    assert len(back) >= 20
+    for i in back:
+        same = contradicted[MISLABELLED[contradicted] == MISLABELLED[i]]
+        assert np.isin(same[doubt[same] < doubt[i]], many.candidates).all()
+    sizes = np.bincount(MISLABELLED)
+    assert (np.bincount(MISLABELLED[many.candidates]) >= np.minimum(sizes, m // CLASSES)).all()
     included = infomax(X, SCORE, 0.1, labels=MISLABELLED, include=contradicted[:5])
     assert np.isin(contradicted[:5], included.indices).all()
 
@@ -168,6 +174,75 @@ def test_classes_keep_their_floor(keep: float) -> None:
     assert np.bincount(rare[pinned.indices]).tolist()[1] >= 8
 
 
+def test_rare_classes_are_kept_whole() -> None:
+    rare = np.where(np.arange(N) < 12, 1, np.where(np.arange(N) < 100, 2, 0))
+    hard = np.where(rare > 0, 1 + SCORE, SCORE)
+    # Neither the hardest nor the contradicted (labels have nothing to do with X here) of so rare a class are left out.
+    for keep, whole in ((0.1, [1]), (0.5, [1, 2])):
+        kept = infomax(X, hard, keep, labels=rare, drop_hardest=0.3)
+        for c in (1, 2):
+            assert np.isin(np.flatnonzero(rare == c), kept.indices).all() == (c in whole)
+    free = infomax(X, hard, 0.5, labels=rare, drop_hardest=0.3, class_floor=0)
+    assert np.isin(np.flatnonzero(rare > 0), free.candidates).all()  # they may be kept, but need not be
+
+
+@pytest.mark.parametrize("typical", [1, 3])
+def test_typical_samples_are_those_nearest_the_centres_of_clusters(typical: int) -> None:
+    kept = infomax(X, SCORE, 0.2, labels=LABELS, typical=typical, max_contradiction=1, drop_hardest=0)
+    unit = X / np.linalg.norm(X, axis=1, keepdims=True)
+    for c in range(CLASSES):
+        members = np.flatnonzero(c == LABELS)
+        centres, place = coremax.scores.spherical_kmeans(X[members], typical)
+        cosine = (unit[members] * centres[place]).sum(axis=1)
+        for cluster in range(typical):
+            of_cluster = np.flatnonzero(place == cluster)
+            assert members[of_cluster[np.argmax(cosine[of_cluster])]] in kept.indices
+
+
+def test_the_smallest_budgets_are_typical_samples_alone() -> None:
+    few = infomax(X, SCORE, CLASSES, labels=LABELS)
+    assert np.bincount(LABELS[few.indices]).tolist() == [1] * CLASSES
+    mean = np.stack([X[c == LABELS].mean(axis=0) for c in range(CLASSES)])
+    random = np.stack([np.flatnonzero(c == LABELS)[0] for c in range(CLASSES)])
+
+    def distance(rows: Any) -> float:
+        return float(np.linalg.norm(X[rows] - mean[LABELS[rows]], axis=1).mean())
+
+    assert distance(few.indices) < 0.9 * distance(random)
+    # Whatever the seed of the draws and the score are.
+    other = infomax(X, SCORE[::-1].copy(), CLASSES, labels=LABELS, seed=5, drop_hardest=0)
+    assert np.array_equal(other.indices, infomax(X, SCORE, CLASSES, labels=LABELS, seed=5, drop_hardest=0).indices)
+
+
+def test_typical_samples_of_odd_classes() -> None:
+    x = X.copy()
+    x[LABELS == 1] = 0  # points nowhere
+    x[LABELS == 2] = x[2]  # one direction only
+    kept = infomax(x, SCORE, 0.1, labels=LABELS, metric="euclidean")
+    assert len(np.unique(kept.indices)) == 60
+    assert (np.bincount(LABELS[kept.indices]) >= 9).all()
+    half = infomax(torch.from_numpy(X).bfloat16(), SCORE, 30, labels=LABELS)
+    assert (np.bincount(LABELS[np.asarray(half.indices)]) == 5).all()
+    none = infomax(X, SCORE, 30, labels=LABELS, typical=0)
+    assert not np.array_equal(none.indices, infomax(X, SCORE, 30, labels=LABELS).indices)
+
+
+def test_automatic_contradiction_gives_the_benefit_of_the_doubt_to_few() -> None:
+    rng = np.random.default_rng(0)
+    for c, keep in ((0.05, 0.3), (0.05, 0.5), (0.1, 0.5), (0.2, 0.5), (0.01, 0.05)):
+        n_above = round(1000 * c)
+        doubt = rng.permutation(np.r_[rng.random(1000 - n_above) * 0.7, 0.7 + 0.3 * (1 - rng.random(n_above))])
+        part = np.clip(c / (0.12 * keep) - 1, 0, 1)
+        assert (doubt > auto_max_contradiction(doubt, keep)).sum() == round(part * n_above)
+    assert auto_max_contradiction(np.zeros(5), 0.5) == 0.7
+    assert auto_max_contradiction(np.ones(5), 0.0) == 0.7
+    with pytest.raises(ValueError, match="keep must be finite and from 0 to 1"):
+        auto_max_contradiction(np.ones(5), 2)
+    # 60 of 600 labels are wrong: at a tenth kept they are left out, at 0.9 kept (more than one in ten would have to be) not.
+    assert infomax(X, SCORE, 0.1, labels=MISLABELLED).parameters["max_contradiction"] == 0.7
+    assert infomax(X, SCORE, 0.9, labels=MISLABELLED).parameters["max_contradiction"] > 0.9
+
+
 def test_own_groups_and_costs_take_the_place_of_floors() -> None:
     groups = np.arange(N) % 2
     kept = infomax(X, SCORE, 60, labels=LABELS, groups=groups, group_limits={0: (50, 50)})
@@ -197,8 +272,8 @@ def test_automatic_alpha_balances_redundancy_and_importance() -> None:
         scaled = SCORE[selection.candidates]
         scaled = (scaled - scaled.min()) / np.ptp(scaled)
         k = solver_oracle.dense(selection.graph)
-        share = len(selection) / len(scaled)
-        assert 2 * selection.parameters["alpha"] * share * k.sum(axis=1).mean() == pytest.approx(scaled.std(), rel=1e-5)
+        redundancy = 2 * selection.parameters["alpha"] * keep * k.sum(axis=1).mean()
+        assert redundancy == pytest.approx((1 - keep) * scaled.std(), rel=1e-5)
     assert infomax(X, np.ones(N), 0.1, target="score").parameters["alpha"] == 0.3
     assert infomax(X[:1], SCORE[:1], 1).parameters["alpha"] == 0.3
 
@@ -215,7 +290,7 @@ def test_parameters_say_what_auto_meant() -> None:
     parameters = infomax(X, SCORE, 0.1, labels=LABELS).parameters
     assert parameters["tilt"] == pytest.approx(8 * 0.1)
     assert parameters["drop_hardest"] == auto_drop_hardest(0.1)
-    assert (parameters["target"], parameters["max_contradiction"]) == ("coverage", 0.8)
+    assert (parameters["target"], parameters["max_contradiction"], parameters["typical"]) == ("coverage", 0.7, 10)
 
 
 @pytest.mark.parametrize(
@@ -226,6 +301,9 @@ def test_parameters_say_what_auto_meant() -> None:
         ({"tilt": "steep"}, TypeError, "tilt must be a number"),
         ({"alpha": "big"}, TypeError, "alpha must be a number"),
         ({"max_contradiction": 1.2}, ValueError, "max_contradiction must be finite and from 0 to 1"),
+        ({"max_contradiction": "some"}, TypeError, "max_contradiction must be a number"),
+        ({"typical": -1}, ValueError, "typical must be at least 0"),
+        ({"typical": 1.5}, TypeError, "typical must be an int"),
         ({"class_floor": -1}, ValueError, "class_floor must be finite and from 0 to 1"),
         ({"labels": LABELS[1:]}, ValueError, "labels has 599 elements, but x has 600"),
         ({"labels": SCORE}, TypeError, "labels"),

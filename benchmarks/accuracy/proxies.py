@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from harness import CACHE_FOLDER
 from . import nets
 from .data import Rows, Task, load, spoil
 
-VERSION = 2  # of everything that results depend on: raise it when data, proxies or training change
+VERSION = 3  # of everything that results depend on: raise it when data, proxies or training change
 DIMENSIONS = 96  # principal components that perceptrons see
 _CHECKPOINTS, _WINDOW = 8, 4
 _PROXIES = {"mlp": 4, "conv": 2, "resnet18": 2}
@@ -46,6 +47,8 @@ class Problem:
         By name, all turned so that higher is harder.
     p_y : array [n] of float64
         Mean probability of the label over proxies and checkpoints.
+    seconds : float
+        CPU time that all this took, proxies that came from the cache counted with what they took when they were trained.
     """
 
     task: Task
@@ -57,21 +60,25 @@ class Problem:
     embeddings: Rows
     scores: dict[str, NDArray[np.float64]]
     p_y: NDArray[np.float64]
+    seconds: float
 
 
 def prepare(data: str, corruption: str, seed: int) -> Problem:
     """Load, spoil and score, or take scores from the cache."""
+    start = time.process_time()
     task = spoil(load(data), corruption, seed)
     raw, validation, test = _components(task)
     inputs = (raw, validation, test) if task.model == "mlp" else (task.x, task.validation_x, task.test_x)
     name = hashlib.sha256(f"{VERSION} {data} {corruption} {seed}".encode()).hexdigest()[:16]
     path = CACHE_FOLDER / f"accuracy-{task.name}-{corruption}-{seed}-{name}.npz"
+    loaded = time.process_time()
     if not path.is_file():
-        _save(path, _scored(task, inputs[0], raw, seed))
+        scored = _scored(task, inputs[0], raw, seed)
+        _save(path, {**scored, "seconds": np.array(time.process_time() - loaded)})
     with np.load(path) as found:
         known = {key: found[key] for key in found.files}
-    embeddings, p_y = known.pop("embeddings"), known.pop("p_y")
-    return Problem(task, seed, *inputs, raw, embeddings, known, p_y)
+    embeddings, p_y, scoring = known.pop("embeddings"), known.pop("p_y"), float(known.pop("seconds"))
+    return Problem(task, seed, *inputs, raw, embeddings, known, p_y, loaded - start + scoring)
 
 
 def _save(path: Path, arrays: dict[str, NDArray[np.generic]]) -> None:

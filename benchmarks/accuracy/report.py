@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import io
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,11 @@ BASELINES = (
     "random", "class-random", "top", "moderate", "ccs", "d2", "dual-beta", "semdedup", "facility-location", "graph-cut",
     "k-center",
 )  # fmt: skip
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+SMALL = (0.01, 0.03, 0.05, 0.1)  # fractions kept for which the average gain is told
 Reals = NDArray[np.float64]
 Place = tuple[str, str, float]  # data, corruption, fraction kept
 
@@ -56,6 +63,12 @@ class Table:
             cell = result.cell
             methods = self.by_place.setdefault((cell.data, cell.corruption, cell.keep), {})
             methods.setdefault(cell.method, {})[cell.seed] = 100 * result.accuracy
+
+    def among(self, parts: Collection[str]) -> Table:
+        """The places of a data set, of a corruption or of both."""
+        found = Table([])
+        found.by_place = {place: methods for place, methods in self.by_place.items() if set(parts) <= set(place[:2])}
+        return found
 
     def accuracy(self, place: Place, method: str) -> Mean | None:
         """Over all seeds there are; None where there are none."""
@@ -97,17 +110,33 @@ class Table:
         names = {name for by_method in self.by_place.values() for name in by_method}
         return sorted(names, key=lambda name: (name.startswith(OURS), name != "random", name))
 
+    def data(self) -> list[str]:
+        """Names of the data sets."""
+        return sorted({place[0] for place in self.by_place})
+
+    def corruptions(self) -> list[str]:
+        """Ways they were spoilt."""
+        return sorted({place[1] for place in self.by_place})
+
     def keeps(self) -> list[float]:
         """Fractions kept."""
         return sorted({keep for _, _, keep in self.by_place})
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Lay a table out."""
-    return "\n".join(["| " + " | ".join(line) + " |" for line in [header, ["---"] * len(header), *rows]]) + "\n"
+@dataclass(frozen=True)
+class Section:
+    """One table under its title."""
+
+    title: str
+    header: list[str]
+    rows: list[list[str]]
+
+    def __str__(self) -> str:
+        lines = [self.header, ["---"] * len(self.header), *self.rows]
+        return f"## {self.title}\n\n" + "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def accuracy_table(table: Table, data: str, corruption: str) -> str:
+def accuracy_section(table: Table, data: str, corruption: str) -> Section:
     """Methods by budgets: mean and interval; bold where no other method's mean is higher."""
     places = [(data, corruption, keep) for keep in table.keeps() if (data, corruption, keep) in table.by_place]
     columns = [{name: table.accuracy(place, name) for name in table.methods()} for place in places]
@@ -121,33 +150,64 @@ def accuracy_table(table: Table, data: str, corruption: str) -> str:
         for name in table.methods()
         if any(column[name] for column in columns)
     ]
-    return markdown(["keep", *(f"{keep:.0%}" for _, _, keep in places)], rows)
+    return Section(f"{data}, {corruption}", ["keep", *(f"{keep:.0%}" for _, _, keep in places)], rows)
 
 
-def summary_table(table: Table) -> str:
-    """Each method against random: mean difference by budget, and how many cells were won, tied and lost."""
+def summary_section(table: Table, other: str, names: Sequence[str]) -> Section:
+    """These methods against another: mean difference by budget, and how many cells were won, tied and lost."""
     rows = []
-    for name in table.methods():
-        gains = [table.average_gain(name, "random", [keep]) for keep in table.keeps()]
-        against = table.count(name, ["random"])
+    for name in names:
+        gains = [table.average_gain(name, other, [keep]) for keep in table.keeps()]
+        against = table.count(name, [other])
         rows.append(
             [name, *("" if g is None else str(g) for g in gains), *(str(len(against[k])) for k in ("won", "tied", "lost"))]
         )
-    return markdown(["points above random", *(f"{keep:.0%}" for keep in table.keeps()), "won", "tied", "lost"], rows)
+    return Section(f"Points above {other}", ["", *(f"{keep:.0%}" for keep in table.keeps()), "won", "tied", "lost"], rows)
 
 
-def verdict_table(table: Table) -> str:
+def verdict_section(table: Table) -> Section:
     """Ours against the best baseline of each cell."""
+    rows = [[name, *_verdicts(table, name)] for name in table.methods() if name.startswith(OURS)]
+    return Section("Against the best baseline of each cell", ["", "won", "tied", "lost", "not lost"], rows)
+
+
+def _verdicts(table: Table, name: str) -> list[str]:
+    """Won, tied, lost and the share not lost."""
+    found = table.count(name)
+    total = sum(map(len, found.values()))
+    share = (len(found["won"]) + len(found["tied"])) / total if total else 0.0
+    return [*(str(len(found[k])) for k in ("won", "tied", "lost")), f"{share:.0%}"]
+
+
+def bars_section(table: Table, name: str) -> Section:
+    """One method by data set, by corruption and by both: against the best baseline, and against random."""
     rows = []
-    for name in (name for name in table.methods() if name.startswith(OURS)):
-        found = table.count(name)
-        total = sum(map(len, found.values()))
-        share = (len(found["won"]) + len(found["tied"])) / total if total else 0.0
-        rows.append([name, *(str(len(found[k])) for k in ("won", "tied", "lost")), f"{share:.0%}"])
-    return markdown(["against the best baseline of each cell", "won", "tied", "lost", "not lost"], rows)
+    data, corruptions = table.data(), table.corruptions()
+    parts: list[tuple[str, ...]] = [(), *((c,) for c in corruptions), *((d,) for d in data)]
+    for part in [*parts, *((d, c) for d in data for c in corruptions)]:
+        among = table.among(part)
+        if not among.by_place:
+            continue
+        random = among.count(name, ["random"])
+        small = among.average_gain(name, "random", SMALL)
+        rows.append([
+            ", ".join(part) or "all", str(len(among.by_place)), *_verdicts(among, name),
+            ", ".join(str(len(random[k])) for k in ("won", "tied", "lost")), "" if small is None else str(small),
+        ])  # fmt: skip
+    header = [
+        "",
+        "cells",
+        "won",
+        "tied",
+        "lost",
+        "not lost",
+        "against random: won, tied, lost",
+        "points above random, keep <= 10 %",
+    ]
+    return Section(f"{name} against the best baseline", header, rows)
 
 
-def lost_table(table: Table, method: str) -> str:
+def lost_section(table: Table, method: str) -> Section:
     """The cells in which a method lost against the best baseline, or against random."""
     rows = []
     for place in sorted(set(table.count(method)["lost"]) | set(table.count(method, ["random"])["lost"])):
@@ -155,36 +215,40 @@ def lost_table(table: Table, method: str) -> str:
         assert best is not None
         behind, to_random = table.difference(place, method, best), table.difference(place, method, "random")
         rows.append([place[0], place[1], f"{place[2]:.0%}", best, str(behind), str(to_random)])
-    return markdown(["data", "corruption", "keep", "best baseline", f"{method} - best", f"{method} - random"], rows)
+    header = ["data", "corruption", "keep", "best baseline", f"{method} - best", f"{method} - random"]
+    return Section(f"Cells lost by {method}", header, rows)
 
 
-def plot(table: Table, path: Path, methods: Sequence[str]) -> None:
+def sections(table: Table) -> list[Section]:
+    """Everything there is to say."""
+    names = table.methods()
+    variants = [name for name in names if name.startswith("infomax-")]
+    found = [summary_section(table, "random", names), verdict_section(table)]
+    if "infomax" in names:
+        found += [bars_section(table, "infomax"), summary_section(table, "infomax", variants)]
+    found += [lost_section(table, name) for name in OURS if name in names]
+    pairs = sorted({place[:2] for place in table.by_place})
+    return found + [accuracy_section(table, data, corruption) for data, corruption in pairs]
+
+
+def plot(table: Table, methods: Sequence[str]) -> Figure:
     """Points above random by budget, one panel for each data set and corruption."""
-    import matplotlib
+    from matplotlib.figure import Figure
 
-    matplotlib.use("Agg")
-    import matplotlib.pyplot as plt
-
-    data = sorted({place[0] for place in table.by_place})
-    corruptions = sorted({place[1] for place in table.by_place})
-    figure, axes = plt.subplots(
-        len(data), len(corruptions), figsize=(3.2 * len(corruptions), 2.4 * len(data)), squeeze=False, sharex=True
-    )
+    data, corruptions = table.data(), table.corruptions()
+    figure = Figure(figsize=(3.2 * len(corruptions), 2.4 * len(data)))
+    axes = figure.subplots(len(data), len(corruptions), squeeze=False, sharex=True)
     for row, name in zip(axes, data, strict=True):
         for axis, corruption in zip(row, corruptions, strict=True):
             _panel(axis, table, name, corruption, methods)
     handles, labels = axes[0][0].get_legend_handles_labels()
     figure.tight_layout(rect=(0, 0.04, 1, 1))
     figure.legend(handles, labels, loc="lower center", ncols=len(labels), fontsize=8)
-    figure.savefig(path, dpi=110)
-    plt.close(figure)
+    return figure
 
 
-def _panel(axis: object, table: Table, data: str, corruption: str, methods: Sequence[str]) -> None:
-    from matplotlib.axes import Axes
-
-    assert isinstance(axis, Axes)
-    axis.axhline(0, color="black", linewidth=0.8)
+def _panel(axis: Axes, table: Table, data: str, corruption: str, methods: Sequence[str]) -> None:
+    axis.axhline(0, color="grey", linewidth=0.8)
     for method in methods:
         places = [(data, corruption, keep) for keep in table.keeps() if (data, corruption, keep) in table.by_place]
         points = [(100 * place[2], found) for place in places if (found := table.difference(place, method, "random"))]
@@ -195,30 +259,46 @@ def _panel(axis: object, table: Table, data: str, corruption: str, methods: Sequ
     axis.set_xscale("log")
     axis.set_title(f"{data}, {corruption}", fontsize=8)
     axis.tick_params(labelsize=6)
-    axis.set_ylim(-12, 26)
+    axis.set_ylim(-12, 32)
+
+
+_TEXT_COLOR = "#010203"  # drawn in a colour that nothing else has, which then becomes that of the page's text
+
+
+def page(table: Table, name: str, note: str) -> str:
+    """Render one page of HTML that loads nothing from anywhere."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+    from matplotlib import rc_context
+
+    keys: tuple[Any, ...] = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
+    buffer = io.StringIO()
+    with rc_context({**dict.fromkeys(keys, _TEXT_COLOR), "svg.fonttype": "none", "svg.hashsalt": "coremax"}):
+        metadata = dict.fromkeys(("Creator", "Date", "Format", "Type"))
+        plot(table, _shown(table)).savefig(buffer, format="svg", transparent=True, metadata=metadata)
+    svg = buffer.getvalue()
+    svg = svg[svg.index("<svg") :].replace(_TEXT_COLOR, "currentColor")
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    template = environment.from_string((Path(__file__).parent / "page.html.j2").read_text(encoding="utf-8"))
+    return template.render(name=name, note=note, plot=Markup(svg), sections=sections(table), ours=OURS)
 
 
 def write_report(folder: Path) -> None:
-    """Tables and plots beside each store of the folder."""
+    """Beside each store of the folder: its results as Parquet, tables in Markdown, the plot, and a page of HTML with both."""
     for name in ("test", "validation", "quick"):
         results = store.read(folder / f"{name}.jsonl", VERSION)
         if not results:
             continue
-        table = Table(results.values())
-        (folder / f"{name}.md").write_text(text(table), encoding="utf-8")
-        plot(table, folder / f"{name}.png", _shown(table))
-        print(f"{folder / name}.md, .png: {len(results)} cells")
+        table, path = Table(results.values()), folder / name
+        seconds = store.cpu_seconds(results.values())
+        note = f"{len(results):,} nets; CPU seconds: " + ", ".join(f"{part} {spent:,.0f}" for part, spent in seconds.items())
+        store.write_parquet(path.with_suffix(".parquet"), results.values())
+        path.with_suffix(".md").write_text("\n".join([note, "", *map(str, sections(table))]), encoding="utf-8")
+        path.with_suffix(".html").write_text(page(table, name, note), encoding="utf-8")
+        plot(table, _shown(table)).savefig(path.with_suffix(".png"), dpi=110)
+        print(f"{path}.md, .html, .png, .parquet: {note}")
 
 
 def _shown(table: Table) -> list[str]:
     wanted = ("class-random", "ccs", "dual-beta", "facility-location", "infomax-published", *OURS)
     return [name for name in wanted if name in table.methods()]
-
-
-def text(table: Table) -> str:
-    """Everything, in Markdown."""
-    parts = ["## Against random\n", summary_table(table), "## Against the best\n", verdict_table(table)]
-    parts += [f"### Cells lost by {name}\n\n{lost_table(table, name)}" for name in OURS if name in table.methods()]
-    pairs = sorted({place[:2] for place in table.by_place})
-    parts += [f"## {data}, {corruption}\n\n{accuracy_table(table, data, corruption)}" for data, corruption in pairs]
-    return "\n".join(parts)

@@ -1,4 +1,4 @@
-"""Results as lines of JSON, one a cell, appended as cells end: a run that was killed goes on where it was."""
+"""Results as lines of JSON, one a cell, appended as cells end: a run that was killed goes on where it was. And as Parquet."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -22,7 +23,23 @@ class Cell:
 
 @dataclass(frozen=True)
 class Result:
-    """A cell with what came out: accuracy in [0, 1], the share of wrong labels among those kept, seconds."""
+    """A cell with what came out.
+
+    Attributes
+    ----------
+    cell : Cell
+    accuracy : float
+        In [0, 1].
+    n_kept : int
+    wrong_labels : float
+        Their share among the kept.
+    select_seconds, train_seconds : float
+        Of all threads of the process, so that what else the machine does counts little. Nets trained together share theirs
+        equally.
+    problem_seconds : float
+        The same for loading, spoiling, proxies and scores, which all cells of a problem share.
+    version : int
+    """
 
     cell: Cell
     accuracy: float
@@ -30,14 +47,18 @@ class Result:
     wrong_labels: float
     select_seconds: float
     train_seconds: float
+    problem_seconds: float
     version: int
+
+
+def _row(result: Result) -> dict[str, Any]:
+    fields = asdict(result)
+    return {**fields.pop("cell"), **fields}
 
 
 def append(path: Path, results: Iterable[Result]) -> None:
     """Write whole lines at the end of the file, beginning a new one where the last was cut short."""
-    lines = "".join(
-        json.dumps({**asdict(r.cell), **{k: v for k, v in asdict(r).items() if k != "cell"}}) + "\n" for r in results
-    )
+    lines = "".join(json.dumps(_row(result)) + "\n" for result in results)
     path.parent.mkdir(parents=True, exist_ok=True)
     cut_short = path.is_file() and not path.read_bytes().endswith(b"\n") and path.stat().st_size > 0
     with open(path, "a", encoding="utf-8") as file:
@@ -58,3 +79,22 @@ def read(path: Path, version: int) -> dict[Cell, Result]:
         if fields["version"] == version:
             found[cell] = Result(cell, **fields)
     return found
+
+
+def write_parquet(path: Path, results: Iterable[Result]) -> None:
+    """Write a table with a row for every result, columns by the names of the fields."""
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    parquet.write_table(pa.Table.from_pylist([_row(result) for result in results]), path)
+
+
+def cpu_seconds(results: Iterable[Result]) -> dict[str, float]:
+    """Sums of what the results took: "problems" (each counted once), "selection", "training"."""
+    found = list(results)
+    problems = {(r.cell.data, r.cell.corruption, r.cell.seed): r.problem_seconds for r in found}
+    return {
+        "problems": sum(problems.values()),
+        "selection": sum(r.select_seconds for r in found),
+        "training": sum(r.train_seconds for r in found),
+    }

@@ -6,7 +6,7 @@ from ._d2 import d2
 from ._dsir import dsir, dsir_log_weights
 from ._infomax import NORMALIZATIONS as NORMALIZATIONS
 from ._infomax import TARGETS as TARGETS
-from ._infomax import auto_drop_hardest, coverage, infomax
+from ._infomax import auto_drop_hardest, auto_max_contradiction, coverage, infomax
 from ._moderate import moderate
 from ._result import Selection
 from ._semdedup import semdedup
@@ -15,6 +15,7 @@ from ._sims import sims
 __all__ = [
     "Selection",
     "auto_drop_hardest",
+    "auto_max_contradiction",
     "ccs",
     "coverage",
     "d2",

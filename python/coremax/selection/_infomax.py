@@ -12,6 +12,8 @@ from .. import _arrays, _limits
 from .._progress import Progress
 from ..graph import METRICS, Graph, GraphStats, Limits, search
 from ..sampling import largest_remainder, sample
+from ..scores._clusters import clustered
+from ..scores._inputs import embeddings
 from ..scores._neighbours import of_lists
 from ..solver import Inputs, check_options, solve_within
 from ._result import Integers, Reals, Selection, as_classes, as_scores, normalized
@@ -19,6 +21,7 @@ from ._result import Integers, Reals, Selection, as_classes, as_scores, normaliz
 NORMALIZATIONS = ("minmax", "rank", "none")
 TARGETS = ("coverage", "score")
 _BINS = 50
+_DOUBT, _USUAL = 0.7, 0.12  # of auto_max_contradiction
 
 
 def auto_drop_hardest(keep: float) -> float:
@@ -42,6 +45,45 @@ def auto_drop_hardest(keep: float) -> float:
     """
     keep = _arrays.as_real(keep, "keep", 0.0, 1.0)
     return min(0.5, 0.01 * (1 - keep) / keep) if keep > 0 else 0.5
+
+
+def auto_max_contradiction(contradiction: Any, keep: float) -> float:
+    """Threshold above which `infomax` leaves out contradicted samples, for a fraction kept.
+
+    Parameters
+    ----------
+    contradiction : array [n] of float64
+        `coremax.scores.contradiction`.
+    keep : float
+        Fraction kept, in [0, 1].
+
+    Returns
+    -------
+    float
+        0.7, or as much higher that only a part of those above 0.7 are above it, the most contradicted: with c their share of
+        all samples, the part is c / (0.12 keep) - 1, at least none and at most all.
+
+    Notes
+    -----
+    Ours. Some samples are contradicted in any data set, since they are hard, and a large subset is the better for them; where
+    labels are wrong many more are. With c below 0.12 keep they count as hard, with c above 0.24 keep as wrong. On validation
+    parts of clean data sets c was from 0 to 0.14, with a fifth of the labels wrong from 0.2 to 0.25.
+
+    Examples
+    --------
+    >>> from coremax.selection import auto_max_contradiction
+    >>> few = [0.1] * 94 + [0.8, 0.82, 0.84, 0.86, 0.88, 0.9]  # 6 % are contradicted
+    >>> auto_max_contradiction(few, 0.1), auto_max_contradiction(few, 0.3), auto_max_contradiction(few, 0.5)
+    (0.7, 0.82, 1.0)
+    """
+    keep = _arrays.as_real(keep, "keep", 0.0, 1.0)
+    values = as_scores(contradiction, "contradiction")
+    above = -np.sort(-values[values > _DOUBT])
+    if len(above) == 0:
+        return _DOUBT
+    part = min(1.0, max(0.0, len(above) / len(values) / (_USUAL * keep) - 1)) if keep > 0 else 1.0
+    n_out = round(part * len(above))
+    return 1.0 if n_out == 0 else _DOUBT if n_out == len(above) else float(above[n_out])
 
 
 def n_hardest(fraction: float, n: Any) -> Any:
@@ -81,13 +123,13 @@ def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str =
     that moves with the budget over the density there is; InfoMax (Tan et al., ICLR 2025) maximises importance less redundancy.
     The importance here is
 
-        I_i = log(q(s_i) / p(s_i)) - log(n_y) + G_i,   log q(s) = tilt s,
+        I_i = log(q(s_i) / p(s_i)) - log(n_y) + (1 - keep) G_i,   log q(s) = tilt s,
 
     s the score scaled linearly to [0, 1], p its density by a histogram of 50 bins, n_y the size of the sample's class and G_i a
-    standard Gumbel number. The top m of it are a draw without replacement with the weights q / (p n_y) (Gumbel top-k), so
-    InfoMax with this importance is a draw as SIMS makes it where alpha = 0, and the same draw spread out where alpha > 0. A
-    flat q is the idea of CCS (Zheng et al., ICLR 2023): strata of difficulty, as many from each. The least importance is moved
-    to 0, which changes no choice of m samples. O(n).
+    standard Gumbel number. The top m of it are a draw without replacement with the weights (q / (p n_y))^(1 / (1 - keep))
+    (Gumbel top-k), so InfoMax with this importance is a draw as SIMS makes it where alpha = 0, and the same draw spread out
+    where alpha > 0; the more is kept, the less is left to chance. A flat q is the idea of CCS (Zheng et al., ICLR 2023): strata
+    of difficulty, as many from each. The least importance is moved to 0, which changes no choice of m samples. O(n).
 
     Examples
     --------
@@ -103,7 +145,7 @@ def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str =
         raise ValueError("score is empty")
     keep = _arrays.as_real(keep, "keep", 0.0, 1.0)
     place, _ = as_classes(labels, len(scores), "score")
-    found = _coverage(scores, place, _tilt(tilt, keep), _gumbel(len(scores), _arrays.as_seed(seed)))
+    found = _coverage(scores, place, _tilt(tilt, keep), (1 - keep) * _gumbel(len(scores), _arrays.as_seed(seed)))
     return _arrays.like(found, score)
 
 
@@ -121,8 +163,9 @@ def infomax(
     tilt: float | str = "auto",
     normalize: str | None = "minmax",
     drop_hardest: float | str = "auto",
-    max_contradiction: float = 0.8,
+    max_contradiction: float | str = "auto",
     class_floor: float | str = "auto",
+    typical: int = 10,
     negative_similarities: str = "clip",
     include: Any = None,
     exclude: Any = None,
@@ -152,10 +195,11 @@ def infomax(
         An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1); with costs the total allowed.
     labels : array [n] of int64 or int32, optional
         Classes. **Give them where there are any**: samples whose neighbours contradict their label are left out first, and
-        classes are kept in balance (`max_contradiction`, `class_floor`).
+        the first few of each class are its typical ones, and classes are kept in balance (`max_contradiction`, `typical`,
+        `class_floor`).
     alpha : float or "auto"
         Weight of the redundancy against the importance, >= 0. "auto": where the redundancy of a typical subset of this size is
-        as large as the importance's standard deviation (see Notes).
+        as large as the importance's standard deviation, and less the more is kept (see Notes).
     k : int
         Neighbours per sample in the graph; lowered where there are too few samples.
     metric : {"cosine", "dot", "euclidean"}
@@ -173,13 +217,20 @@ def infomax(
     drop_hardest : float or "auto"
         Fraction of the samples, those of highest importance, that are left out beforehand (ties: higher numbers first); never
         so many that fewer than budget are left, and never an included one. "auto": `auto_drop_hardest`. With labels: of each
-        class, among those that are not contradicted.
-    max_contradiction : float
+        class, among those that are not contradicted; a class without more samples than an equal share of the budget, or a
+        group without more than its fewest, loses none.
+    max_contradiction : float or "auto"
         With labels: samples whose `coremax.scores.contradiction` is above this are left out, as probably mislabelled, as
-        long as enough are left. 0.8: another class has more than four times the votes of the own; 1 leaves out none.
+        long as enough are left, in all and of each class as for `drop_hardest`. "auto": 0.7 (another class has more than 2.3
+        times the votes of the own) where they are many, higher where they are few (`auto_max_contradiction`); 1 leaves out
+        none.
     class_floor : float or "auto"
         With labels, without groups and costs: every class keeps at least this fraction of an equal share of the budget (of all
-        it has, where that is less). "auto": 1 - the fraction kept; 0 for no floor.
+        it has, where that is less). "auto": 1 - the fraction kept, and all of a class without more samples than an equal share;
+        0 for no floor.
+    typical : int
+        With labels, without groups and costs: so many samples of each class that are typical of it are kept in any case, but no
+        more than its equal share of the budget: where that is smaller, they are all that is kept. 0: none.
     negative_similarities : {"clip", "keep"}
         Set negative similarities to 0, or reward them.
     include, exclude, groups, group_limits, costs
@@ -209,15 +260,18 @@ def infomax(
     -----
     Objective: InfoMax (Tan et al., ICLR 2025, arXiv 2506.01701). Sparse neighbour graph, alpha, k and random parts are the
     paper's hyper-parameters; min-max scaling and clipping follow a public re-implementation. Everything named "auto", coverage,
-    contradiction, floors, one solver run over all parts instead of one per part, and scaling over all candidates are ours.
+    contradiction, floors, typical samples, one solver run over all parts instead of one per part, and scaling over all
+    candidates are ours. Typical samples: `coremax.scores.spherical_kmeans` makes as many clusters of a class's candidates, and
+    the one nearest each centre is kept, after TypiClust (Hacohen, Dekel and Weinshall, ICML 2022, arXiv 2202.02794), which
+    found for active learning that small budgets want typical samples and large ones hard samples. O(n typical d).
 
     **As published**: `target="score", drop_hardest=0, alpha=0.3` and no labels. With scores that are high for hard samples
     that fails at high pruning (Fashion-MNIST, EL2N, 1 % kept: 12 % accuracy against 79 % for random), since the hardest samples
     are the mislabelled and the ambiguous. The defaults were chosen on validation parts of several data sets, clean, mislabelled
     and long-tailed; docs/evidence.md has the tables.
 
-    With m of n candidates kept and K the symmetric graph, a kept sample has redundancy 2 alpha (m / n) (mean row sum of K)
-    in a random subset. alpha="auto" makes that the standard deviation of the importance; 0.3 where importance is constant
+    With a share f kept and K the symmetric graph of the candidates, a sample of a random subset has redundancy 2 alpha f
+    (mean row sum of K). alpha="auto" makes that 1 - f standard deviations of the importance; 0.3 where importance is constant
     or the graph is empty.
 
     Examples
@@ -237,7 +291,8 @@ def infomax(
     normalize = _arrays.as_choice(normalize or "none", "normalize", NORMALIZATIONS)
     target = _arrays.as_choice(target, "target", TARGETS)
     _arrays.as_choice(negative_similarities, "negative_similarities", ("clip", "keep"))
-    most_contradiction = _arrays.as_real(max_contradiction, "max_contradiction", 0.0, 1.0)
+    most = None if _is_auto(max_contradiction) else _arrays.as_real(max_contradiction, "max_contradiction", 0.0, 1.0)
+    n_typical = _arrays.as_count(typical, "typical", 0)
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     scores = as_scores(importance, "importance")
     _arrays.require_length(len(scores), "importance", view.shape[0], "x")
@@ -261,25 +316,36 @@ def infomax(
         parts = _random_parts(rows, n_parts, np.random.SeedSequence(number))
         return _graph_of_parts(view, rows, parts, k, metric, lowest, memory_limit, threads, isa, progress)
 
-    if labels is None or most_contradiction == 1:
-        candidates = _candidates(scores, place, np.zeros(n), fraction, limits)
+    by_class = labels is not None and groups is None and costs is None
+    shares, sizes = _equal_shares(limits, place, n_classes) if by_class else (None, None)
+    if labels is None or most == 1:
+        most, candidates = 1.0, _candidates(scores, place, np.zeros(n), fraction, limits, shares)
         graph = graph_of(candidates)
     else:
         everything = graph_of(np.arange(n, dtype=np.int64))
         contradiction = of_lists(everything.neighbors, place)
-        doubtful = np.where(contradiction > most_contradiction, contradiction, 0)
-        candidates = _candidates(scores, place, doubtful, fraction, limits)
+        most = auto_max_contradiction(contradiction, share) if most is None else most
+        doubtful = np.where(contradiction > most, contradiction, 0)
+        candidates = _candidates(scores, place, doubtful, fraction, limits, shares)
         graph = _induced(everything, candidates)
     graph_done = clock()
     graph._symmetric(threads)  # here, so that its time is told apart from the solver's
     symmetric_done = clock()
     weights = normalized(scores[candidates], normalize)
     if target == "coverage":
-        weights = _coverage(weights, place[candidates], slope, _gumbel(n, number)[candidates])
-    strength = _auto_alpha(weights, graph, share * n / len(candidates)) if fixed_alpha is None else float(fixed_alpha)
+        weights = _coverage(weights, place[candidates], slope, (1 - share) * _gumbel(n, number)[candidates])
+    strength = float(fixed_alpha) if fixed_alpha is not None else _auto_alpha(weights, graph, share)
     within = limits.among(candidates, "drop_hardest")
-    if labels is not None and groups is None and costs is None:
-        within = _with_floors(within, place[candidates], n_classes, floor)
+    if shares is not None:
+        fewest = np.ceil(floor * shares - 1e-9).astype(np.int64)
+        if _is_auto(class_floor):
+            fewest[shares == sizes] = shares[shares == sizes]
+        within = _with_fewest(within, place[candidates], fewest)
+        quotas = np.minimum(shares, n_typical)
+        if quotas.any():
+            certain = _typical(x, candidates, place[candidates], quotas, number, threads, isa)
+            within = _including(within, len(candidates), certain)
+    limited = clock()
     solution = solve_within(
         Inputs(weights, graph, threads),
         within,
@@ -295,7 +361,7 @@ def infomax(
     solved = clock()
     parameters = {
         "alpha": strength, "k": k, "metric": metric, "partitions": n_parts, "target": target, "tilt": slope,
-        "normalize": normalize, "drop_hardest": fraction, "max_contradiction": most_contradiction, "class_floor": floor,
+        "normalize": normalize, "drop_hardest": fraction, "max_contradiction": most, "class_floor": floor, "typical": n_typical,
         "negative_similarities": negative_similarities, "method": solution.method, "seed": number,
     }  # fmt: skip
     return Selection(
@@ -309,7 +375,8 @@ def infomax(
         timings={
             "graph": graph_done - start,
             "symmetric": symmetric_done - graph_done,
-            "solve": solved - symmetric_done,
+            "typical": limited - symmetric_done,
+            "solve": solved - limited,
         },
         inputs={"embeddings": x, "score": importance, "labels": labels, "importance": weights, "limits": within},
     )
@@ -329,55 +396,115 @@ def _gumbel(n: int, seed: Any) -> Reals:
     return np.asarray(-np.log(-np.log(uniform + 2.0**-54)))
 
 
-def _coverage(scores: Reals, place: Integers, tilt: float, gumbel: Reals) -> Reals:
+def _coverage(scores: Reals, place: Integers, tilt: float, chance: Reals) -> Reals:
     """Logarithm of q / (p n_y), and the random part."""
     scaled = normalized(scores, "minmax")
     bin_of = np.minimum((scaled * _BINS).astype(np.int64), _BINS - 1)
     density = np.bincount(bin_of, minlength=_BINS) * (_BINS / len(scaled))
     classes = np.bincount(place)
     shares = classes / (len(place) / np.count_nonzero(classes))
-    found = tilt * scaled - np.log(density[bin_of]) - np.log(shares[place]) + gumbel
+    found = tilt * scaled - np.log(density[bin_of]) - np.log(shares[place]) + chance
     return np.asarray(found - found.min())
 
 
-def _auto_alpha(importance: Reals, graph: Graph, kept_share: float) -> float:
-    """Weight at which the redundancy within a random subset is one standard deviation of importance."""
+def _auto_alpha(importance: Reals, graph: Graph, share: float) -> float:
+    """Weight at which the redundancy within a random subset is 1 - share standard deviations of importance."""
     row_sum = float(np.abs(graph.similarities).sum()) / max(graph.n, 1)  # K and the lists have the same sum
     spread = float(importance.std())
-    typical = 2 * min(kept_share, 1.0) * row_sum
-    return spread / typical if spread > 0 and typical > 0 else 0.3
+    typical = 2 * share * row_sum
+    return (1 - share) * spread / typical if spread > 0 and typical > 0 else 0.3
 
 
-def _with_floors(limits: _limits.Limits, place: Integers, n_classes: int, floor: float) -> _limits.Limits:
-    """The same limits, and for every class a fewest of `floor` times an equal share of the budget."""
-    sizes = np.bincount(place, minlength=n_classes)
-    pinned = np.zeros_like(sizes) if limits.fixed is None else np.bincount(place[limits.fixed > 0], minlength=n_classes)
-    # What is included comes first; the rest of the budget is shared equally, as far as there are samples.
-    equal = np.asarray(largest_remainder(np.ones(n_classes), limits.budget - int(pinned.sum()), sizes - pinned))
-    fewest = pinned + np.ceil(floor * equal - 1e-9).astype(np.int64)
-    ranges = tuple(zip(fewest.tolist(), sizes.tolist(), strict=True))
+def _equal_shares(limits: _limits.Limits, place: Integers, n_classes: int) -> tuple[Integers, Integers]:
+    """Equal shares of the budget by class, as far as there are samples, and how many there are; the fixed ones not counted."""
+    free = np.ones(len(place), dtype=bool) if limits.fixed is None else limits.fixed == 0
+    n_included = 0 if limits.fixed is None else int((limits.fixed > 0).sum())
+    sizes = np.bincount(place[free], minlength=n_classes)
+    return np.asarray(largest_remainder(np.ones(n_classes), limits.budget - n_included, sizes)), sizes
+
+
+def _with_fewest(limits: _limits.Limits, place: Integers, fewest: Integers) -> _limits.Limits:
+    """The same limits, and so many of each class at least, beside those that are included."""
+    sizes = np.bincount(place, minlength=len(fewest))
+    pinned = np.zeros_like(sizes) if limits.fixed is None else np.bincount(place[limits.fixed > 0], minlength=len(fewest))
+    ranges = tuple(zip((pinned + fewest).tolist(), sizes.tolist(), strict=True))
     return replace(limits, groups=np.ascontiguousarray(place, dtype=np.int32), ranges=ranges)
 
 
-def _candidates(scores: Reals, place: Integers, doubtful: Reals, dropped: float, limits: _limits.Limits) -> Integers:
+def _including(limits: _limits.Limits, n: int, positions: Integers) -> _limits.Limits:
+    """The same limits of n elements, and these kept in any case."""
+    fixed = np.zeros(n, dtype=np.int8) if limits.fixed is None else limits.fixed.copy()
+    fixed[positions] = 1
+    return replace(limits, fixed=fixed)
+
+
+def _typical(
+    x: Any, candidates: Integers, place: Integers, quotas: Integers, seed: int, threads: int | None, isa: str | None
+) -> Integers:
+    """Positions among the candidates of as many of each class as its quota says: those nearest the centres of its clusters.
+
+    Where a class points in fewer directions than that, those nearest their centre of the others come next.
+    """
+    x = _arrays.as_array(x, "x")
+    rows = x if "bfloat16" in str(x.dtype) else _arrays.as_numpy(x)  # NumPy has none: rows are widened class by class
+    order = np.argsort(place, kind="stable")
+    found = []
+    for members, quota in zip(np.split(order, np.cumsum(np.bincount(place, minlength=len(quotas)))[:-1]), quotas, strict=True):
+        if quota == 0:
+            continue
+        part = _arrays.as_numpy(rows[candidates[members]])
+        labels, cosine = np.zeros(len(part), dtype=np.int32), np.zeros(len(part), dtype=np.float32)
+        if part.any():  # rows of zeros point nowhere
+            view = embeddings(part, "x")[0]
+            _, labels, cosine = clustered(view, "x", int(quota), 20, 256, seed, threads, isa, False)
+        nearest = np.argsort(-cosine, kind="stable")
+        later = np.ones(len(part), dtype=bool)
+        later[np.unique(labels[nearest], return_index=True)[1]] = False
+        found.append(members[nearest[np.argsort(later, kind="stable")[:quota]]])
+    return np.concatenate(found)
+
+
+def _candidates(
+    scores: Reals, place: Integers, doubtful: Reals, dropped: float, limits: _limits.Limits, shares: Integers | None
+) -> Integers:
     """All but the excluded, the doubtful and of the others the hardest of each class; the included in any case.
 
-    `doubtful` is 0, or how doubtful a sample is. Where fewer than the budget are left, the hardest come back before the
-    doubtful, and of these the least doubtful first.
+    `doubtful` is 0, or how doubtful a sample is. Where fewer than the budget are left, or fewer of a class than its share (of a
+    group of the caller's than its fewest), the hardest come back before the doubtful, and of these the least doubtful first.
     """
     stage = np.where(doubtful > 0, 2, 0)
     order = np.lexsort((scores, place, stage))
     certain = order[: int((stage == 0).sum())]
     sizes = np.bincount(place[certain], minlength=int(place.max()) + 1)
-    rank = np.arange(len(certain)) - (np.cumsum(sizes) - sizes)[place[certain]]
-    hardest = rank >= (sizes - n_hardest(dropped, sizes))[place[certain]]
+    hardest = _ranks(place[certain]) >= (sizes - n_hardest(dropped, sizes))[place[certain]]
     stage[certain[hardest]] = 1
     if limits.fixed is not None:
         stage[limits.fixed > 0] = -1
         stage[limits.fixed < 0] = 3
     order = np.lexsort((np.where(stage == 2, doubtful, scores), stage))
-    left = max(int((stage <= 0).sum()), limits.size or 1)
-    return np.sort(order[:left]).astype(np.int64)
+    wanted = stage[order] <= 0
+    groups, fewest = place, shares
+    if limits.groups is not None:
+        groups, fewest = limits.groups.astype(np.int64), np.array([low for low, _ in limits.ranges])
+    if fewest is not None:
+        # Included ones count towards the fewest of a caller's group, but come on top of a share.
+        counted = order if limits.groups is not None else order[stage[order] >= 0]
+        short = np.zeros(len(scores), dtype=bool)
+        short[counted] = _ranks(groups[counted]) < fewest[groups[counted]]
+        wanted |= short[order] & (stage[order] < 3)
+    more = (limits.size or 1) - int(wanted.sum())
+    if more > 0:
+        wanted[np.flatnonzero(~wanted)[:more]] = True
+    return np.sort(order[wanted]).astype(np.int64)
+
+
+def _ranks(place: Integers) -> Integers:
+    """Of each element among those of its class, in the order given."""
+    order = np.argsort(place, kind="stable")
+    sizes = np.bincount(place)
+    ranks = np.empty(len(place), dtype=np.int64)
+    ranks[order] = np.arange(len(place)) - (np.cumsum(sizes) - sizes)[place[order]]
+    return ranks
 
 
 def _induced(graph: Graph, rows: Integers) -> Graph:
