@@ -1,5 +1,6 @@
 // e^x from additions, multiplications and exact powers of two: the same bits on every machine, host or device, which the library's exp does
-// not promise. Error below 2 units in the last place; overflows to infinity, goes down to 0 through the subnormals.
+// not promise. Error below 1.1 units in the last place; overflows to infinity, goes down to 0 through the subnormals, NaN stays NaN.
+// There is no branch, no table and no conversion in it, so compilers make vectors of it, and its sums are short chains.
 #pragma once
 
 #include <bit>
@@ -17,19 +18,20 @@ COREMAX_HD inline double portable_exp(double x) {
   constexpr double kLog2Low = 0x1.ef35793c76730p-45;
   constexpr double kShift = 0x1.8p52;  // adding it rounds to a whole number, which is then in the low bits
   x = x > kMost ? kMost : x < kLeast ? kLeast : x;
-  const double shifted = x * kInverseLog2 + kShift;
-  const auto exponent = static_cast<std::int32_t>(static_cast<std::uint32_t>(std::bit_cast<std::uint64_t>(shifted)));
-  const double whole = shifted - kShift;
-  const double r = (x - whole * kLog2High) - whole * kLog2Low;  // |r| <= 0.3466: the 14th term of the series is below 2^-57
-  constexpr double kInverseFactorial[] = {1.0 / 6227020800, 1.0 / 479001600, 1.0 / 39916800, 1.0 / 3628800, 1.0 / 362880, 1.0 / 40320, 1.0 / 5040,
-                                          1.0 / 720,        1.0 / 120,       1.0 / 24,       1.0 / 6,       1.0 / 2};
-  double series = 0;
-  for (const double inverse : kInverseFactorial) series = (series + inverse) * r;
-  series = series * r + r;  // e^r - 1
+  const double exponent = (x * kInverseLog2 + kShift) - kShift;
+  const double r = (x - exponent * kLog2High) - exponent * kLog2Low;  // |r| <= 0.3466
+  // (e^r - 1 - r) / r^2 through the ten Chebyshev points of |r| <= 0.34662, at most 2^-56 off where e^r - 1 is put together.
+  const double r2 = r * r;
+  const double r4 = r2 * r2;
+  const double low = (0x1.0000000000001p-1 + r * 0x1.5555555555556p-3) + r2 * (0x1.5555555553d61p-5 + r * 0x1.11111111109b3p-7);
+  const double middle = (0x1.6c16c1788c7f3p-10 + r * 0x1.a01a01a7c4839p-13) + r2 * (0x1.a019b90aa5587p-16 + r * 0x1.71de0dacd6939p-19);
+  const double high = 0x1.28918860dd4aap-22 + r * 0x1.af38ad617009fp-26;
+  const double less_one = r + r2 * (low + (r4 * middle + r4 * r4 * high));
   // 2^exponent in two factors, neither of which leaves the normal numbers.
-  const std::int32_t half = exponent / 2;
-  const auto power = [](std::int32_t e) { return std::bit_cast<double>(static_cast<std::uint64_t>(e + 1023) << 52); };
-  return (1 + series) * power(half) * power(exponent - half);
+  const double half = exponent * 0.5 + kShift;
+  const double rest = (exponent - (half - kShift)) + kShift;
+  const auto power = [](double shifted) { return std::bit_cast<double>((std::bit_cast<std::uint64_t>(shifted) + 1023) << 52); };
+  return (1 + less_one) * power(half) * power(rest);
 }
 
 }  // namespace coremax

@@ -47,6 +47,8 @@ class Fit {
   Root fit_total() {
     const auto level = [&](double total) {
       pool_.check();
+      // What follows gives the same bits, but compilers make no vectors of it.
+      if (is_plain(problem_)) return ordered_sum(pool_, problem_.n(), [&, response = response_](std::int64_t i) { return response.level(i, total); });
       return ordered_sum(pool_, problem_.n(), [&](std::int64_t i) {
         const Level one = at_total(i, total);
         const double c = cost(problem_, i);
@@ -142,7 +144,7 @@ Vector project(const Problem& problem, const Vector& x, const Vector& g, const V
 }
 
 Vector fermi(const Problem& problem, const Vector& g, double temperature, Multipliers& multipliers, ThreadPool& pool) {
-  const Response<FermiForm> response{g, g, {temperature}};
+  const Response<FermiForm> response{g, g, FermiForm(temperature)};
   return Fit<Response<FermiForm>>(problem, response, multipliers, pool).run();
 }
 

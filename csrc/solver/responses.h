@@ -63,13 +63,18 @@ struct ProjectedStep {
 
 // 1 / (1 + exp((lambda - g) / temperature)), whatever x is.
 struct FermiForm {
-  double temperature;
+  FermiForm() = default;
+  COREMAX_HD explicit FermiForm(double t) : temperature(t), coldness(1 / t < kColdest ? 1 / t : kColdest) {}
   COREMAX_HD Level level(double /*x*/, double g, double lambda) const {
-    const double value = 1 / (1 + portable_exp((lambda - g) / temperature));
-    return {value, value * (1 - value) / temperature};
+    const double value = 1 / (1 + portable_exp((lambda - g) * coldness));
+    return {value, value * (1 - value) * coldness};
   }
   // Beyond these the response is 1 and 0 to the last bit.
   COREMAX_HD Range range(double /*x*/, double g) const { return {g - 40 * temperature, g + 750 * temperature}; }
+
+  static constexpr double kColdest = 1e308;  // finite, so that an element at the multiplier is halfway at any temperature
+  double temperature = 1;
+  double coldness = 1;
 };
 
 // Where a falling sum meets its target: at low, at high, or, where these are neighbouring doubles, between the two.

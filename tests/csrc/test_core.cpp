@@ -17,6 +17,7 @@
 #include "core/aligned_buffer.h"
 #include "core/control.h"
 #include "core/errors.h"
+#include "core/exp.h"
 #include "core/log.h"
 #include "core/philox.h"
 #include "core/thread_pool.h"
@@ -375,6 +376,53 @@ TEST(portable_log_is_within_two_units) {
   CHECK_AT(std::to_string(worst) + " ulp", worst <= 2);
   CHECK(portable_log(1) == 0);
   CHECK(portable_log(std::numeric_limits<double>::denorm_min()) < -744);
+}
+
+TEST(portable_exp_is_within_little_more_than_a_unit) {
+  double worst = 0;
+  double worst_subnormal = 0;  // rounded a second time
+  const auto look = [&](double x) {
+    const long double exact = std::exp(static_cast<long double>(x));
+    if (!std::isfinite(static_cast<double>(exact))) return;
+    double& most = exact < 0x1p-1022L ? worst_subnormal : worst;
+    most = std::max(most, ulps(portable_exp(x), exact));
+  };
+  for (std::uint64_t i = 0; i < 200'000; ++i) look(-746 + 1456 * open_unit(random_bits(9, Stream::race, i)));
+  for (std::uint64_t i = 0; i < 20'000; ++i) {
+    const double distance = std::ldexp(open_unit(random_bits(10, Stream::race, i)), -static_cast<int>(i % 60));
+    look(distance);
+    look(-distance);
+  }
+  // Where the exponent steps, and where its halves do.
+  for (int step = -2152; step <= 2048; ++step) {
+    const double edge = step * 0.34657359027997264;
+    for (const double x : {std::nextafter(edge, -1e9), edge, std::nextafter(edge, 1e9)}) look(x);
+  }
+  CHECK_AT(std::to_string(worst) + " ulp", worst <= 1.1);
+  CHECK_AT(std::to_string(worst_subnormal) + " ulp", worst_subnormal <= 1.6);
+}
+
+TEST(portable_exp_at_the_ends_of_its_range) {
+  constexpr double kInfinity = std::numeric_limits<double>::infinity();
+  constexpr double kNaN = std::numeric_limits<double>::quiet_NaN();
+  CHECK(portable_exp(0.0) == 1);
+  CHECK(portable_exp(-0.0) == 1);
+  CHECK(portable_exp(kInfinity) == kInfinity);
+  CHECK(portable_exp(-kInfinity) == 0);
+  CHECK(portable_exp(std::numeric_limits<double>::max()) == kInfinity);
+  CHECK(portable_exp(-std::numeric_limits<double>::max()) == 0);
+  CHECK(std::isnan(portable_exp(kNaN)));
+  CHECK(portable_exp(std::numeric_limits<double>::denorm_min()) == 1);
+  CHECK(std::isfinite(portable_exp(709.782712893384)));   // log of the largest double, rounded down
+  CHECK(portable_exp(709.7827128933841) == kInfinity);
+  CHECK(portable_exp(-745.1332191019411) == std::numeric_limits<double>::denorm_min());
+  CHECK(portable_exp(-745.1332191019412) == 0);
+}
+
+TEST(portable_exp_keeps_its_bits) {
+  std::uint64_t seen = 0;
+  for (std::uint64_t i = 0; i < 100'000; ++i) seen = seen * 31 + std::bit_cast<std::uint64_t>(portable_exp(-746 + 1456 * open_unit(random_bits(11, Stream::race, i))));
+  CHECK_AT(std::to_string(seen), seen == 14632317503660976475U);  // a change of this is a change of relaxed points
 }
 
 TEST(portable_log_keeps_its_bits) {

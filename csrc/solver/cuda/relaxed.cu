@@ -37,7 +37,7 @@ __device__ double response(const Formula& formula, const Root& root, double x, d
 }
 
 __device__ ProjectedStep formula_at(const Iterations& run, std::int64_t /*t*/, ProjectedStep) { return {run.step}; }
-__device__ FermiForm formula_at(const Iterations& run, std::int64_t t, FermiForm) { return {run.temperatures[t]}; }
+__device__ FermiForm formula_at(const Iterations& run, std::int64_t t, FermiForm) { return FermiForm(run.temperatures[t]); }
 __device__ double moved(double /*x*/, double next, ProjectedStep) { return next; }
 __device__ double moved(double x, double next, FermiForm) { return damped(x, next); }
 
