@@ -31,15 +31,17 @@ class Case:
     target: float = float("nan")
     bytes_moved: float = 0.0  # that the method can not do without
     operations: float = 0.0  # multiplications and additions of tensor cores, likewise
+    single_operations: float = 0.0  # those in float32, without tensor cores
     rivals: dict[str, Callable[[], object]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What this device has reached with PyTorch: bytes a second of a copy, operations a second of a bf16 product."""
+    """What this device has reached with PyTorch: bytes a second of a copy, operations a second of bf16 and float32 products."""
 
     bandwidth: float
     tensor: float
+    single: float
 
 
 def seconds_of(run: Callable[[], object], rounds: int) -> list[float]:
@@ -68,9 +70,10 @@ def limits(size: int) -> Limits:
     target = torch.empty_like(source)
     side = 8192 if size > 10**8 else 2048
     square = torch.randn(side, side, device="cuda", dtype=torch.bfloat16)
+    wide = square.float()
     copying = min(seconds_of(lambda: target.copy_(source), 5))
-    multiplying = min(seconds_of(lambda: square @ square, 5))
-    return Limits(8 * size / copying, 2 * side**3 / multiplying)
+    multiplying = [min(seconds_of(lambda x=x: x @ x, 5)) for x in (square, wide)]  # type: ignore[misc]
+    return Limits(8 * size / copying, 2 * side**3 / multiplying[0], 2 * side**3 / multiplying[1])
 
 
 def same(found: Any, expected: Any, what: str) -> None:
@@ -182,11 +185,50 @@ def solver_cases(small: bool) -> Iterator[Case]:
         )
 
 
+def scores_cases(small: bool) -> Iterator[Case]:
+    """SIM: two passes over the embeddings, each row compared with each class, and one pass over the experts' probabilities."""
+    import torch
+
+    n, d = (20_000 if small else 1_000_000), 768
+    generator: Any = torch.Generator(device="cuda").manual_seed(0)
+    for n_classes, n_experts in ((10, 0), (1000, 0), (1000, 2)):
+        labels = torch.randint(n_classes, (n,), device="cuda", generator=generator)
+        x = torch.randn(n_classes, d, device="cuda", generator=generator)[labels]
+        x += torch.randn(n, d, device="cuda", generator=generator)
+        experts = [torch.randn(n, n_classes, device="cuda", generator=generator).softmax(1) for _ in range(n_experts)] or None
+
+        def run(m: int = n, x: Any = x, labels: Any = labels, experts: Any = experts) -> Any:
+            return coremax.scores.sim(x[:m], labels[:m], [expert[:m] for expert in experts] if experts else None)
+
+        def check(run: Any = run, x: Any = x, labels: Any = labels, experts: Any = experts) -> None:
+            part = [array[:20_000].cpu() for array in (x, labels, *(experts or []))]
+            same(run(20_000), coremax.scores.sim(part[0], part[1], part[2:] or None), "scores")
+
+        def in_torch(x: Any = x, labels: Any = labels, n_classes: int = n_classes) -> Any:
+            norm = x.norm(dim=1)
+            unit = x / norm[:, None]
+            centres = torch.zeros(n_classes, d, device="cuda").index_add_(0, labels, unit)
+            cosines = unit @ torch.nn.functional.normalize(centres).T
+            own = cosines.gather(1, labels[:, None])[:, 0]
+            other = cosines.scatter_(1, labels[:, None], -1).amax(dim=1)
+            return ((1 - other) / (1 - own + 1e-6)).log(), norm  # percentiles, and what is done with them, are left out
+
+        yield Case(
+            f"sim, {n:,} x {d}, {n_classes} classes{f', {n_experts} experts' if n_experts else ''}",
+            run,
+            check,
+            bytes_moved=8.0 * n * d + 4.0 * n * n_classes * n_experts,
+            single_operations=2.0 * n * n_classes * d,
+            rivals={} if n_experts else {"torch, separability alone": in_torch},
+        )
+
+
 def row_of(case: Case, rounds: int, reached: Limits) -> list[str]:
     """Check, then time."""
     case.check()
     ours = statistics.median(times := seconds_of(case.run, rounds))
-    bound = max(case.bytes_moved / reached.bandwidth, case.operations / reached.tensor)
+    computing = max(case.operations / reached.tensor, case.single_operations / reached.single)
+    bound = max(case.bytes_moved / reached.bandwidth, computing)
     rivals = [f"{name} {statistics.median(seconds_of(run, rounds)) / ours:.1f}x" for name, run in case.rivals.items()]
     shown = [
         "" if np.isnan(limit) else f"{limit:.4g} {'met' if ours <= limit else 'MISSED'}" for limit in (case.bar, case.target)
@@ -213,7 +255,7 @@ def main() -> None:
     reached = limits(10**7 if options.small else 10**9)
     found = (
         case
-        for cases in (sampling_cases, graph_cases, solver_cases)
+        for cases in (sampling_cases, graph_cases, solver_cases, scores_cases)
         for case in cases(options.small)
         if options.only in case.name
     )
@@ -221,7 +263,7 @@ def main() -> None:
     print(
         f"{device['name']} (compute capability {device['compute_capability']}), torch {torch.__version__}, medians of "
         f"{options.rounds} rounds by events. A copy moves {reached.bandwidth / GIGA:,.0f} GB/s, a bf16 product does "
-        f"{reached.tensor / 1e12:,.0f} TFLOP/s.\n"
+        f"{reached.tensor / 1e12:,.0f} TFLOP/s, a float32 one {reached.single / 1e12:,.0f}.\n"
     )
     print_table(["case", "seconds (band)", "bar", "target", "share of the limit", "rivals take"], rows)
 

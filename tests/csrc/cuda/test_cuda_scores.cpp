@@ -369,6 +369,35 @@ TEST(sim_on_a_device_refuses) {
   CHECK(emulator::live_allocations() == 0);
 }
 
+// A row whose sum is beyond the tolerance by lanes, but not in the order of its columns, which decides.
+TEST(sim_on_a_device_takes_sums_on_the_edge_as_the_cpu_does) {
+  emulator::set_seed(9);
+  std::mt19937_64 random(1);
+  const double limit = 1 + scores::kSumTolerance;
+  const auto in_order = [](const std::vector<double>& row) { return std::accumulate(row.begin(), row.end(), 0.0); };
+  const auto by_lanes = [](const std::vector<double>& row) {
+    double lanes[8] = {};
+    for (std::size_t c = 0; c < row.size(); ++c) lanes[c % 8] += row[c];
+    return ((lanes[0] + lanes[4]) + (lanes[2] + lanes[6])) + ((lanes[1] + lanes[5]) + (lanes[3] + lanes[7]));
+  };
+  const auto over = [](double sum) { return std::abs(sum - 1) > scores::kSumTolerance; };
+  std::vector<double> passes, fails;
+  while (passes.empty() || fails.empty()) {
+    std::vector<double> row(20);
+    for (double& value : row) value = static_cast<double>(random() >> 11) * 0x1p-53;
+    const double scale = limit / in_order(row);
+    for (double& value : row) value *= scale;
+    row[19] += static_cast<double>(static_cast<int>(random() % 9) - 4) * 0x1p-52;
+    if (over(by_lanes(row)) && !over(in_order(row))) passes = row;
+    if (over(by_lanes(row)) && over(in_order(row))) fails = row;
+  }
+  Problem problem{{labelled(10, 5, 3, 1)}, {softmax(10, 20, 1), softmax(10, 20, 2)}, 20, {}};
+  std::copy(passes.begin(), passes.end(), problem.experts[1].begin() + 20 * 4);
+  CHECK(same_bits(sim_on_device(problem), sim_on_cpu(problem)));
+  std::copy(fails.begin(), fails.end(), problem.experts[1].begin() + 20 * 7);
+  CHECK_THROWS(Error, "row 7 of p[1] sums to 1.02, not 1", sim_on_device(problem));
+}
+
 TEST(sim_on_a_device_in_a_stream_of_the_callers) {
   emulator::set_seed(8);
   const Problem problem{{labelled(100, 12, 4, 1)}, {softmax(100, 4, 1), softmax(100, 4, 2)}, 4, {}};
