@@ -429,6 +429,49 @@ TEST(events_order_streams) {
   CHECK(emulator::live_allocations() == 0);
 }
 
+// Memory of one stream that another still uses when the first gives it back.
+void use_after_return(bool ordered, void (*use)(const Stream& user, int* memory, int* result), int* result) {
+  const OwnStream owner, user;
+  struct Reset {
+    ~Reset() { emulator::reset(); }
+  } reset;
+  {
+    const Buffer<int> value(1, owner.view(), "a value");
+    set_bytes(value.data(), 0, 1, owner.view(), "a value");
+    owner.view().synchronize();
+    use(user.view(), value.data(), result);
+    Event used;
+    used.record(user.view());
+    if (ordered) used.hold(owner.view());
+  }
+  owner.view().synchronize();
+  user.view().synchronize();
+  emulator::live_allocations();
+}
+
+__global__ void copy_value(const int* from, int* to) { *to = *from; }
+
+void read_by_kernel(const Stream& user, int* memory, int* result) { launch(user, {1, 1}, copy_value, memory, result); }
+void read_by_copy(const Stream& user, int* memory, int* result) { cuda::copy(result, memory, 1, user, "a value"); }
+void written_by_kernel(const Stream& user, int* memory, int*) { launch(user, {1, 1}, add_one, memory); }
+void written_by_copy(const Stream& user, int* memory, int*) {
+  const int one = 1;
+  cuda::copy(memory, &one, 1, user, "a value");
+}
+
+TEST(memory_given_back_too_early_is_found) {
+  int result = 5;
+  for (const auto use : {read_by_kernel, read_by_copy, written_by_kernel, written_by_copy}) use_after_return(true, use, &result);
+  CHECK(result == 0);
+#if !defined(__SANITIZE_ADDRESS__)  // which would end the process
+  use_after_return(false, read_by_kernel, &result);
+  CHECK(result == -1);
+  CHECK_THROWS(emulator::Fault, "written to after it had been given back", use_after_return(false, written_by_kernel, &result));
+#endif
+  CHECK_THROWS(emulator::Fault, "a copy comes after", use_after_return(false, read_by_copy, &result));
+  CHECK_THROWS(emulator::Fault, "a copy comes after", use_after_return(false, written_by_copy, &result));
+}
+
 TEST(captured_work_runs_with_each_launch) {
   const OwnStream own;
   const Buffer<int> value(1, own.view(), "a value");

@@ -151,6 +151,11 @@ TEST(filtered_graph_on_a_device_has_the_bits_of_the_cpu) {
   }
 }
 
+TEST(graph_on_a_device_has_lists_of_256_neighbors) {
+  const std::int64_t n = 290;
+  for (const Search search : {Search::direct, Search::coarse}) check_same(matrix(n, 3, DType::float32, normal_values(n * 3, 8)), 256, Metric::cosine, search);
+}
+
 TEST(filtered_graph_on_a_device_takes_every_type_and_width) {
   for (const DType dtype : kTypes)
     for (const Metric metric : kMetrics) check_same(matrix(260, 40, dtype, normal_values(260 * 40, 6), 5), 5, metric, Search::coarse);

@@ -3,7 +3,7 @@
 //
 // What it finds: wrong results in any of many orders of threads and blocks (the seed permutes them), missing barriers and waits,
 // collectives that not all threads reach, use of memory that nothing was written to (all memory starts as 0xFF bytes: not a number),
-// uses before or after a stream has given memory out or taken it back, copies not waited for (work is put off until the host waits), and,
+// uses before or after a stream has given memory out or taken it back (it is poisoned once more then), copies not waited for (work is put off until the host waits), and,
 // built with the address sanitizer, accesses beyond global and shared arrays. What it does not show: time, races that need a weaker
 // memory model than threads taking turns at barriers, atomics and fences, how tensor cores round sums, and limits of registers.
 #pragma once

@@ -41,12 +41,26 @@ constexpr std::size_t kSharedMost = 227 << 10;
 constexpr int kThreadsMost = 1024;
 constexpr int kThreadsPerMultiprocessor = 2048;
 constexpr unsigned kGridMostYz = 65535;
+// Memory that was given back is poisoned and held for a while, so that what still reads it gets no numbers, and what writes to it is found.
+constexpr std::size_t kHeldBytes = std::size_t{64} << 20;
+#if defined(__SANITIZE_ADDRESS__)
+constexpr bool kHolds = false;  // the sanitizer finds either at once
+#else
+constexpr bool kHolds = true;
+#endif
+
+struct Held {
+  void* memory;
+  std::size_t bytes;
+};
 
 struct Device {
   CUstream_st null_stream;
   std::set<CUstream_st*> streams{&null_stream};
   std::map<void*, std::size_t> allocations;
   std::set<void*> given_back;  // but not yet by the stream
+  std::deque<Held> held;
+  std::size_t held_bytes = 0;
   std::map<void*, std::size_t> pinned;
   std::map<const void*, int> dynamic_shared;
   cudaError_t last_error = cudaSuccess;
@@ -104,10 +118,35 @@ void forbid_capture(const CUstream_st* stream, const char* what) {
 
 bool refuse_allocation() { return device().fail_in > 0 && --device().fail_in == 0; }
 
+bool is_poisoned(const Held& held) {
+  const auto* bytes = static_cast<const unsigned char*>(held.memory);
+  return held.bytes == 0 || (bytes[0] == kPoison && std::memcmp(bytes, bytes + 1, held.bytes - 1) == 0);
+}
+
+// Lets go of held memory but for so many bytes of it.
+void release_held(std::size_t bytes_left) {
+  bool intact = true;
+  while (device().held_bytes > bytes_left) {
+    const Held oldest = device().held.front();
+    device().held.pop_front();
+    device().held_bytes -= oldest.bytes;
+    intact = intact && is_poisoned(oldest);
+    std::free(oldest.memory);
+  }
+  if (!intact) fault("memory was written to after it had been given back");
+}
+
 void give_memory_back(void* memory) {
   device().given_back.erase(memory);
-  if (device().allocations.erase(memory) == 0) fault("memory is given back that is not there, or twice");
-  std::free(memory);
+  const auto found = device().allocations.find(memory);
+  if (found == device().allocations.end()) fault("memory is given back that is not there, or twice");
+  const std::size_t bytes = found->second;
+  device().allocations.erase(found);
+  if (!kHolds) return std::free(memory);
+  std::memset(memory, kPoison, std::max<std::size_t>(bytes, 1));
+  device().held.push_back({memory, std::max<std::size_t>(bytes, 1)});
+  device().held_bytes += std::max<std::size_t>(bytes, 1);
+  release_held(kHeldBytes);
 }
 
 // Whether all of [memory, memory + bytes) is one allocation's.
@@ -138,6 +177,7 @@ void fail_allocation(std::int64_t n) { device().fail_in = n; }
 
 std::int64_t live_allocations() {
   finish_all();
+  release_held(0);
   return static_cast<std::int64_t>(device().allocations.size() + device().pinned.size());
 }
 
@@ -150,6 +190,9 @@ void reset() {
     stream->capture.reset();
   }
   for (const auto& [memory, size] : device().allocations) std::free(memory);
+  for (const Held& held : device().held) std::free(held.memory);
+  device().held.clear();
+  device().held_bytes = 0;
   device().allocations.clear();
   device().given_back.clear();
   device().fail_in = 0;
@@ -305,8 +348,8 @@ cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t strea
   forbid_capture(stream_of(stream), "memory is asked for");
   *memory = nullptr;
   if (refuse_allocation() || bytes > std::size_t{1} << 34) return failed(cudaErrorMemoryAllocation);
-  *memory = std::malloc(bytes);
-  std::memset(*memory, kPoison, bytes);
+  *memory = std::malloc(std::max<std::size_t>(bytes, 1));
+  std::memset(*memory, kPoison, std::max<std::size_t>(bytes, 1));
   device().allocations[*memory] = bytes;
   return cudaSuccess;
 }
@@ -346,10 +389,16 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
   if (!on_device(from, bytes) && !is_pinned(from)) {
     // From ordinary host memory: taken at once, as the runtime promises.
     const auto* first = static_cast<const char*>(from);
-    put(stream, [to, staged = std::vector<char>(first, first + bytes)] { std::memcpy(to, staged.data(), staged.size()); });
+    put(stream, [to, to_device = on_device(to, bytes), staged = std::vector<char>(first, first + bytes)] {
+      if (to_device && !on_device(to, staged.size())) fault("a copy comes after its memory was given back");
+      std::memcpy(to, staged.data(), staged.size());
+    });
     return cudaSuccess;
   }
-  put(stream, [=] { std::memcpy(to, from, bytes); });
+  put(stream, [=, of_device = on_device(from, bytes), to_device = on_device(to, bytes)] {
+    if ((of_device && !on_device(from, bytes)) || (to_device && !on_device(to, bytes))) fault("a copy comes after its memory was given back");
+    std::memcpy(to, from, bytes);
+  });
   return cudaSuccess;
 }
 cudaError_t cudaMemsetAsync(void* memory, int value, std::size_t bytes, cudaStream_t stream) {
