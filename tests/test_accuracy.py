@@ -8,7 +8,7 @@ import re
 import struct
 import warnings
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -364,7 +364,14 @@ def test_the_report_is_written(tmp_path: Path) -> None:
     assert "infomax-&lt;i&gt;" in page
     assert page.count("<svg") == 1
     assert not re.search(r"(src|href)=\"(?!#)", re.sub(r"xlink:href|xmlns[:a-z]*", "", page))  # nothing is loaded
+
+
+def test_results_as_parquet(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    rows = parquet.read_table(tmp_path / "test.parquet").to_pylist()
-    assert len(rows) == 16
-    assert rows[0] == {**asdict(results[0].cell), **{k: v for k, v in asdict(results[0]).items() if k != "cell"}}
+    cell = store.Cell("toy", "clean", "ccs", 0.1, 3, "test")
+    store.write_parquet(tmp_path / "r.parquet", [store.Result(cell, 0.5, 10, 0.0, 1.0, 2.0, 3.0, 4)])
+    (row,) = parquet.read_table(tmp_path / "r.parquet").to_pylist()
+    assert row == {
+        "data": "toy", "corruption": "clean", "method": "ccs", "keep": 0.1, "seed": 3, "part": "test", "accuracy": 0.5,
+        "n_kept": 10, "wrong_labels": 0.0, "select_seconds": 1.0, "train_seconds": 2.0, "problem_seconds": 3.0, "version": 4,
+    }  # fmt: skip
