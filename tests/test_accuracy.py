@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import lzma
 import pickle
+import re
 import struct
+import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +17,7 @@ import torch
 
 from accuracy import data, nets, proxies, report, run, store
 from accuracy.__main__ import KEEPS
-from accuracy.methods import METHODS, count
+from accuracy.methods import METHODS, UNSUPERVISED, _lazy_facility_location, count
 from accuracy.rdata import read_rda
 
 
@@ -25,12 +28,21 @@ def toy(n: int = 300, shape: tuple[int, int, int] | None = (1, 4, 4)) -> data.Ta
     return data.split("toy", "mlp", x, y, 60, 40, shape)
 
 
-@pytest.fixture
-def problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> proxies.Problem:
-    monkeypatch.setattr(proxies, "CACHE_FOLDER", tmp_path)
-    monkeypatch.setattr(proxies, "_FEWEST", 24)
-    monkeypatch.setattr(proxies, "_MOST", 24)
-    monkeypatch.setitem(data.SOURCES, "toy", toy)
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Folder of the proxies of the data set `toy`."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proxies, "CACHE_FOLDER", folder)
+        patch.setattr(proxies, "_FEWEST", 24)
+        patch.setattr(proxies, "_MOST", 24)
+        patch.setitem(data.SOURCES, "toy", toy)
+        yield folder
+
+
+@pytest.fixture(scope="module")
+def problem(cache: Path) -> proxies.Problem:
+    assert cache.is_dir()
     return proxies.prepare("toy", "noise", 1)
 
 
@@ -192,17 +204,19 @@ def test_steps_depend_on_the_budget_alone() -> None:
     assert sorted(order.flatten()[:50].tolist()) == list(range(50))
 
 
-def test_proxies_are_cached_and_tell_wrong_labels(problem: proxies.Problem, tmp_path: Path) -> None:
+def test_proxies_are_cached_and_tell_wrong_labels(problem: proxies.Problem, cache: Path) -> None:
     assert set(problem.scores) == set(proxies.SCORES)
     wrong = problem.task.y != problem.task.clean_y
     for name in ("el2n", "margin", "aum", "sim"):
         assert problem.scores[name][wrong].mean() > problem.scores[name][~wrong].mean(), name
     assert problem.p_y[wrong].mean() < problem.p_y[~wrong].mean()
-    (cached,) = tmp_path.glob("accuracy-toy-noise-1-*.npz")
+    (cached,) = cache.glob("accuracy-toy-noise-1-*.npz")
     written = cached.stat().st_mtime_ns
     again = proxies.prepare("toy", "noise", 1)
     assert cached.stat().st_mtime_ns == written
     assert np.array_equal(again.scores["el2n"], problem.scores["el2n"])
+    assert again.seconds > 0  # the proxies' time is not forgotten
+    assert again.seconds >= 0.5 * problem.seconds
 
 
 @pytest.mark.parametrize("name", METHODS)
@@ -214,13 +228,47 @@ def test_every_method_keeps_the_budget(name: str, problem: proxies.Problem) -> N
         assert kept.max() < len(problem.task.y)
 
 
+def test_quotas_are_met_exactly(problem: proxies.Problem) -> None:
+    sizes = np.bincount(problem.task.y)
+    kept = np.bincount(problem.task.y[METHODS["infomax-quota"](problem, 0.3, 0)])
+    assert (np.abs(kept - 0.3 * sizes) < 1).all()
+
+
+def test_the_unsupervised_see_no_labels(problem: proxies.Problem) -> None:
+    blind = replace(problem, task=replace(problem.task, y=np.zeros_like(problem.task.y)), scores={"ssp": problem.scores["ssp"]})
+    for name in UNSUPERVISED:
+        assert np.array_equal(METHODS[name](blind, 0.2, 3), METHODS[name](problem, 0.2, 3)), name
+
+
+def test_facility_location_is_that_of_others() -> None:
+    x = np.random.default_rng(0).normal(size=(120, 8)).astype(np.float32)
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    similarities = np.maximum(unit @ unit.T, 0)
+    ours = _lazy_facility_location(x, 20)
+    covered = np.zeros(120, dtype=np.float32)
+    for chosen in ours:  # the oracle: no sample gains more
+        gains = np.maximum(similarities - covered, 0).sum(axis=1)
+        assert gains[chosen] == pytest.approx(gains.max(), rel=1e-5)
+        covered = np.maximum(covered, similarities[chosen])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        submodlib = pytest.importorskip("submodlib")
+        function = submodlib.FacilityLocationFunction(n=120, mode="dense", sijs=similarities, separate_rep=False)
+        assert [i for i, _ in function.maximize(budget=20, optimizer="LazyGreedy", show_progress=False)] == ours.tolist()
+        apricot = pytest.importorskip("apricot")
+        theirs = apricot.FacilityLocationSelection(20, metric="precomputed", optimizer="lazy").fit(
+            similarities.astype(np.float64)
+        )
+        assert theirs.ranking.tolist() == ours.tolist()
+
+
 def test_class_random_is_balanced(problem: proxies.Problem) -> None:
     kept = METHODS["class-random"](problem, 0.2, 0)
     assert np.ptp(np.bincount(problem.task.y[kept], minlength=5)) <= 1
 
 
-def test_a_run_goes_on_where_it_was(problem: proxies.Problem, tmp_path: Path) -> None:
-    assert problem.task.name == "toy"
+def test_a_run_goes_on_where_it_was(cache: Path, tmp_path: Path) -> None:
+    assert cache.is_dir()
     path, plan = tmp_path / "r.jsonl", run.Plan(("toy",), ("noise",), ("random", "ccs"), (0.001, 0.1, 0.3), 2)
     run.run(plan, path, log=False)
     first = path.read_text()
@@ -234,6 +282,20 @@ def test_a_run_goes_on_where_it_was(problem: proxies.Problem, tmp_path: Path) ->
     assert {line.split('"select_seconds"')[0] for line in path.read_text().splitlines() if line.endswith("}")} == before
     assert len(store.read(path, proxies.VERSION)) == 8
     assert store.read(path, proxies.VERSION + 1) == {}
+
+
+def test_a_run_in_several_processes(tmp_path: Path) -> None:
+    pytest.importorskip("sklearn")
+    plan = run.Plan(("digits",), ("clean", "tail"), ("random", "ccs"), (0.03, 0.1), 1)
+    run.run(plan, tmp_path / "two.jsonl", jobs=2, log=False)
+    run.run(plan, tmp_path / "one.jsonl", log=False)
+    two, one = (store.read(tmp_path / f"{name}.jsonl", proxies.VERSION) for name in ("two", "one"))
+    assert set(two) == set(one)
+    assert len(two) == 6  # 3 % of the long tail is fewer samples than classes
+    assert all(two[cell].accuracy == pytest.approx(one[cell].accuracy, abs=0.02) for cell in one)
+    spent = store.cpu_seconds(one.values())
+    assert all(seconds > 0 for seconds in spent.values())
+    assert spent["problems"] == pytest.approx(sum({result.problem_seconds for result in one.values()}))
 
 
 def table(gains: dict[str, list[float]]) -> report.Table:
@@ -273,9 +335,16 @@ def test_differences_are_paired_by_seed() -> None:
 def test_the_report_is_written(tmp_path: Path) -> None:
     results = [
         store.Result(
-            store.Cell("toy", "clean", name, keep, seed, "test"), 0.5 + 0.01 * seed, 10, 0.0, 0.0, 0.0, 0.0, proxies.VERSION
+            store.Cell("toy", "clean", name, keep, seed, "test"),
+            0.5 + 0.01 * seed + behind,
+            10,
+            0.0,
+            1.0,
+            2.0,
+            3.0,
+            proxies.VERSION,
         )
-        for name in ("random", "ccs", "infomax")
+        for name, behind in (("random", 0.0), ("ccs", 0.1), ("infomax", 0.0), ("infomax-<i>", 0.0))
         for keep in KEEPS[:2]
         for seed in range(2)
     ]
@@ -283,5 +352,26 @@ def test_the_report_is_written(tmp_path: Path) -> None:
     store.append(tmp_path / "test.jsonl", [replace(results[0], version=-1)])
     report.write_report(tmp_path)
     text = (tmp_path / "test.md").read_text()
-    assert "| random | **50.50 ± 6.35** | **50.50 ± 6.35** |" in text
+    assert text.startswith("16 nets; CPU seconds: problems 6, selection 16, training 32\n")
+    assert "| random | 50.50 ± 6.35 | 50.50 ± 6.35 |" in text
+    assert "| ccs | **60.50 ± 6.35** | **60.50 ± 6.35** |" in text
+    assert "## Cells lost by infomax" in text
+    assert "| toy | clean | 1% | ccs | -10.00 ± 0.00 | 0.00 ± 0.00 |" in text
+    assert "| toy, clean | 2 | 0 | 0 | 2 | 0% | 0, 2, 0 | 0.00 |" in text
     assert (tmp_path / "test.png").stat().st_size > 1000
+    page = (tmp_path / "test.html").read_text()
+    assert "<b>60.50 ± 6.35</b>" in page
+    assert "infomax-&lt;i&gt;" in page
+    assert page.count("<svg") == 1
+    assert not re.search(r"(src|href)=\"(?!#)", re.sub(r"xlink:href|xmlns[:a-z]*", "", page))  # nothing is loaded
+
+
+def test_results_as_parquet(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    cell = store.Cell("toy", "clean", "ccs", 0.1, 3, "test")
+    store.write_parquet(tmp_path / "r.parquet", [store.Result(cell, 0.5, 10, 0.0, 1.0, 2.0, 3.0, 4)])
+    (row,) = parquet.read_table(tmp_path / "r.parquet").to_pylist()
+    assert row == {
+        "data": "toy", "corruption": "clean", "method": "ccs", "keep": 0.1, "seed": 3, "part": "test", "accuracy": 0.5,
+        "n_kept": 10, "wrong_labels": 0.0, "select_seconds": 1.0, "train_seconds": 2.0, "problem_seconds": 3.0, "version": 4,
+    }  # fmt: skip

@@ -70,7 +70,10 @@ def _farthest_first(x: NDArray[np.float32], m: int, seed: int) -> Numbers:
 
 
 def facility_location(problem: Problem, keep: float, seed: int) -> Numbers:  # noqa: ARG001  (as the others take it)
-    """Greedy facility location, within each class by its share; cosines of all pairs, our lazy greedy."""
+    """Greedy facility location, within each class by its share; cosines of all pairs, our lazy greedy.
+
+    apricot's and submodlib's lazy greedy choose the same samples in the same order (tests/test_accuracy.py).
+    """
     return _by_class(problem, keep, lambda rows, m: _lazy_facility_location(problem.embeddings[rows], m))
 
 
@@ -101,7 +104,7 @@ def _by_class(problem: Problem, keep: float, choose: Callable[[Numbers, int], Nu
 
 
 def graph_cut(problem: Problem, keep: float, seed: int) -> Numbers:  # noqa: ARG001
-    """Graph cut on the neighbour graph: similarity to everything less twice that among the chosen, our greedy."""
+    """Graph cut (lambda 1/2) on the neighbour graph: similarity to everything less that of each chosen pair; our greedy."""
     graph = coremax.topk_graph(problem.embeddings, NEIGHBOURS)
     total = np.asarray(graph.to_scipy().sum(axis=1), dtype=np.float64).ravel()
     found = coremax.solve(total, graph, count(problem, keep), alpha=0.5, method="greedy", bound=None)

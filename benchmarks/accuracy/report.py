@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -284,7 +285,7 @@ def page(table: Table, name: str, note: str) -> str:
 
 
 def write_report(folder: Path) -> None:
-    """Beside each store of the folder: its results as Parquet, tables in Markdown, the plot, and a page of HTML with both."""
+    """Beside each store of the folder: tables in Markdown, the plot, a page of HTML with both, and the results as Parquet."""
     for name in ("test", "validation", "quick"):
         results = store.read(folder / f"{name}.jsonl", VERSION)
         if not results:
@@ -292,11 +293,12 @@ def write_report(folder: Path) -> None:
         table, path = Table(results.values()), folder / name
         seconds = store.cpu_seconds(results.values())
         note = f"{len(results):,} nets; CPU seconds: " + ", ".join(f"{part} {spent:,.0f}" for part, spent in seconds.items())
-        store.write_parquet(path.with_suffix(".parquet"), results.values())
+        if find_spec("pyarrow"):  # of coremax[bench]
+            store.write_parquet(path.with_suffix(".parquet"), results.values())
         path.with_suffix(".md").write_text("\n".join([note, "", *map(str, sections(table))]), encoding="utf-8")
         path.with_suffix(".html").write_text(page(table, name, note), encoding="utf-8")
         plot(table, _shown(table)).savefig(path.with_suffix(".png"), dpi=110)
-        print(f"{path}.md, .html, .png, .parquet: {note}")
+        print(f"{path}.*: {note}")
 
 
 def _shown(table: Table) -> list[str]:
