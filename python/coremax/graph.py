@@ -20,6 +20,7 @@ METRICS = ("cosine", "dot", "euclidean")
 VALUES = ("similarities", "distances", "squared distances")
 MODES = ("exact", "approximate")
 _FILE_VERSION = 1
+_ALWAYS_FREE = 1 << 25
 _SymmetricParts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
@@ -537,7 +538,7 @@ def _affordable(n: int, d: int, k: int, isa: str, threads: int, limit: int | Non
         ways = {"approximate": _core.topk_extra_bytes(n, d, k, isa, "approximate", threads)}
     else:
         ways = {how: _core.topk_extra_bytes(n, d, k, isa, how, threads) for how in ("automatic", "direct")}
-    room = _free_memory() if limit is None else limit
+    room = _free_memory(max(ways.values()) + 12 * n * k) if limit is None else limit
     advice = "lower k or threads" + (", or use mode='exact'" if approximate else "")
     return _fitting(ways, 12 * n * k, limit, room, f"for {threads} threads", advice)
 
@@ -638,8 +639,13 @@ def _calibrate(d: int, k: int, metric: str, threads: int, isa: str) -> tuple[flo
     return quadratic, (per_row[0] - quadratic * sizes[0]) * k / shorter
 
 
-def _free_memory() -> int:
-    """Bytes of physical memory that are free or can be freed; half of all where the system does not tell."""
+def _free_memory(wanted: int) -> int:
+    """Bytes of physical memory that are free or can be freed; half of all where the system does not tell.
+
+    Nobody is asked for as little as may be wanted at any time.
+    """
+    if wanted <= _ALWAYS_FREE:
+        return wanted
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             fields = dict(line.split(":", 1) for line in file)
