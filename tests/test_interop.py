@@ -322,6 +322,7 @@ def test_hnswlib(space: str, metric: str, values_are: str) -> None:
     indices, distances = index.knn_query(X, K + 1, num_threads=1)
     assert indices.dtype == np.uint64
     graph = coremax.Graph.from_neighbors(indices, distances, metric=metric, values_are=values_are)
+    assert (graph.neighbors.dtype, graph.similarities.dtype) == (np.int64, np.float32)
     expected = coremax.topk_graph(X, K, metric=metric)
     if space == "ip":  # where a row need not be its own nearest, and so is not always among the K + 1
         expected = coremax.Graph.from_neighbors(*brute_force_ip(K + 1), metric="dot")

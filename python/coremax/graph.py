@@ -131,6 +131,8 @@ class Graph:
         value_view = _arrays.as_view(values, "values", ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
         if index_view.shape != value_view.shape:
             raise ValueError(f"indices has shape {index_view.shape}, but values has {value_view.shape}")
+        if isinstance(indices, np.ndarray) and indices.dtype.name not in _arrays.INDEX_TYPES:
+            indices = indices.astype(np.int64)
         return cls(indices, _as_similarities(values, metric, values_are, indices), None, metric, None)
 
     @classmethod
