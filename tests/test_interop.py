@@ -36,6 +36,18 @@ CALLS: dict[str, Callable[[Callable[[Any], Any]], Any]] = {
     "systematic": lambda of: coremax.sampling.systematic(of(SCORES), 9),
     "stratified": lambda of: coremax.sampling.stratified(of(LABELS), 9, weights=of(SCORES)),
     "infomax": lambda of: coremax.infomax(of(X), of(SCORES), 9, labels=of(LABELS)).indices,
+    "limits": lambda of: (
+        coremax.solve(
+            of(SCORES),
+            GRAPH,
+            9,
+            include=of(np.array([3, 4])),
+            exclude=of(np.array([5])),
+            groups=of(LABELS),
+            group_limits=(2, 4),
+        ).indices
+    ),
+    "costs": lambda of: coremax.solve(of(SCORES), GRAPH, 5.0, costs=of(SCORES + 0.5)).indices,
     "sims": lambda of: coremax.selection.sims(of(SCORES), 9, labels=of(LABELS)).indices,
     "ccs": lambda of: coremax.selection.ccs(of(SCORES), 9).indices,
     "d2": lambda of: coremax.selection.d2(of(X), of(SCORES), 9).indices,
