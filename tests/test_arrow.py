@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 pa = pytest.importorskip("pyarrow")
 
@@ -18,8 +21,8 @@ def test_one_chunk_is_not_copied() -> None:
     column = pa.array(NUMBERS)
     address = column.buffers()[1].address
     lists = pa.FixedSizeListArray.from_arrays(column, 4)
-    for given, skipped in ((column, 0), (column.slice(5), 5), (lists, 0), (lists.slice(1), 4), (pa.chunked_array([lists]), 0)):
-        found = to_numpy(given, "x")
+    for part, skipped in ((column, 0), (column.slice(5), 5), (lists, 0), (lists.slice(1), 4), (pa.chunked_array([lists]), 0)):
+        found = to_numpy(part, "x")
         assert found.ctypes.data == address + 4 * skipped
         assert not found.flags.writeable
         assert found.ravel().tolist() == list(range(skipped, 12))
@@ -66,6 +69,31 @@ PAIRS = pa.list_(pa.float64(), 2)
 def test_nulls_and_ragged_lists_are_named(column: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         to_numpy(column, "x")
+
+
+@given(
+    st.integers(0, 3).flatmap(
+        lambda width: st.lists(st.lists(st.one_of(st.none(), st.integers(-9, 9)), min_size=width, max_size=width), max_size=12)
+    ),
+    st.lists(st.integers(0, 12), max_size=3),
+    st.integers(0, 4),
+    st.booleans(),
+)
+def test_any_column_is_its_python_list_or_names_its_first_null(
+    rows: list[list[int | None]], cuts: list[int], skipped: int, flat: bool
+) -> None:
+    values: list[Any] = [row[0] for row in rows if row] if flat else rows
+    kind = pa.int64() if flat else pa.list_(pa.int64())
+    column = pa.array(values, kind)
+    bounds = [0, *sorted(min(cut, len(values)) for cut in cuts), len(values)]
+    chunked = pa.chunked_array([column.slice(a, b - a) for a, b in itertools.pairwise(bounds)], kind).slice(skipped)
+    expected = chunked.to_pylist()
+    bad = [place for place, row in enumerate(expected) if (row is None if flat else None in row)]
+    if bad:
+        with pytest.raises(ValueError, match=rf"x\[{bad[0]}\] (is|holds a) null"):
+            to_numpy(chunked, "x")
+    else:
+        assert to_numpy(chunked, "x").tolist() == expected
 
 
 @pytest.mark.parametrize("column", [pa.array(["a"]), pa.array([1], pa.timestamp("s")), pa.chunked_array([], pa.string())])

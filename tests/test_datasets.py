@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import os
+import subprocess
+import sys
 import tracemalloc
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ pa = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402
 
 import coremax  # noqa: E402
+import coremax.datasets as coremax_datasets  # noqa: E402
 from coremax import _methods  # noqa: E402
 from coremax.datasets import ShardSelection, prune, select, select_parquet  # noqa: E402
 from helpers import clustered  # noqa: E402
@@ -301,6 +305,24 @@ def test_damaged_pages(folder: Path) -> None:
     damaged[4:60] = b"\xff" * 56  # the header of the first page
     path.write_bytes(damaged)
     refused(folder, r"part-0.parquet can not be read as Parquet: ")
+
+
+def test_files_that_say_they_have_more_rows(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    batches = coremax_datasets._batches_of
+    monkeypatch.setattr(coremax_datasets, "_batches_of", lambda *arguments: itertools.islice(batches(*arguments), 1))
+    refused(folder, r"part-0.parquet holds 32 rows, but says it has 70", batch_size=32)
+    twice = lambda *arguments: itertools.chain(batches(*arguments), batches(*arguments))  # noqa: E731
+    monkeypatch.setattr(coremax_datasets, "_batches_of", twice)
+    refused(folder, r"part-0.parquet holds 140 rows, but says it has 70")
+
+
+@pytest.mark.parametrize(
+    ("module", "needed", "extra"), [("datasets", "pyarrow", "datasets"), ("sklearn", "sklearn", "sklearn")]
+)
+def test_what_is_missing_is_named(module: str, needed: str, extra: str) -> None:
+    code = f"import sys; sys.modules[{needed!r}] = None; import coremax.{module}"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert f"coremax[{extra}]" in run.stderr.splitlines()[-1]
 
 
 def test_other_bad_input(folder: Path, tmp_path: Path) -> None:

@@ -36,6 +36,18 @@ CALLS: dict[str, Callable[[Callable[[Any], Any]], Any]] = {
     "systematic": lambda of: coremax.sampling.systematic(of(SCORES), 9),
     "stratified": lambda of: coremax.sampling.stratified(of(LABELS), 9, weights=of(SCORES)),
     "infomax": lambda of: coremax.infomax(of(X), of(SCORES), 9, labels=of(LABELS)).indices,
+    "limits": lambda of: (
+        coremax.solve(
+            of(SCORES),
+            GRAPH,
+            9,
+            include=of(np.array([3, 4])),
+            exclude=of(np.array([5])),
+            groups=of(LABELS),
+            group_limits=(2, 4),
+        ).indices
+    ),
+    "costs": lambda of: coremax.solve(of(SCORES), GRAPH, 5.0, costs=of(SCORES + 0.5)).indices,
     "sims": lambda of: coremax.selection.sims(of(SCORES), 9, labels=of(LABELS)).indices,
     "ccs": lambda of: coremax.selection.ccs(of(SCORES), 9).indices,
     "d2": lambda of: coremax.selection.d2(of(X), of(SCORES), 9).indices,
@@ -322,6 +334,7 @@ def test_hnswlib(space: str, metric: str, values_are: str) -> None:
     indices, distances = index.knn_query(X, K + 1, num_threads=1)
     assert indices.dtype == np.uint64
     graph = coremax.Graph.from_neighbors(indices, distances, metric=metric, values_are=values_are)
+    assert (graph.neighbors.dtype, graph.similarities.dtype) == (np.int64, np.float32)
     expected = coremax.topk_graph(X, K, metric=metric)
     if space == "ip":  # where a row need not be its own nearest, and so is not always among the K + 1
         expected = coremax.Graph.from_neighbors(*brute_force_ip(K + 1), metric="dot")

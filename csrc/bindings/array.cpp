@@ -28,25 +28,33 @@ constexpr NamedType kTypes[] = {
     {dlpack::kInt, 64, DType::int64, "int64"},
 };
 
-void set_type(Array& array, std::uint8_t code, int bits, const std::string& fallback) {
-  array.dtype = DType::other;
-  array.dtype_name = fallback;
-  for (const NamedType& type : kTypes)
-    // By name too: NumPy has no code for the bfloat16 that ml_dtypes adds to it.
-    if ((type.code == code && type.bits == bits) || fallback == type.name) {
-      array.dtype = type.dtype;
-      array.dtype_name = type.name;
-    }
+// The type of this code, or null.
+const NamedType* find_type(std::uint8_t code, int bits) {
+  const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const NamedType& type) { return type.code == code && type.bits == bits; });
+  return found == std::end(kTypes) ? nullptr : found;
+}
+
+void set_type(Array& array, const NamedType* type, const std::string& fallback) {
+  array.dtype = type != nullptr ? type->dtype : DType::other;
+  array.dtype_name = type != nullptr ? type->name : fallback;
+}
+
+// NumPy's types have a code, but for the bfloat16 that ml_dtypes adds to it. Its names take long to ask for.
+void set_numpy_type(Array& array, const py::dtype& dtype) {
+  // Bytes in the other order are numbers to nobody here; NumPy's name for such a type differs from ours.
+  // Types that libraries add to NumPy's have numbers from 256 on.
+  const bool native = (dtype.byteorder() == '=' || dtype.byteorder() == '|') && dtype.num() < 256;
+  const std::uint8_t code = dtype.kind() == 'f' ? dlpack::kFloat : dtype.kind() == 'i' ? dlpack::kInt : 255;
+  const NamedType* type = native ? find_type(code, static_cast<int>(dtype.itemsize() * 8)) : nullptr;
+  const std::string name = type == nullptr ? std::string(py::str(dtype)) : "";
+  if (name == "bfloat16") type = find_type(dlpack::kBfloat, 16);
+  set_type(array, type, name);
 }
 
 Array from_numpy(const py::object& obj) {
   const auto numpy_array = py::reinterpret_borrow<py::array>(obj);
   Array array;
-  const auto dtype = numpy_array.dtype();
-  // Bytes in the other order are numbers to nobody here; NumPy's name for such a type differs from ours.
-  const bool native = dtype.byteorder() == '=' || dtype.byteorder() == '|';
-  const std::uint8_t code = dtype.kind() == 'f' ? dlpack::kFloat : dtype.kind() == 'i' ? dlpack::kInt : 255;
-  set_type(array, native ? code : 255, static_cast<int>(dtype.itemsize() * 8), py::str(dtype));
+  set_numpy_type(array, numpy_array.dtype());
   array.data = numpy_array.data();
   array.readonly = !numpy_array.writeable();
   array.aligned = (numpy_array.flags() & py::detail::npy_api::NPY_ARRAY_ALIGNED_) != 0;
@@ -128,7 +136,7 @@ Array from_dlpack(const py::object& obj, const std::string& name, const std::int
   PyCapsule_SetName(producer.ptr(), used_name);
 
   const dlpack::DataType dtype = tensor->dtype;
-  set_type(array, dtype.lanes == 1 ? dtype.code : std::uint8_t{255}, dtype.bits,
+  set_type(array, dtype.lanes == 1 ? find_type(dtype.code, dtype.bits) : nullptr,
            "DLPack type " + std::to_string(dtype.code) + " of " + std::to_string(dtype.bits) + " bits");
   array.data = static_cast<const char*>(tensor->data) + tensor->byte_offset;
   array.shape.assign(tensor->shape, tensor->shape + tensor->ndim);

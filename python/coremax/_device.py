@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from . import _arrays
 from ._errors import DeviceError
 
@@ -137,6 +139,8 @@ def of(device: Any = None, /, **arrays: Any) -> CudaDevice | None:
         The arrays are on a device, and this installation can not use it.
     """
     places = {name: _place(array) for name, array in arrays.items() if array is not None}
+    if device is None and not any(number is not None for number in places.values()):
+        return None
     numbers = {number for number in places.values() if number is not None}
     given = ", ".join(f"{name} on {_name(number)}" for name, number in places.items())
     if len(set(places.values())) > 1:
@@ -156,7 +160,7 @@ def of(device: Any = None, /, **arrays: Any) -> CudaDevice | None:
 
 def _place(array: Any) -> int | None:
     """The number of the CUDA device that an array is on; None for anything else."""
-    if not hasattr(array, "__dlpack_device__") or isinstance(array, type):
+    if isinstance(array, np.ndarray) or not hasattr(array, "__dlpack_device__") or isinstance(array, type):
         return None
     kind, number = array.__dlpack_device__()
     return int(number) if int(kind) in _CUDA_TYPES else None

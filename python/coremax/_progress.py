@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 Progress = bool | Callable[[int, int], object]
 
 
-@contextmanager
-def reporting(progress: Progress, label: str) -> Iterator[Callable[[int, int], object] | None]:
+_Report = Callable[[int, int], object]
+
+
+def reporting(progress: Progress, label: str) -> AbstractContextManager[_Report | None]:
     """Give the engines something to report to: None, the caller's function(done, total), or a tqdm bar on stderr."""
-    if progress is False or progress is None:
-        yield None
-        return
+    return nullcontext() if progress is False or progress is None else _reporting(progress, label)
+
+
+@contextmanager
+def _reporting(progress: Progress, label: str) -> Iterator[_Report | None]:
     if callable(progress):
         yield progress
         return

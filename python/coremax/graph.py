@@ -20,6 +20,7 @@ METRICS = ("cosine", "dot", "euclidean")
 VALUES = ("similarities", "distances", "squared distances")
 MODES = ("exact", "approximate")
 _FILE_VERSION = 1
+_ALWAYS_FREE = 1 << 25
 _SymmetricParts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
@@ -130,6 +131,8 @@ class Graph:
         value_view = _arrays.as_view(values, "values", ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
         if index_view.shape != value_view.shape:
             raise ValueError(f"indices has shape {index_view.shape}, but values has {value_view.shape}")
+        if isinstance(indices, np.ndarray) and indices.dtype.name not in _arrays.INDEX_TYPES:
+            indices = indices.astype(np.int64)
         return cls(indices, _as_similarities(values, metric, values_are, indices), None, metric, None)
 
     @classmethod
@@ -537,7 +540,7 @@ def _affordable(n: int, d: int, k: int, isa: str, threads: int, limit: int | Non
         ways = {"approximate": _core.topk_extra_bytes(n, d, k, isa, "approximate", threads)}
     else:
         ways = {how: _core.topk_extra_bytes(n, d, k, isa, how, threads) for how in ("automatic", "direct")}
-    room = _free_memory() if limit is None else limit
+    room = _free_memory(max(ways.values()) + 12 * n * k) if limit is None else limit
     advice = "lower k or threads" + (", or use mode='exact'" if approximate else "")
     return _fitting(ways, 12 * n * k, limit, room, f"for {threads} threads", advice)
 
@@ -638,8 +641,13 @@ def _calibrate(d: int, k: int, metric: str, threads: int, isa: str) -> tuple[flo
     return quadratic, (per_row[0] - quadratic * sizes[0]) * k / shorter
 
 
-def _free_memory() -> int:
-    """Bytes of physical memory that are free or can be freed; half of all where the system does not tell."""
+def _free_memory(wanted: int) -> int:
+    """Bytes of physical memory that are free or can be freed; half of all where the system does not tell.
+
+    Nobody is asked for as little as may be wanted at any time.
+    """
+    if wanted <= _ALWAYS_FREE:
+        return wanted
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
             fields = dict(line.split(":", 1) for line in file)

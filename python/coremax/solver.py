@@ -531,14 +531,14 @@ def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> 
     ValueError
         Where a number is out of range or repeated, or lengths differ.
     """
-    _arrays.as_real(alpha, "alpha", 0.0, 1e100)
+    alpha = _arrays.as_real(alpha, "alpha", 0.0, 1e100)
     if (call := _cuda_solver.place(importance, graph, indices=indices)) is not None:
-        return _cuda_solver.objective_on_device(call, importance, graph, indices, float(alpha))
+        return _cuda_solver.objective_on_device(call, importance, graph, indices, alpha)
     view = _arrays.as_view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     subset = _arrays.as_view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
     threads = _arrays.as_threads(None)
     matrix = _matrix_views(graph, view.shape[0], threads)
-    return _core.objective(view, *matrix, subset=subset, alpha=_arrays.as_real(alpha, "alpha", 0.0, 1e100), threads=threads)
+    return _core.objective(view, *matrix, subset=subset, alpha=alpha, threads=threads)
 
 
 def _matrix_views(graph: Any, n: int, threads: int) -> tuple[_core.Array, _core.Array, _core.Array]:
