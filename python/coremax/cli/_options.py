@@ -54,7 +54,7 @@ class SectionedCommand(click.Command):
 
 
 class OneLineGroup(click.Group):
-    """A group that reports every error of its commands as one line on stderr with exit code 2."""
+    """A group that reports every error of its commands as one line on stderr; the exit code is 2 for bad input."""
 
     def main(
         self,
@@ -72,7 +72,7 @@ class OneLineGroup(click.Group):
             code: object = run()
         except click.ClickException as error:
             click.echo(f"coremax: {one_line(error.format_message())}", err=True)
-            sys.exit(2)
+            sys.exit(error.exit_code)
         except click.Abort:
             click.echo("coremax: interrupted", err=True)
             sys.exit(130)
