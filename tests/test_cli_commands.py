@@ -149,9 +149,9 @@ def test_the_report_gets_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("matplotlib")
     given: dict[str, Any] = {}
 
-    def report(self: selection.Selection, path: Path, **arguments: Any) -> None:
+    def report(self: selection.Selection, path: None = None, **arguments: Any) -> str:
         given.update(arguments, selection=self)
-        Path(path).write_text("a page")
+        return "a page"
 
     monkeypatch.setattr(selection.Selection, "report", report, raising=False)
     Path("titles.txt").write_text("\n".join(["same"] * N))
@@ -164,7 +164,15 @@ def test_the_report_gets_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
     assert np.array_equal(given["score"], LOSSES)
     assert np.array_equal(given["labels"], LABELS)
     assert given["texts"] == ["same"] * N
+    assert given["ids"] is None
     assert given["selection"].indices.tolist() == np.load("kept.npy").tolist()
+    # Scores and classes that the method has no use for are for the report.
+    random = ("select", "x.npy", "--method", "random", "--budget", "5", "-o", "kept.npy")
+    assert run(*random, "--importance", "losses.npy", "--labels", "y.npy", "--report", "page.html").exit_code == 0
+    assert np.array_equal(given["score"], LOSSES)
+    assert np.array_equal(given["labels"], LABELS)
+    assert run(*random, "--importance", "losses.npy").exit_code == 2
+    assert run(*random, "--labels", "y.npy").exit_code == 2
     before = set(os.listdir())
     assert run(*arguments, "--report", "page.pdf").exit_code == 2
     assert run(*arguments, "--titles", "titles.txt").exit_code == 2
