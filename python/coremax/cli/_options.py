@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ._errors import one_line
 from ._job import load_config
@@ -18,6 +19,7 @@ __all__ = [
     "SHARE",
     "THREADS",
     "WEIGHT",
+    "Files",
     "OneLineGroup",
     "SectionedCommand",
     "SectionedOption",
@@ -35,6 +37,17 @@ class SectionedOption(click.Option):
     def __init__(self, declarations: Sequence[str], *, section: str, **arguments: Any) -> None:
         super().__init__(declarations, **arguments)
         self.section = section
+
+
+class Files(click.Argument):
+    """One file or more, which a configuration may give."""
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """Look into the configuration where there is none, which click does from 8.3 on only."""
+        value, source = super().consume_value(ctx, opts)
+        if value in ((), None) and ctx.lookup_default(str(self.name)):
+            return ctx.lookup_default(str(self.name)), ParameterSource.DEFAULT_MAP
+        return value, source
 
 
 class SectionedCommand(click.Command):

@@ -15,7 +15,7 @@ from ..graph import METRICS, Graph, topk_graph
 from . import _write
 from ._errors import bad_input_exits
 from ._job import Job, open_job
-from ._options import SectionedCommand, SectionedOption, housekeeping
+from ._options import Files, SectionedCommand, SectionedOption, housekeeping
 from .select import format_seconds
 
 
@@ -175,7 +175,7 @@ KINDS = {
 def command(name: str) -> click.Command:
     """Make the command of a score."""
     kind = KINDS[name]
-    parameters: list[click.Parameter] = [click.Argument(("files",), nargs=-1, required=True)]
+    parameters: list[click.Parameter] = [Files(("files",), nargs=-1, required=True)]
     section = f"Of {name}"
     if kind.labels:
         need = {"required": kind.labels == "required"}
