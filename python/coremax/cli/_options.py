@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from ._errors import one_line
 from ._job import load_config
@@ -18,6 +19,7 @@ __all__ = [
     "SHARE",
     "THREADS",
     "WEIGHT",
+    "Files",
     "OneLineGroup",
     "SectionedCommand",
     "SectionedOption",
@@ -37,6 +39,17 @@ class SectionedOption(click.Option):
         self.section = section
 
 
+class Files(click.Argument):
+    """One file or more, which a configuration may give."""
+
+    def consume_value(self, ctx: click.Context, opts: Mapping[str, Any]) -> tuple[Any, ParameterSource]:
+        """Look into the configuration where there is none, which click does from 8.3 on only."""
+        value, source = super().consume_value(ctx, opts)
+        if value in ((), None) and ctx.lookup_default(str(self.name)):
+            return ctx.lookup_default(str(self.name)), ParameterSource.DEFAULT_MAP
+        return value, source
+
+
 class SectionedCommand(click.Command):
     """A command whose help lists the options by section, in the order of their first appearance."""
 
@@ -54,7 +67,7 @@ class SectionedCommand(click.Command):
 
 
 class OneLineGroup(click.Group):
-    """A group that reports every error of its commands as one line on stderr with exit code 2."""
+    """A group that reports every error of its commands as one line on stderr; the exit code is 2 for bad input."""
 
     def main(
         self,
@@ -72,7 +85,7 @@ class OneLineGroup(click.Group):
             code: object = run()
         except click.ClickException as error:
             click.echo(f"coremax: {one_line(error.format_message())}", err=True)
-            sys.exit(2)
+            sys.exit(error.exit_code)
         except click.Abort:
             click.echo("coremax: interrupted", err=True)
             sys.exit(130)

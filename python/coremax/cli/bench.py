@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import click
 import numpy as np
 
 from .._config import show_config
@@ -21,6 +22,10 @@ Log = Callable[[str], object]
 _K, _KEEP, _ALPHA = 10, 0.1, 0.3
 _CHECKED_ROWS = 200
 _SIGMAS = 6.0  # a correct sampler is that far off once in five hundred million times
+
+
+class WrongAnswer(click.ClickException):
+    """An engine's answer differs from NumPy's; exit code 1."""
 
 
 def run_bench(rows: int, dimensions: int, weights: int, *, rounds: int, threads: int | None, log: Log) -> dict[str, Any]:
@@ -45,7 +50,7 @@ def run_bench(rows: int, dimensions: int, weights: int, *, rounds: int, threads:
 
     Raises
     ------
-    RuntimeError
+    WrongAnswer
         An engine's answer is wrong.
     """
     rng = np.random.default_rng(0)
@@ -156,7 +161,7 @@ def _sampling(mass: Array, rounds: int, threads: int | None, log: Log) -> list[d
 
 def _require(holds: Any, otherwise: str) -> None:
     if not holds:
-        raise RuntimeError(otherwise)
+        raise WrongAnswer(otherwise)
 
 
 def _times(run: Callable[[], object], rounds: int) -> list[float]:

@@ -15,7 +15,7 @@ from ..graph import METRICS, Graph, topk_graph
 from . import _write
 from ._errors import bad_input_exits
 from ._job import Job, open_job
-from ._options import SectionedCommand, SectionedOption, housekeeping
+from ._options import Files, SectionedCommand, SectionedOption, housekeeping
 from .select import format_seconds
 
 
@@ -175,7 +175,7 @@ KINDS = {
 def command(name: str) -> click.Command:
     """Make the command of a score."""
     kind = KINDS[name]
-    parameters: list[click.Parameter] = [click.Argument(("files",), nargs=-1, required=True)]
+    parameters: list[click.Parameter] = [Files(("files",), nargs=-1, required=True)]
     section = f"Of {name}"
     if kind.labels:
         need = {"required": kind.labels == "required"}
@@ -185,18 +185,9 @@ def command(name: str) -> click.Command:
         text = "Softmax outputs [n, C] of a model; may be repeated."
         parameters.append(SectionedOption(("--probabilities",), multiple=True, metavar="FILE", help=text, section=section))
     for flag, kind_of_value, default, text in kind.options:
-        missing = default is None and flag != "--never-learned"
-        parameters.append(
-            SectionedOption(
-                (flag,),
-                type=kind_of_value,
-                default=default,
-                show_default=default is not None,
-                required=missing,
-                help=text,
-                section=section,
-            )
-        )
+        # Without a default an option is required; click takes a default of None for one.
+        shown = {"required": flag != "--never-learned"} if default is None else {"default": default, "show_default": True}
+        parameters.append(SectionedOption((flag,), type=kind_of_value, help=text, section=section, **shown))
     parameters += housekeeping("Where the score goes: .npy, .parquet or .txt.")
     return SectionedCommand(
         name,

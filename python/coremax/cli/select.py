@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,7 +16,7 @@ from ._errors import require_extra
 from ._estimate import estimate_selection, format_estimate
 from ._job import Job
 from ._methods import METHODS, Knob, accepts, knobs_of
-from ._read import read_ids, read_titles, require_file
+from ._read import read_ids, read_titles
 
 _TEXTS = (".txt", ".jsonl", ".ndjson")
 
@@ -39,41 +38,51 @@ def run_select(
     given : dict
         Options by name, None where they were not given; those of other methods are refused.
     """
-    knobs = knobs_of(method, given)
+    report, output = files["report"], str(files["output"])
+    # Classes for the report alone, where the method has no use for them.
+    shown = given["labels"] if report is not None and not accepts(method, "labels") else None
+    knobs = knobs_of(method, given if shown is None else {**given, "labels": None})
     _require_inputs(method, budget, files, {knob.name: value for knob, value in knobs})
     job.parameters |= {knob.name: knob.recorded(value) for knob, value in knobs if value is not None}
     job.parameters = {name: value for name, value in job.parameters.items() if value is not None}
-    report, output = files["report"], str(files["output"])
     if report is not None:
         require_extra("report", "matplotlib", "jinja2")
-        if not hasattr(Selection, "report"):
-            raise ValueError("--report: this build makes no pages yet")
     job.begin(
         {output: _write.FORMATS, **({report: (".html",)} if report is not None else {})},
         [(name, files[name]) for name in ("embeddings", "importance", "ids", "titles")]
-        + [(knob.name, value) for knob, value in knobs if knob.file],
+        + [(knob.name, value) for knob, value in knobs if knob.file]
+        + [("labels", shown)],
     )
-    data, arguments = _load(job, method, files, knobs)
-    n, path = None if method == "dsir" else len(data["x"]), str(files["embeddings"])
-    ids, titles = (_of_rows(job, reader, files[name], n, path) for name, reader in (("ids", read_ids), ("titles", read_titles)))
-    if "costs" in arguments and isinstance(budget, float):
-        budget = budget * math.fsum(arguments["costs"])
-    call = Call(job, method, data, budget, arguments)
+    rows, data, arguments = _load(job, method, files, knobs)
+    ids, titles = (_of_rows(job, files[name], rows, reader) for name, reader in (("ids", read_ids), ("titles", read_titles)))
+    labels = arguments.get("labels") if shown is None else job.labels(shown, rows)
+    call = Call(job, method, data, _total(budget, arguments), arguments)
     if job.dry_run:
         job.tell(estimate_selection(call, job), format_estimate)
         return
+    chosen = _timed(job, call)
+    targets = {output: _write.columns_writer(output, _columns(chosen, ids, files["ids"]))}
+    if report is not None:
+        with job.stage("report"):
+            targets[report] = _write.text_writer(_page(chosen, data, labels, ids, titles, output))
+    job.finish(targets, _summary(chosen, output, report), format_summary)
+
+
+def _total(budget: int | float | None, arguments: dict[str, Any]) -> int | float | None:
+    """The budget as the function takes it: with costs, a share stands for that share of all of them."""
+    if "costs" in arguments and isinstance(budget, float):
+        return budget * math.fsum(arguments["costs"])
+    return budget
+
+
+def _timed(job: Job, call: Call) -> Selection:
+    """Select; the method's own stages, where it tells of them, take the place of the whole."""
     with job.stage("select"):
         chosen = call()
     if chosen.timings:
         del job.seconds["select"]
         job.seconds |= {stage: float(seconds) for stage, seconds in chosen.timings.items()}
-    if ids is not None and len(ids) != chosen.n:
-        raise ValueError(f"{files['ids']} has {len(ids)} ids, but there are {chosen.n} samples")
-    targets = {output: _write.columns_writer(output, _columns(chosen, ids))}
-    if report is not None:
-        with job.stage("report"):
-            targets[report] = _write.bytes_writer(_report(chosen, data, arguments, ids if titles is None else titles, files))
-    job.finish(targets, _summary(chosen, output, report), format_summary)
+    return chosen
 
 
 class Call:
@@ -147,29 +156,24 @@ def _require_inputs(method: str, budget: Any, files: Mapping[str, str | None], o
 
 def _load(
     job: Job, method: str, files: Mapping[str, str | None], knobs: list[tuple[Knob, Any]]
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Arrays by what they are, and the further arguments of the method."""
+) -> tuple[tuple[int, str] | None, dict[str, Any], dict[str, Any]]:
+    """How many rows there are and whose, arrays by what they are, and the further arguments of the method."""
     path = str(files["embeddings"])
     data: dict[str, Any] = {}
     rows: tuple[int, str] | None = None
     if method == "dsir":
-        require_file(path)
         data["texts"] = Path(path)
     else:
         data["x"] = job.matrix(path, "embeddings") if accepts(method, "x") else job.array(path)
         rows = len(data["x"]), path
     if files["importance"] is not None:
         data["importance"] = job.scores(str(files["importance"]), rows)
-    arguments = {}
-    for knob, value in knobs:
-        if value is not None:
-            arguments[knob.keyword] = _argument(job, knob, value, rows)
-    return data, arguments
+    arguments = {knob.keyword: _argument(job, knob, value, rows) for knob, value in knobs if value is not None}
+    return rows, data, arguments
 
 
 def _argument(job: Job, knob: Knob, value: Any, rows: tuple[int, str] | None) -> Any:
     if knob.file == "texts":
-        require_file(value)
         return Path(value)
     if knob.file == "numbers":
         return job.numbers(value)
@@ -178,36 +182,37 @@ def _argument(job: Job, knob: Knob, value: Any, rows: tuple[int, str] | None) ->
     return None if value == "none" and knob.name in ("bound", "cap") else value
 
 
-def _of_rows(job: Job, reader: Callable[[str], Any], text: str | None, n: int | None, of: str) -> Any:
-    """Ids or titles, one for each of n rows, or None."""
+def _of_rows(job: Job, text: str | None, rows: tuple[int, str] | None, reader: Callable[[str], Any]) -> Any:
+    """Ids or titles, one for each row, or None."""
     if text is None:
         return None
     with job.stage("read"):
         found = reader(text)
-    if n is not None and len(found) != n:
-        raise ValueError(f"{text} has {len(found)} entries, but {of} has {n} rows")
+    if rows is not None and len(found) != rows[0]:
+        raise ValueError(f"{text} has {len(found)} entries, but {rows[1]} has {rows[0]} rows")
     return found
 
 
-def _columns(chosen: Selection, ids: Any) -> dict[str, np.ndarray[Any, Any]]:
+def _columns(chosen: Selection, ids: Any, ids_file: str | None) -> dict[str, np.ndarray[Any, Any]]:
     indices = np.asarray(chosen.indices)
+    if ids is not None and len(ids) != chosen.n:  # of texts, which are counted as they are read
+        raise ValueError(f"{ids_file} has {len(ids)} entries, but there are {chosen.n} texts")
     columns = {"index": indices} if ids is None else {"id": ids[indices], "index": indices}
     return columns if chosen.weights is None else {**columns, "weight": np.asarray(chosen.weights)}
 
 
-def _report(chosen: Any, data: dict[str, Any], arguments: dict[str, Any], texts: Any, files: Mapping[str, str | None]) -> bytes:
+def _page(chosen: Any, data: dict[str, Any], labels: Any, ids: Any, titles: Any, output: str) -> str:
     """The page of `Selection.report`: the only place that calls it."""
-    with tempfile.TemporaryDirectory() as folder:
-        page = Path(folder) / "report.html"
-        chosen.report(
-            page,
-            embeddings=data.get("x"),
-            score=data.get("importance"),
-            labels=arguments.get("labels"),
-            texts=None if texts is None else [str(text) for text in texts],
-            title=f"{os.path.basename(str(files['output']))}: {chosen.method}",
-        )
-        return page.read_bytes()
+    x = data.get("x")
+    page: str = chosen.report(
+        embeddings=x if x is not None and x.ndim == 2 and x.dtype.kind != "U" else None,
+        score=data.get("importance"),
+        labels=labels,
+        ids=None if ids is None else ids.tolist(),
+        texts=None if titles is None else [str(title) for title in titles.tolist()],
+        title=f"{os.path.basename(output)}: {chosen.method}",
+    )
+    return page
 
 
 def _summary(chosen: Selection, output: str, report: str | None) -> dict[str, Any]:
