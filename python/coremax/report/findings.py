@@ -35,7 +35,7 @@ _Array = np.ndarray[Any, Any]
 _CURVE, _CURVE_OF_MANY, _MANY = (0.25, 0.5, 0.75, 1.5, 2.0), (0.25, 0.5, 1.5), 30_000
 _BINS = 40
 # Of the search for nearest neighbours by brute force.
-_MULTIPLICATIONS, _MOST_QUERIES, _FEWEST_QUERIES = 1.2e10, 2000, 200
+_MULTIPLICATIONS, _MOST_QUERIES, _FEWEST_QUERIES = 8e9, 2000, 200
 _BLOCK_ELEMENTS = 1 << 21  # of embeddings brought to float64 at a time: 16 MB
 _MAP_POINTS, _MAP_KEPT, _PCA_ROWS, _PCA_WIDTH, _PCA_ROUNDS = 20_000, 4_000, 4_000, 8, 16
 _PAIRS_PER_SAMPLE, _MOST_PAIRS, _LARGEST_GROUP = 0.1, 30_000, 24
@@ -183,9 +183,9 @@ def redundancy(x: _Array, kept: _Array, metric: str) -> Redundancy | None:
         queries = np.sort(rng.permutation(subset)[:n_queries])
         found.append(_nearest(x, queries, subset, metric, scale))
     joined = np.concatenate(found)
-    low, high = float(np.quantile(joined, 0.002)), float(joined.max())
-    if not np.isfinite(4 * max(abs(low), abs(high))):
+    if not np.isfinite(4 * float(np.abs(joined).max())):
         return None
+    low, high = float(np.quantile(joined, 0.002)), float(joined.max())
     edges = np.linspace(low, max(high, low + 1e-6 * max(abs(low), 1.0)), _BINS + 1)
     before, after, by_chance = (np.histogram(np.maximum(values, low), edges)[0] for values in found)
     medians = tuple(float(np.median(values)) for values in found)
@@ -340,7 +340,8 @@ def _edges(
             return None
         most = min(_GRAPH_ROWS, max(2, int((_GRAPH_ROWS * _GRAPH_ELEMENTS / x.shape[1]) ** 0.5)))
         rows = np.sort(np.random.default_rng(3).permutation(len(x))[:most])
-        part = np.ascontiguousarray(_floats(x, rows, metric, 1.0), dtype=np.float32)
+        with np.errstate(over="ignore"):
+            part = np.ascontiguousarray(_floats(x, rows, metric, 1.0), dtype=np.float32)
         if metric == "cosine":  # rows of zeros have no neighbours
             nonzero = part.any(axis=1)
             part, rows = part[nonzero], rows[nonzero]

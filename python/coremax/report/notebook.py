@@ -34,7 +34,8 @@ def solution_html(solution: Solution) -> str:
     rows = [("kept", _kept(solution.indices.shape[0], solution.x.shape[0])), *_quality(solution)]
     rows += [("method", f"{solution.method}, {solution.iterations:,} iterations, {solution.swaps:,} swaps")]
     rows += [("ended", solution.status.value.replace("_", " ")), ("time", _seconds(solution.timings))]
-    return _view("Solution", rows, *_history_plot(solution))
+    plot, caption = _history_plot(solution)
+    return _view("Solution", rows, *((plot, caption) if plot else _time_plot(solution)))
 
 
 def fact_rows(selection: Selection) -> list[tuple[str, str]]:
@@ -95,7 +96,7 @@ def _score_plot(selection: Selection) -> tuple[str, str]:
     everything, kept = (part[np.isfinite(part)].astype(np.float64) for part in (score[::step], score[kept_rows]))
     if len(everything) < 2 or len(kept) == 0:
         return "", ""
-    low, high = min(everything.min(), kept.min()), max(everything.max(), kept.max())
+    low, high = min(float(everything.min()), float(kept.min())), max(float(everything.max()), float(kept.max()))
     if not (high > low and np.isfinite(4 * max(abs(low), abs(high)))):
         return "", ""
     heights = [np.histogram((part - low) / (high - low), _BINS, (0, 1))[0] / len(part) for part in (everything, kept)]
@@ -136,6 +137,20 @@ def _history_plot(solution: Solution) -> tuple[str, str]:
     plot = f'<polyline points="{line}" fill="none" stroke="{_ACCENT}" stroke-width="1.6"/>'
     text = f"objective over the iterations, {2 * low:.6g} to {2 * high:.6g}"
     return _svg(plot, text.capitalize()), text
+
+
+def _time_plot(solution: Solution) -> tuple[str, str]:
+    """The seconds of the stages as bars."""
+    longest, height = max(solution.timings.values(), default=0.0), _HEIGHT / max(len(solution.timings), 1)
+    if not longest > 0:
+        return "", ""
+    bars = "".join(
+        f'<rect x="0" y="{place * height + 2:.1f}" width="{max(1.0, _WIDTH * seconds / longest):.1f}" '
+        f'height="{height - 4:.1f}" fill="{_ACCENT}"/>'
+        for place, seconds in enumerate(solution.timings.values())
+    )
+    text = "seconds of " + ", ".join(name.replace("_", " ") for name in solution.timings)
+    return _svg(bars, text.capitalize()), escape(text)
 
 
 def _svg(content: str, label: str) -> str:

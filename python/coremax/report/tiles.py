@@ -105,6 +105,8 @@ def _pixels(given: Any, row: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """An array of an image as bytes, channels last."""
     array = np.asarray(_arrays.as_numpy(_arrays.as_array(given, f"images[{row}]")))
     shape = array.shape
+    if array.dtype.kind not in "biuf":
+        raise TypeError(f"images[{row}] must be an array of numbers, got {array.dtype}")
     if array.ndim == 3 and shape[2] not in (1, 3, 4) and shape[0] in (1, 3, 4):
         array = np.moveaxis(array, 0, 2)
     if array.ndim == 3 and array.shape[2] == 1:
@@ -113,8 +115,6 @@ def _pixels(given: Any, row: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
         raise ValueError(f"images[{row}] must have shape [h, w], [h, w, 1 | 3 | 4] or [1 | 3 | 4, h, w], got {tuple(shape)}")
     if array.dtype == np.uint8:
         return np.ascontiguousarray(array)
-    if array.dtype.kind not in "biuf":
-        raise TypeError(f"images[{row}] must be an array of numbers, got {array.dtype}")
     values = np.nan_to_num(array.astype(np.float64), posinf=0, neginf=0)
     low, high = float(values.min()), float(values.max())
     if array.dtype.kind in "iu" and low >= 0 and high <= 255:
