@@ -32,6 +32,7 @@ PARTS = [
 
 def test_one_version() -> None:
     assert coremax.__version__ == version("coremax")
+    assert f"coremax-cu13=={coremax.__version__}" in (ROOT / "pyproject.toml").read_text()
 
 
 def test_numpy_is_the_only_dependency() -> None:
