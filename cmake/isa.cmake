@@ -24,9 +24,13 @@ if(NOT COREMAX_SCALAR_ONLY AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|am
     endif()
   endif()
 elseif(NOT COREMAX_SCALAR_ONLY AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
-  # NEON is the baseline. The scalar loops of scores/ are compiled to it already.
+  # NEON is the baseline. The scalar loops of scores/ are compiled to it already. GCC 12 moves all of a tile's loads to its front and
+  # then has too few registers for the sums: left where they are, nothing is spilled.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set(in_order "-fno-schedule-insns")
+  endif()
   list(APPEND COREMAX_ISA_SOURCES
-    "neon|csrc/graph/cpu/neon.cpp csrc/isa/random_bits_neon.cpp|"
+    "neon|csrc/graph/cpu/neon.cpp csrc/isa/random_bits_neon.cpp|${in_order}"
     "neondotprod|csrc/graph/cpu/neondotprod.cpp|-march=armv8.2-a+dotprod"
     "neonsha|csrc/text/cpu/neonsha.cpp|-march=armv8-a+crypto")
 endif()
