@@ -4,7 +4,7 @@
 string(REPLACE "," ";" objects "${OBJECTS}")
 set(checked 0)
 foreach(object IN LISTS objects)
-  if(object MATCHES "(avx|amx|shani)[0-9a-z]*\\.cpp")
+  if(object MATCHES "(avx|amx|neon|shani)[0-9a-z]*\\.cpp")
     execute_process(COMMAND ${NM} --defined-only -C ${object} OUTPUT_VARIABLE symbols COMMAND_ERROR_IS_FATAL ANY)
     string(REGEX MATCH "[0-9a-f]+ [WVu] [^\n]*" weak "${symbols}")
     if(weak)

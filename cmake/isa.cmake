@@ -1,11 +1,16 @@
 # The table of ISA levels: one translation unit each, compiled with its own flags while everything else stays at the baseline.
 # GCC 12 takes the undefined source operand inside its own AVX-512 intrinsics for an uninitialised read (GCC bug 105593), so
 # the warnings of such reads are off in those files.
-# A new level (NEON, say) is a row here (level|sources|flags), a value in csrc/isa/isa.h and the files of its row.
+# A new level is a row here (level|sources|flags), a value in csrc/isa/isa.h and the files of its row.
 include(CheckCXXCompilerFlag)
 set(COREMAX_ISA_SOURCES "")
-set(COREMAX_AVX512_FLAGS "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512 -Wno-uninitialized -Wno-maybe-uninitialized")
-if(NOT COREMAX_SCALAR_ONLY AND NOT MSVC AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
+set(COREMAX_AVX512_FLAGS "-mavx512f -mavx512bw -mavx512dq -mavx512vl -mfma -mprefer-vector-width=512")
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  string(APPEND COREMAX_AVX512_FLAGS " -Wno-uninitialized -Wno-maybe-uninitialized")
+elseif(MSVC)  # clang-cl
+  string(REPLACE "-mprefer" "/clang:-mprefer" COREMAX_AVX512_FLAGS "${COREMAX_AVX512_FLAGS}")
+endif()
+if(NOT COREMAX_SCALAR_ONLY AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|AMD64|amd64)$")
   list(APPEND COREMAX_ISA_SOURCES
     "avx2|csrc/graph/cpu/avx2.cpp csrc/isa/random_bits_avx2.cpp csrc/scores/cpu/avx2.cpp|-mavx2 -mfma"
     "avx512|csrc/graph/cpu/avx512.cpp csrc/isa/random_bits_avx512.cpp csrc/sampling/cpu/race_avx512.cpp csrc/scores/cpu/avx512.cpp|${COREMAX_AVX512_FLAGS}"
@@ -18,6 +23,16 @@ if(NOT COREMAX_SCALAR_ONLY AND NOT MSVC AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(x8
       list(APPEND COREMAX_ISA_SOURCES "amx|csrc/graph/cpu/amx.cpp|${COREMAX_AVX512_FLAGS} -mamx-tile -mamx-int8 -mamx-bf16")
     endif()
   endif()
+elseif(NOT COREMAX_SCALAR_ONLY AND CMAKE_SYSTEM_PROCESSOR MATCHES "^(aarch64|arm64)$")
+  # NEON is the baseline. The scalar loops of scores/ are compiled to it already. GCC 12 moves all of a tile's loads to its front and
+  # then has too few registers for the sums: left where they are, nothing is spilled.
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    set(in_order "-fno-schedule-insns")
+  endif()
+  list(APPEND COREMAX_ISA_SOURCES
+    "neon|csrc/graph/cpu/neon.cpp csrc/isa/random_bits_neon.cpp|${in_order}"
+    "neondotprod|csrc/graph/cpu/neondotprod.cpp|-march=armv8.2-a+dotprod"
+    "neonsha|csrc/text/cpu/neonsha.cpp|-march=armv8-a+crypto")
 endif()
 
 function(coremax_add_isa_sources target)

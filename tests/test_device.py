@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -35,6 +38,49 @@ def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
             call(Elsewhere())
     config = coremax.show_config("dicts")["cuda"]
     assert config == {"available": False, "why_not": "there is no extension", "devices": []}
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (None, r"^this installation of coremax has no CUDA backend: install it with pip install 'coremax\[cu13\]'$"),
+        (
+            "__version__ = '0.0.1'",
+            r"coremax_cu13\._cuda is of version 0\.0\.1, not .*: install them together with pip install 'cor",
+        ),
+        ("import a_library_that_is_not_there", r"coremax_cu13\._cuda can not be loaded: No module named 'a_library"),
+        ("raise ImportError('libcudart.so.13: cannot open')", r"coremax_cu13\._cuda can not be loaded: libcudart\.so\.13"),
+        (f"__version__ = {coremax.__version__!r}\ndef why_not(): return 'the driver is too old'", "^the driver is too old$"),
+        (f"__version__ = {coremax.__version__!r}\ndef why_not(): return ''\ndef devices(): return [1]", "^$"),
+    ],
+)
+def test_the_plug_in_is_found(source: str | None, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The wheel coremax-cu13 is a package of another name that holds the extension; it is looked for when it is needed."""
+    if source is not None:
+        (tmp_path / "coremax_cu13").mkdir()
+        (tmp_path / "coremax_cu13" / "__init__.py").touch()
+        (tmp_path / "coremax_cu13" / "_cuda.py").write_text(source)
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ("coremax_cu13", "coremax_cu13._cuda"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setattr(_device, "_HOMES", _device._HOMES[1:])  # as where this package was built without it
+    monkeypatch.setattr(_device, "_WHY_NO_MODULE", None)
+    monkeypatch.setattr(_device, "_cuda", None, raising=False)
+    config = _device.config()
+    assert re.search(why, config["why_not"]), config
+    assert config["devices"] == ([1] if config["available"] else [])
+    if source is None:
+        with pytest.raises(
+            coremax.DeviceError, match=r"weights is on a device \(cuda:0\), and this installation of coremax has no"
+        ):
+            coremax.AliasTable(Elsewhere())
+    for name in ("coremax_cu13", "coremax_cu13._cuda"):
+        sys.modules.pop(name, None)
+
+
+def test_nothing_looks_for_the_plug_in_without_need() -> None:
+    code = "import sys, coremax; coremax.sample([1.0], 1); print('coremax_cu13' in sys.modules, coremax._device._WHY_NO_MODULE)"
+    assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False None\n"
 
 
 def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,6 +32,7 @@ PARTS = [
 
 def test_one_version() -> None:
     assert coremax.__version__ == version("coremax")
+    assert f"coremax-cu13=={coremax.__version__}" in (ROOT / "pyproject.toml").read_text()
 
 
 def test_numpy_is_the_only_dependency() -> None:
@@ -158,9 +159,10 @@ def test_structure_of_the_engines() -> None:
             assert not (for_device and "cpu" in target.split("/")), f"{path} includes {target}"
     # An ISA file shares no code that the linker could take from it for the baseline: intrinsics, its kernel table, and bodies
     # that are local to the file only (the test isa_symbols looks at the objects).
-    allowed = {"<immintrin.h>", '"graph/cpu/kernels.h"', '"graph/cpu/filter512.h"', '"isa/random_bits_kernels.h"'}
+    allowed = {"<immintrin.h>", "<arm_neon.h>", '"graph/cpu/kernels.h"', '"graph/cpu/filter512.h"', '"graph/cpu/filter_neon.h"'}
+    allowed |= {'"isa/random_bits_kernels.h"'}
     allowed |= {'"sampling/cpu/race_kernels.h"', '"text/cpu/kernels.h"', '"scores/cpu/kernels.h"', '"scores/cpu/rows.h"'}
-    files = [path for path in (ROOT / "csrc").rglob("*.cpp") if re.search(r"(avx|amx|shani)\w*\.cpp$", path.name)]
+    files = [path for path in (ROOT / "csrc").rglob("*.cpp") if re.search(r"(avx|amx|neon|shani)\w*\.cpp$", path.name)]
     assert len(files) >= 10
     for path in files:
         assert set(re.findall(r"#include (\S+)", path.read_text())) <= allowed, path

@@ -27,6 +27,9 @@ bool approximates(std::int64_t n, std::int64_t k, Isa isa) { return filter_pays(
 
 const Scores& scores_of(Isa isa) {
   switch (isa) {
+#if defined(COREMAX_HAVE_NEON)
+    case Isa::neon: return kNeonScores;
+#endif
 #if defined(COREMAX_HAVE_AVX2)
     case Isa::avx2: return kAvx2Scores;
 #endif
@@ -46,6 +49,13 @@ const Filters& filters_of(Isa isa) {
 #endif
 #if defined(COREMAX_HAVE_AVX2)
     case Isa::avx2: return kAvx2Filters;
+#endif
+#if defined(COREMAX_HAVE_NEON)
+    case Isa::neon:
+#if defined(COREMAX_HAVE_NEONDOTPROD)
+      if (has_dotprod()) return kNeonDotprodFilters;
+#endif
+      return kNeonFilters;
 #endif
 #if defined(COREMAX_HAVE_AVX512)
     case Isa::avx512:

@@ -1,5 +1,6 @@
 // Detection asks the compiler's CPU runtime, which checks that the operating system saves the wide registers too. Compilers in
-// use do not know of tiles, so for AMX the CPU and Linux are asked directly.
+// use do not know of tiles, so for AMX the CPU and Linux are asked directly. Of ARM only the extensions of NEON are in question:
+// Linux tells of them, and every Mac of that kind has them.
 #include "isa/isa.h"
 
 #include <cstdlib>
@@ -12,6 +13,9 @@
 #if defined(COREMAX_HAVE_AMX)
 #include <sys/syscall.h>
 #include <unistd.h>
+#endif
+#if defined(COREMAX_HAVE_NEON) && defined(__linux__)
+#include <sys/auxv.h>
 #endif
 
 namespace coremax {
@@ -56,11 +60,25 @@ bool has_amx() {
 }
 #endif
 
+#if defined(COREMAX_HAVE_NEON)
+// capability: a bit of AT_HWCAP (arch/arm64/include/uapi/asm/hwcap.h).
+bool has_arm_extension([[maybe_unused]] unsigned long capability) {
+#if defined(__linux__)
+  return (getauxval(AT_HWCAP) & capability) != 0;
+#elif defined(__APPLE__)
+  return true;
+#else
+  return false;
+#endif
+}
+#endif
+
 }  // namespace
 
 const char* isa_name(Isa isa) {
   switch (isa) {
     case Isa::scalar: return "scalar";
+    case Isa::neon: return "neon";
     case Isa::avx2: return "avx2";
     case Isa::avx512: return "avx512";
     case Isa::amx: return "amx";
@@ -70,6 +88,9 @@ const char* isa_name(Isa isa) {
 
 std::vector<Isa> available_isas() {
   std::vector<Isa> levels{Isa::scalar};
+#if defined(COREMAX_HAVE_NEON)
+  levels.push_back(Isa::neon);
+#endif
 #if defined(COREMAX_HAVE_AVX2)
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) levels.push_back(Isa::avx2);
 #endif
@@ -90,11 +111,23 @@ bool has_vnni() {
 #endif
 }
 
+bool has_dotprod() {
+#if defined(COREMAX_HAVE_NEONDOTPROD)
+  constexpr unsigned long kDotProduct = 1UL << 20;  // HWCAP_ASIMDDP
+  return has_arm_extension(kDotProduct);
+#else
+  return false;
+#endif
+}
+
 bool has_sha() {
 #if defined(COREMAX_HAVE_SHANI)
   constexpr unsigned kSha = 1U << 29;
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid_count(7, 0, &a, &b, &c, &d) != 0 && (b & kSha) != 0 && __builtin_cpu_supports("sse4.1");
+#elif defined(COREMAX_HAVE_NEONSHA)
+  constexpr unsigned long kSha2 = 1UL << 6;  // HWCAP_SHA2
+  return has_arm_extension(kSha2);
 #else
   return false;
 #endif

@@ -1,5 +1,5 @@
 // Which instruction-set levels this build holds and this CPU can run. A level is chosen once per call, outside every loop.
-// Order means preference: a higher level is taken when present. New levels (NEON, say) are new values here.
+// Order means preference: a higher level is taken when present. New levels are new values here.
 #pragma once
 
 #include <string>
@@ -7,7 +7,7 @@
 
 namespace coremax {
 
-enum class Isa { scalar = 0, avx2 = 1, avx512 = 2, amx = 3 };
+enum class Isa { scalar = 0, neon = 1, avx2 = 2, avx512 = 3, amx = 4 };
 
 const char* isa_name(Isa isa);
 // The levels both compiled in and supported by this CPU and its operating system, lowest first; never empty.
@@ -17,7 +17,9 @@ Isa resolve_isa(const std::string& request);
 
 // Whether the CPU has the integer dot products that the avx512 level uses where they are present.
 bool has_vnni();
-// Whether it has the SHA extensions, which levels above scalar use where they are present.
+// Whether it has the dot product of bytes that the neon level uses where it is present.
+bool has_dotprod();
+// Whether it has instructions for SHA-256, which levels above scalar use where they are present.
 bool has_sha();
 
 }  // namespace coremax

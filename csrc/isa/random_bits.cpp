@@ -28,6 +28,9 @@ FillBlocks fill_blocks_of(Isa isa) {
 #if defined(COREMAX_HAVE_AVX2)
     case Isa::avx2: return random_bits_kernels::fill_blocks_avx2;
 #endif
+#if defined(COREMAX_HAVE_NEON)
+    case Isa::neon: return random_bits_kernels::fill_blocks_neon;
+#endif
     default: return fill_blocks_scalar;
   }
 }

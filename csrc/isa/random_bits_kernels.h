@@ -11,6 +11,9 @@ constexpr std::int64_t kBlockMultiple = 32;
 // out[2 i] and out[2 i + 1] = the bits of block first + i, i in [0, n_blocks).
 using FillBlocks = void (*)(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out);
 
+#if defined(COREMAX_HAVE_NEON)
+void fill_blocks_neon(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out);
+#endif
 #if defined(COREMAX_HAVE_AVX2)
 void fill_blocks_avx2(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out);
 #endif

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "core/errors.h"
+#include "core/log.h"
 #include "scores/checks.h"
 
 namespace coremax::scores {
@@ -42,7 +43,7 @@ double row_score(Score score, const T* row, std::int64_t n_classes, std::int64_t
     case Score::entropy:
       for (std::int64_t c = 0; c < n_classes; ++c) {
         const double p = static_cast<double>(row[c]);
-        if (p > 0) result -= p * std::log(p);
+        if (p > 0) result -= p * portable_log(p);
       }
       return std::max(result, 0.0);  // p may exceed 1 by rounding
     case Score::margin: {

@@ -17,6 +17,7 @@
 #include <cmath>
 
 #include "core/log.h"
+#include "core/power.h"
 #include "solver/stages.h"
 
 namespace coremax::solver {
@@ -103,7 +104,7 @@ class Chain {
     const double f = refresh();
     for (const std::int64_t end = std::min(sweeps_, done_ + count); done_ < end; ++done_) {
       const double progress = sweeps_ > 1 ? static_cast<double>(done_) / static_cast<double>(sweeps_ - 1) : 1.0;
-      temperature_ = static_cast<Real>(schedule_.hot * std::pow(schedule_.cold / schedule_.hot, progress));
+      temperature_ = static_cast<Real>(schedule_.hot * portable_power(schedule_.cold / schedule_.hot, progress));
       if (!sweep(worker, run)) break;
     }
     return f;
@@ -304,7 +305,7 @@ class Swapping {
     for (std::int64_t move = 0; move < moves_;) {
       run_.pool.check();
       const double progress = static_cast<double>(move) / static_cast<double>(moves_);
-      temperature_ = unit_ * schedule_.hot * std::pow(schedule_.cold / schedule_.hot, progress);
+      temperature_ = unit_ * schedule_.hot * portable_power(schedule_.cold / schedule_.hot, progress);
       for (const std::int64_t end = std::min(moves_, move + kStretch); move < end; ++move) {
         if (move % kLook == 0 && run_.expired()) break;
         f += propose(move);

@@ -14,6 +14,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/cosine.h"
 #include "core/log.h"
 #include "core/philox.h"
 #include "solver/semidefinite.h"
@@ -198,7 +199,7 @@ class Runs {
     for (std::size_t s = 0; s < kStarts; ++s) {
       const std::uint64_t position = kFirstPosition + 2 * (kStarts * i + s);
       const double radius = std::sqrt(-2 * portable_log(open_unit(random_bits(seed, Stream::lanczos_start, position))));
-      row[s] = radius * std::cos(2 * M_PI * open_unit(random_bits(seed, Stream::lanczos_start, position + 1)));
+      row[s] = radius * portable_cosine_of_turns(open_unit(random_bits(seed, Stream::lanczos_start, position + 1)));
     }
     return row;
   }
@@ -235,8 +236,8 @@ class Runs {
     const double cap = std::max(0.0, radius_ + found.lowest);
     double epsilon = 1e-12;
     if (runs > 0) {
-      const double each = std::log(kFailure) / static_cast<double>(runs);
-      const double root = (std::log(1.648 * std::sqrt(static_cast<double>(size_))) - each) / static_cast<double>(2 * steps - 1);
+      const double each = portable_log(kFailure) / static_cast<double>(runs);
+      const double root = (portable_log(1.648 * std::sqrt(static_cast<double>(size_))) - each) / static_cast<double>(2 * steps - 1);
       epsilon = root * root;
     }
     const double wide = epsilon < 0.25 ? epsilon / (1 - 2 * epsilon) * (found.highest - found.lowest) : cap;

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/log.h"
 #include "solver/lanczos.h"
 #include "solver/stages.h"
 #include "solver/sums.h"
@@ -56,7 +57,7 @@ std::int64_t lanczos_steps(std::int64_t n, std::int64_t n_entries) {
 Spectrum spectrum_of(const Vector& diagonal, const Vector& off, bool exhausted, double radius, std::int64_t n) {
   const auto m = static_cast<std::int64_t>(diagonal.size());
   Spectrum ends{tridiagonal_eigenvalue(diagonal, off, 0, radius), tridiagonal_eigenvalue(diagonal, off, m - 1, radius), 0};
-  const double root = std::log(1.648 * std::sqrt(static_cast<double>(n)) / kFailure) / static_cast<double>(2 * m - 1);
+  const double root = portable_log(1.648 * std::sqrt(static_cast<double>(n)) / kFailure) / static_cast<double>(2 * m - 1);
   const double epsilon = exhausted ? 1e-12 : root * root;
   // The width is itself known from inside only: true width <= found width / (1 - 2 epsilon).
   const double cap = radius - std::min(ends.highest, -ends.lowest);

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/power.h"
 #include "solver/stages.h"
 #include "solver/sums.h"
 
@@ -120,13 +121,13 @@ std::int64_t iterations_of(Method method, const Options& options) {
 // The norm is reached from inside, so it may be a little small; ascent holds for any step below 2 / L.
 double gradient_step(double alpha, const Spectrum& ends) { return 1 / (2 * alpha * norm(ends)); }
 
-double Cooling::at(std::int64_t t) const { return hot * std::pow(factor, static_cast<double>(t)); }
+double Cooling::at(std::int64_t t) const { return hot * portable_power(factor, static_cast<double>(t)); }
 
 Cooling cooling_of(Method method, double spread, const Options& options) {
   const std::int64_t iterations = iterations_of(method, options);
   const double hot = std::max(spread, std::numeric_limits<double>::min());
   if (method == Method::softmax) return {options.temperature > 0 ? options.temperature : kSoftmaxTemperature * hot, 1.0};
-  return {hot, iterations > 1 ? std::pow(kCold, 1.0 / static_cast<double>(iterations - 1)) : 1.0};
+  return {hot, iterations > 1 ? portable_power(kCold, 1.0 / static_cast<double>(iterations - 1)) : 1.0};
 }
 
 Ascent ascend(const Problem& problem, Method method, const Spectrum& ends, Run& run) {

@@ -91,7 +91,8 @@ std::int64_t sweeps(Effort effort, std::int64_t n) {
     double most;
   };
   const Plan plan = effort == Effort::fast ? Plan{100, 40, 200} : effort == Effort::standard ? Plan{2500, 150, 2500} : Plan{30000, 1000, 30000};
-  return static_cast<std::int64_t>(std::clamp(plan.at_20000 * std::pow(20000.0 / static_cast<double>(n), 1.5), plan.least, plan.most));
+  const double ratio = 20000.0 / static_cast<double>(n);
+  return static_cast<std::int64_t>(std::clamp(plan.at_20000 * ratio * std::sqrt(ratio), plan.least, plan.most));
 }
 
 // Gaps, as shares of Relaxations::scale.

@@ -13,6 +13,9 @@ CompressKernel kernel_for(Isa isa) {
 #if defined(COREMAX_HAVE_SHANI)
   if (isa != Isa::scalar && has_sha()) return compress_shani;
 #endif
+#if defined(COREMAX_HAVE_NEONSHA)
+  if (isa != Isa::scalar && has_sha()) return compress_neonsha;
+#endif
   (void)isa;
   return compress_scalar;
 }

@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+__version__: str
+
 class Array:
     @property
     def shape(self) -> tuple[int, ...]: ...

@@ -6,26 +6,21 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _arrays
+from . import _arrays, _core
 from ._errors import DeviceError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-try:
     from . import _cuda
 
-    _WHY_NO_MODULE = ""
-except ImportError as error:
-    _WHY_NO_MODULE = (
-        "this installation of coremax has no CUDA backend: install it with pip install . -Ccmake.define.COREMAX_CUDA=ON"
-        if "_cuda" in str(error)
-        else f"its CUDA backend can not be loaded: {error}"
-    )
+_WHY_NO_MODULE: str | None = None  # why the extension can not be had, "" where it can; None: nobody has needed it yet
+_HOMES = ("coremax._cuda", "coremax_cu13._cuda")  # built with this package, or installed by the extra cu13
 
 _CUDA_TYPES = (2, 13)  # device types of DLPack: CUDA memory and CUDA managed memory
 _LEGACY_DEFAULT_STREAM = 1
@@ -151,11 +146,39 @@ def of(device: Any = None, /, **arrays: Any) -> CudaDevice | None:
     if number is None:
         return None
     first = next(iter(places))
-    if _WHY_NO_MODULE:
-        raise DeviceError(f"{first} is on a device ({_name(number)}), and {_WHY_NO_MODULE}; or pass {first}.cpu()")
+    if reason := _why_no_module():
+        raise DeviceError(f"{first} is on a device ({_name(number)}), and {reason}; or pass {first}.cpu()")
     if reason := _cuda.why_not():
         raise DeviceError(f"{first} is on a device ({_name(number)}), which can not be used: {reason}")
     return CudaDevice(number, _stream(arrays[first]))
+
+
+def _why_no_module() -> str:
+    """Import the extension at the first call; why there is none, or an empty text."""
+    global _WHY_NO_MODULE
+    if _WHY_NO_MODULE is None:
+        _WHY_NO_MODULE = _import_extension()
+    return _WHY_NO_MODULE
+
+
+def _import_extension() -> str:
+    for home in _HOMES:
+        try:
+            module = import_module(home)
+        except ModuleNotFoundError as error:
+            if error.name in (home, home.partition(".")[0]):
+                continue
+            return f"its CUDA backend {home} can not be loaded: {error}"
+        except ImportError as error:
+            return f"its CUDA backend {home} can not be loaded: {error}"
+        if module.__version__ != _core.__version__:
+            return (
+                f"its CUDA backend {home} is of version {module.__version__}, not {_core.__version__}: "
+                f"install them together with pip install 'coremax[cu13]=={_core.__version__}'"
+            )
+        globals()["_cuda"] = module
+        return ""
+    return "this installation of coremax has no CUDA backend: install it with pip install 'coremax[cu13]'"
 
 
 def _place(array: Any) -> int | None:
@@ -219,5 +242,5 @@ def extension() -> Any:
 
 def config() -> dict[str, Any]:
     """What `show_config` says of CUDA: whether it can be used, why not, and the devices."""
-    reason = _WHY_NO_MODULE or _cuda.why_not()
+    reason = _why_no_module() or _cuda.why_not()
     return {"available": not reason, "why_not": reason, "devices": [] if reason else _cuda.devices()}

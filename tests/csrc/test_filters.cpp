@@ -56,6 +56,15 @@ std::vector<Candidate> filters_here() {
     return found;
   };
   std::vector<Candidate> list;
+#if defined(COREMAX_HAVE_NEON)
+  add(list, "neon", kNeonFilters);
+#endif
+#if defined(COREMAX_HAVE_NEONDOTPROD)
+  if (has_dotprod())
+    add(list, "neondotprod", kNeonDotprodFilters);
+  else
+    std::printf("skip neondotprod: this CPU can not run it\n");
+#endif
 #if defined(COREMAX_HAVE_AVX2)
   if (have(Isa::avx2, "avx2")) add(list, "avx2", kAvx2Filters);
 #endif

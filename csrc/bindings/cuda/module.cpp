@@ -28,9 +28,10 @@ py::list devices() {
 
 }  // namespace
 
-PYBIND11_MODULE(_cuda, module) {
+PYBIND11_MODULE(_cuda, module, py::mod_gil_not_used()) {
   module.doc() = "The engines of coremax on CUDA devices. Private: use the functions of the package coremax, which check and explain.";
   py::register_local_exception_translator(&coremax::bindings::translate);
+  module.attr("__version__") = COREMAX_VERSION;
   module.def("is_available", [] { return coremax::cuda::why_not().empty(); }, "Whether there is a device that can be used.");
   module.def("why_not", [] { return coremax::cuda::why_not(); }, "Why there is none, or an empty text.");
   module.def("devices", &devices);

@@ -83,6 +83,13 @@ struct Filters {
 };
 
 extern const Scores kScalarScores;
+#if defined(COREMAX_HAVE_NEON)
+extern const Scores kNeonScores;
+extern const Filters kNeonFilters;
+#endif
+#if defined(COREMAX_HAVE_NEONDOTPROD)
+extern const Filters kNeonDotprodFilters;
+#endif
 #if defined(COREMAX_HAVE_AVX2)
 extern const Scores kAvx2Scores;
 extern const Filters kAvx2Filters;

@@ -11,6 +11,7 @@ using CompressKernel = void (*)(std::uint32_t* state, const std::uint8_t* blocks
 
 void compress_scalar(std::uint32_t* state, const std::uint8_t* blocks, std::size_t n_blocks);
 void compress_shani(std::uint32_t* state, const std::uint8_t* blocks, std::size_t n_blocks);
+void compress_neonsha(std::uint32_t* state, const std::uint8_t* blocks, std::size_t n_blocks);
 
 // The first 32 bits after the point of the cube roots of the first 64 primes.
 constexpr std::uint32_t kRoundConstants[64] = {
