@@ -119,6 +119,17 @@ Turns::Turn::~Turn() {
   cudaEventRecord(turns_.last_.handle(), stream_.handle());
 }
 
+Home::Home() { check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "making a stream"); }
+
+Home::~Home() { cudaStreamDestroy(stream_); }
+
+Home::Use::~Use() {
+  const std::lock_guard lock(home_.mutex_);
+  // Where it fails all later work fails too, and says so.
+  cudaEventRecord(home_.last_.handle(), stream_.handle());
+  cudaStreamWaitEvent(home_.stream_, home_.last_.handle(), 0);
+}
+
 SharedMemory::SharedMemory(std::int64_t bytes) : device_(current_device()) {
   if (bytes == 0) return;
   const cudaError_t status = cudaMalloc(&data_, static_cast<std::size_t>(bytes));

@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -88,6 +89,35 @@ class Turns {
   CUstream_st* home_ = nullptr;
 };
 
+// For memory that outlives a call and is only read in later ones, by any threads and in any streams at a time: it is given back in the order
+// of a stream of ours, behind all uses that this was told of.
+class Home {
+ public:
+  Home();
+  ~Home();
+  Home(const Home&) = delete;
+  Home& operator=(const Home&) = delete;
+  Stream stream() const { return Stream(stream_); }
+
+  // A use by what is put into a stream while this lives, even where an error ends it.
+  class Use {
+   public:
+    Use(Home& home, const Stream& stream) : home_(home), stream_(stream) {}
+    ~Use();
+    Use(const Use&) = delete;
+    Use& operator=(const Use&) = delete;
+
+   private:
+    Home& home_;
+    Stream stream_;
+  };
+
+ private:
+  std::mutex mutex_;
+  Event last_;
+  CUstream_st* stream_ = nullptr;
+};
+
 // Makes a device current, and the earlier one again at the end.
 class CurrentDevice {
  public:
@@ -161,6 +191,8 @@ class Buffer {
   T* data() const { return data_; }  // not for the host to follow
   std::int64_t size() const { return size_; }
   std::int64_t bytes() const { return size_ * static_cast<std::int64_t>(sizeof(T)); }
+  // From now on it is given back in the order of this stream; all that the other was given to do with it is done.
+  void give_back_in(const Stream& stream) { stream_ = stream.handle(); }
 
  private:
   T* data_ = nullptr;

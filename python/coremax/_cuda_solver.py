@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import weakref
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from . import _arrays, _device, _limits
+from . import _arrays, _cuda_graph, _device, _limits
 from .graph import Graph
 
 if TYPE_CHECKING:
     from . import _cuda
 
 METHODS = ("auto", "pgd", "continuation", "annealed", "softmax")
-
-# K of graphs on devices, by the graph and the device; a graph does not keep what a process can not pass on.
-_built: weakref.WeakKeyDictionary[Graph, dict[int, _cuda.SymmetricGraph]] = weakref.WeakKeyDictionary()
 
 
 def place(importance: Any, graph: Any, **others: Any) -> _device.CudaDevice | None:
@@ -28,15 +22,7 @@ def symmetric(call: _device.CudaDevice, graph: Any) -> _cuda.SymmetricGraph:
     """K on the device, built once."""
     if not isinstance(graph, Graph):
         raise TypeError(f"graph must be a coremax.Graph where importance is on a device, got {type(graph).__name__}")
-    known = _built.setdefault(graph, {})
-    if call.number not in known:
-        pointers, ndim = None, 2
-        if graph._indptr is not None:
-            pointers, ndim = call.view(graph._indptr, "indptr", ndim=1, dtypes=["int64"], convert_to="int64"), 1
-        indices = call.view(graph._indices, "indices", ndim=ndim, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-        values = call.view(graph._values, "values", ndim=ndim, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
-        known[call.number] = _device.extension().SymmetricGraph(pointers, indices, values, call.place)
-    return known[call.number]
+    return _cuda_graph.symmetric(call, graph)
 
 
 def solve_on_device(
@@ -52,10 +38,13 @@ def solve_on_device(
     """Run the engine; what it tells, the indices and x."""
     if limits.costs is not None or limits.groups is not None:
         what = "costs" if limits.costs is not None else "groups"
-        raise ValueError(f"{what} are dealt with on the CPU only: importance is on {call.name}; pass importance.cpu()")
+        raise ValueError(
+            f"{what} are dealt with on the CPU only: importance is on {call.name}; pass importance.cpu() and graph.cpu()"
+        )
     if options["method"] not in METHODS:
         raise ValueError(
-            f"method {options['method']!r} runs on the CPU only: importance is on {call.name}; there are {', '.join(METHODS)}"
+            f"method {options['method']!r} runs on the CPU only: importance is on {call.name}; "
+            f"there are {', '.join(METHODS)} there, or pass importance.cpu() and graph.cpu()"
         )
     view = call.view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     n = view.shape[0]
@@ -82,18 +71,3 @@ def objective_on_device(call: _device.CudaDevice, importance: Any, graph: Any, i
     view = call.view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     subset = call.view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
     return float(_device.extension().objective(view, symmetric(call, graph), subset, alpha, call.place))
-
-
-def on_host(array: Any) -> np.ndarray[Any, Any]:
-    """Copy an array of a device."""
-    if hasattr(array, "cpu"):
-        return np.asarray(array.cpu())
-    if hasattr(array, "get"):
-        return np.asarray(array.get())
-    return np.frombuffer(array.read(), dtype=array.dtype).reshape(array.shape)
-
-
-def graph_on_host(graph: Graph) -> Graph:
-    """Copy the lists of a graph on a device."""
-    pointers = None if graph._indptr is None else on_host(graph._indptr)
-    return Graph(on_host(graph._indices), on_host(graph._values), pointers, graph.metric, graph.stats)

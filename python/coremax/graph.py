@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core, _device, _files
+from . import _arrays, _core, _cuda_graph, _device, _files
+from ._errors import DeviceError
 from ._progress import Progress, reporting
 
 __all__ = ["Estimate", "Graph", "GraphStats", "estimate", "topk_graph"]
@@ -97,7 +98,8 @@ class Graph:
         Returns
         -------
         Graph
-            Holds the two arrays, without a copy where they are contiguous and of an accepted type.
+            Holds the two arrays, without a copy where they are contiguous and of an accepted type. Arrays on a CUDA device
+            stay there, and `solve` works on the graph there.
 
         Raises
         ------
@@ -120,11 +122,10 @@ class Graph:
         (-1) may have any value.
         """
         metric = _checked_values_are(values_are, metric)
-        if _device.of(indices=indices, values=values) is not None:
-            if len(indices.shape) != 2 or tuple(indices.shape) != tuple(values.shape):
-                raise ValueError(f"indices has shape {tuple(indices.shape)}, but values has {tuple(values.shape)}")
+        if (call := _device.of(indices=indices, values=values)) is not None:
             if values_are != "similarities":
                 raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
+            _cuda_graph.check_lists(call, None, indices, values)
             return cls(indices, values, None, metric, None)
         indices, values = _arrays.as_array(indices, "indices"), _arrays.as_array(values, "values")
         index_view = _arrays.as_view(indices, "indices", ndim=2, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
@@ -155,7 +156,7 @@ class Graph:
         Returns
         -------
         Graph
-            A symmetric matrix given here is K itself, since (K + K^T) / 2 = K.
+            A symmetric matrix given here is K itself, since (K + K^T) / 2 = K. On a CUDA device as `from_neighbors`.
 
         Raises
         ------
@@ -163,6 +164,11 @@ class Graph:
             Where lengths do not fit or a type is wrong; of distances as `from_neighbors`.
         """
         metric = _checked_values_are(values_are, metric)
+        if (call := _device.of(indptr=indptr, indices=indices, values=values)) is not None:
+            if values_are != "similarities":
+                raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
+            _cuda_graph.check_lists(call, indptr, indices, values)
+            return cls(indices, values, indptr, metric, None)
         indptr, indices = _arrays.as_array(indptr, "indptr"), _arrays.as_array(indices, "indices")
         values = _arrays.as_array(values, "values")
         pointers = _arrays.as_view(indptr, "indptr", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
@@ -240,6 +246,8 @@ class Graph:
     def _symmetric(self, threads: int | None = None) -> _SymmetricParts:
         """K as the solver takes it: indptr int64, indices int32, values float32; built once."""
         if not self._cache:
+            if (call := _cuda_graph.place(self)) is not None:
+                raise DeviceError(f"the graph is on a device ({call.name}); this function runs on the CPU: pass graph.cpu()")
             self._cache["symmetric"] = self._build_symmetric(_arrays.as_threads(threads))
         return self._cache["symmetric"]
 
@@ -259,13 +267,24 @@ class Graph:
         indptr : array [n + 1] of int64
         indices : array [nnz] of int64, ascending within a row
         values : array [nnz] of float32
-            K = (A + A^T) / 2 with a zero diagonal; arrays are copies in the library the graph's lists came from.
+            K = (A + A^T) / 2 with a zero diagonal; arrays are copies in the library the graph's lists came from, and where
+            these are: on a device nothing goes through the host.
         """
+        if (call := _cuda_graph.place(self)) is not None:
+            return _cuda_graph.to_csr(call, self)
         indptr, indices, values = self._symmetric()
         return tuple(_arrays.like(a, self._indices) for a in (indptr.copy(), indices.astype(np.int64), values.copy()))
 
+    def cpu(self) -> Graph:
+        """Copy a graph from its device, into NumPy's arrays; a graph on the CPU is returned as it is."""
+        if _cuda_graph.place(self) is None:
+            return self
+        pointers = None if self._indptr is None else _cuda_graph.on_host(self._indptr)
+        lists = _cuda_graph.on_host(self._indices), _cuda_graph.on_host(self._values)
+        return Graph(*lists, pointers, self.metric, self.stats)
+
     def to_scipy(self, *, distances: bool = False) -> Any:
-        """Return the graph as a SciPy matrix (needs SciPy).
+        """Return the graph as a SciPy matrix (needs SciPy; a graph on a device goes by `cpu`).
 
         Parameters
         ----------
@@ -307,9 +326,10 @@ class Graph:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the graph to an .npz file under exactly this name."""
-        arrays = {"indices": self._indices, "values": self._values}
-        if self._indptr is not None:
-            arrays["indptr"] = self._indptr
+        graph = self.cpu()
+        arrays = {"indices": graph._indices, "values": graph._values}
+        if graph._indptr is not None:
+            arrays["indptr"] = graph._indptr
         plain = {name: _arrays.as_numpy(array) for name, array in arrays.items()}
         _files.save_archive(path, _FILE_VERSION, {"metric": np.array(self.metric or ""), **plain})
 
@@ -435,9 +455,13 @@ def topk_graph(
 def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str, limits: Limits, copy: bool | None) -> Graph:
     """Search on the CUDA device that x is on, in its library's stream; returns when the graph is there."""
     if mode != "exact":
-        raise ValueError(f"mode is {mode!r}, which runs on the CPU only: x is on {call.name}")
+        raise ValueError(
+            f"mode is {mode!r}, which runs on the CPU only: x is on {call.name}, where mode='exact' is fast; or pass x.cpu()"
+        )
     if limits.isa is not None:
-        raise ValueError(f"isa names a level of the CPU, got {limits.isa!r}: x is on {call.name}")
+        raise ValueError(
+            f"isa names a level of the CPU, got {limits.isa!r}: x is on {call.name}; leave it out, or pass x.cpu()"
+        )
     view = call.view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     n, d = view.shape
     k = _checked_k(k, n, view.shape)

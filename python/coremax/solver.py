@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core, _cuda_solver, _limits
+from . import _arrays, _core, _cuda_graph, _cuda_solver, _limits
 from ._progress import Progress, reporting
 from .graph import Graph
 
@@ -247,11 +247,12 @@ def solve(
 
     Where importance and the graph are on a CUDA device, the call is done there: methods pgd, continuation, annealed,
     softmax and auto (continuation and annealed; effort="fast": pgd; "best": all three), a budget, include and exclude.
-    Groups, costs, negative similarities and the other methods are refused: they are for the CPU. Iterations are those of
+    Groups, costs, negative similarities, nested paths, SciPy matrices and the other methods are refused: they are for the
+    CPU, with importance.cpu() and graph.cpu(). Iterations are those of
     the CPU, bit for bit, below 50,000 elements (above it reorders the elements first); rounding and polish move many pairs
-    at a time, so the subset may be another, a local optimum all the same. bound="fast" is the modular bound; "tight" copies
-    the problem to the CPU. history is a NumPy array; threads and progress mean nothing there, and a callback makes every
-    iteration wait for the host.
+    at a time, so the subset may be another, a local optimum all the same. bound="fast" is the smaller of the modular and the
+    diagonal-shift bound; "tight" copies the problem to the CPU and bounds it there. history is a NumPy array; threads and
+    progress mean nothing there, and a callback makes every iteration wait for the host.
 
     The same bits for any thread count (time_limit and callbacks that stop it apart). A sweep of the heat bath costs O(n) plus
     the degrees of the elements that change; memory is some arrays of n float64 beyond the graph, and a copy of the part of
@@ -341,16 +342,17 @@ def solve_path(
     for position in sorted(range(len(limits)), key=lambda place: (-limits[place].budget, -limits[place].cost_limit)):
         within = None
         if kept is not None:
-            options["x0"] = np.zeros(inputs.n)
-            options["x0"][kept] = 1
+            point = np.zeros(inputs.n)
+            point[kept] = 1
+            options["x0"] = inputs.start(point)
             if nested:
-                outside = np.flatnonzero(options["x0"] == 0)
+                outside = np.flatnonzero(point == 0)
                 try:
                     within = _limits.resolve(inputs.n, budgets[position], **(asked | {"exclude": outside})).fixed
                 except ValueError as error:
                     raise ValueError(f"budget {budgets[position]} inside the subset of the next larger one: {error}") from None
         solutions[position] = solve_within(inputs, limits[position], within, **options)
-        kept = _arrays.as_numpy(solutions[position].indices)
+        kept = inputs.on_host(solutions[position].indices)
     return [solutions[position] for position in range(len(limits))]
 
 
@@ -368,6 +370,14 @@ class Inputs:
         self.view = _arrays.as_view(self.importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
         self.n = self.view.shape[0]
         self.matrix = _matrix_views(graph, self.n, _arrays.as_threads(threads))
+
+    def start(self, point: np.ndarray[Any, Any]) -> Any:
+        """Bring a starting point to where the problem is."""
+        return point if self.call is None else self.call.upload(point, self.importance)
+
+    def on_host(self, array: Any) -> np.ndarray[Any, Any]:
+        """View, or copy from the problem's device, an array of a solution."""
+        return _arrays.as_numpy(array) if self.call is None else _cuda_graph.on_host(array)
 
 
 def solve_within(
@@ -410,12 +420,15 @@ def solve_within(
     x0 = getattr(x0, "x", x0)
     if inputs.call is not None:
         if within is not None:
-            raise ValueError(f"nested subsets are found on the CPU only: importance is on {inputs.call.name}")
+            raise ValueError(
+                f"nested subsets are found on the CPU only: importance is on {inputs.call.name}; "
+                "pass importance.cpu() and graph.cpu()"
+            )
         raw, indices, x = _cuda_solver.solve_on_device(
             inputs.call, inputs.importance, inputs.graph, limits, float(alpha), x0, options, telling
         )
         if bound == "tight":
-            _tighten(raw, inputs, limits, float(alpha), _cuda_solver.on_host(indices), threads)
+            _tighten(raw, inputs, limits, float(alpha), inputs.on_host(indices), threads)
         return _solution(raw, indices, x, raw["history"], bound)
     if x0 is not None:
         x0 = _arrays.as_view(x0, "x0", ndim=1, dtypes=["float64"], convert_to="float64")
@@ -467,7 +480,7 @@ def _tighten(
     raw: dict[str, Any], inputs: Inputs, limits: _limits.Limits, alpha: float, indices: Any, threads: int | None
 ) -> None:
     """Bound what a device has found on the CPU, from a copy of the problem."""
-    importance, graph = _cuda_solver.on_host(inputs.importance), _cuda_solver.graph_on_host(inputs.graph)
+    importance, graph = inputs.on_host(inputs.importance), inputs.graph.cpu()
     found = np.zeros(inputs.n)
     found[indices] = 1
     bounded = solve_within(

@@ -174,3 +174,11 @@ def test_streams_of_torch(device: Device) -> None:
         with torch.cuda.stream(torch.cuda.Stream()):
             drawn = table.sample(1_000_000, seed=1)
             assert np.array_equal(drawn.cpu().numpy(), expected)
+
+
+def test_what_runs_on_the_cpu_says_so(device: Any) -> None:
+    weights = device.put(np.ones(4))
+    with pytest.raises(coremax.DeviceError, match=r"weights is on a device \(cuda:0\).* pass weights.cpu\(\)"):
+        coremax.sampling.partial_sample(weights, 2, start=0, seed=1)
+    with pytest.raises(coremax.DeviceError, match=r"weights is on a device \(cuda:0\).* pass weights.cpu\(\)"):
+        coremax.sampling.inclusion_probabilities(weights, 2)

@@ -25,6 +25,8 @@ constexpr std::int64_t kIterationsPerLaunch = 512;
 constexpr std::int64_t kShortRow = 48;
 // Batches of a polish in one launch, likewise: a batch is a few passes over arrays of n numbers.
 constexpr std::int64_t kBatchesPerLaunch = 256;
+// Steps of the diagonal-shift bound between looks at it, each of which finds the budget's largest slopes in some 64 passes.
+constexpr int kShiftSteps = 10;
 // Blocks of a cooperative launch at most: more than any device has room for (kBlocks or so for each multiprocessor).
 constexpr std::int64_t kBlocksMost = 4096;
 

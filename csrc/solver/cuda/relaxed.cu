@@ -1,6 +1,6 @@
 // The relaxed methods on a device: many iterations to a launch, each as relaxed.cpp has it. An iteration is some passes of the multiplier's
 // search over x and K x, then one over K; what is left of x and K x in the second cache from the pass before makes the former cheap.
-#include "solver/responses.h"
+#include "solver/cuda/multiplier.h"
 #include "solver/cuda/stages.h"
 #include "solver/cuda/team.h"
 
@@ -20,20 +20,6 @@ __device__ double evaluate(Team& team, const Elements& problem, Point point) {
     }
     return lane;
   });
-}
-
-// The multiplier at which the responses to gradient(i) add up to the budget; a barrier.
-template <class Formula, class Gradient>
-__device__ Root fit(Team& team, const Elements& problem, const double* x, const Formula& formula, const Gradient& gradient, double guess) {
-  const Range range = team.sum(problem.n(), [&](std::int64_t i) { return formula.range(x[i], gradient(i)); });
-  const auto level = [&](double lambda) { return team.sum(problem.n(), [&](std::int64_t i) { return formula.level(x[i], gradient(i), lambda); }); };
-  return find_root(level, range, static_cast<double>(problem.n()), static_cast<double>(problem.budget), guess);
-}
-
-template <class Formula>
-__device__ double response(const Formula& formula, const Root& root, double x, double g) {
-  const double at_low = formula.level(x, g, root.low).sum;
-  return root.share == 1 ? at_low : root.between(at_low, formula.level(x, g, root.high).sum);
 }
 
 __device__ ProjectedStep formula_at(const Iterations& run, std::int64_t /*t*/, ProjectedStep) { return {run.step}; }

@@ -13,6 +13,9 @@
 namespace coremax::solver::on_cuda {
 namespace {
 
+constexpr double kShiftEnough = 1e-5;  // as in bound.cpp
+constexpr int kShiftLooks = 12;
+
 template <class T>
 cuda::Buffer<T> copied(const T* from, std::int64_t n, const cuda::Stream& stream, const char* what) {
   cuda::Buffer<T> buffer(n, stream, what);
@@ -116,6 +119,26 @@ std::int64_t polish_all(const Elements& problem, const Moves& moves, TeamSpace& 
 
 bool all_or_nothing(const Elements& problem) { return problem.n() == 0 || problem.budget == 0 || problem.budget == problem.n(); }
 
+// As diagonal_shift_bound of bound.cpp, looked at every kShiftSteps steps; from a subset.
+double diagonal_shift(const Elements& problem, const Spectrum& ends, const cuda::Buffer<double>& subset, TeamSpace& space, Call& call) {
+  const std::int64_t n = problem.n();
+  const char* what = "a bound";
+  const cuda::Buffer<double> x = copied(subset.data(), n, call.stream, what);
+  const cuda::Buffer<double> y = copied(subset.data(), n, call.stream, what);
+  const cuda::Buffer<double> slope(n, call.stream, what);
+  ShiftState state;
+  const cuda::Buffer<ShiftState> on_device = copied(&state, 1, call.stream, what);
+  const double d = std::max(0.0, ends.margin - ends.lowest);
+  const Shift shift{x.data(), y.data(), slope.data(), d, 1 / (2 * problem.alpha * (ends.highest + ends.margin + d)), on_device.data()};
+  double before = INFINITY;
+  for (int looks = 0; looks < kShiftLooks && !call.expired(); ++looks, before = state.bound) {
+    take_shift_steps(problem, shift, space, call.stream);
+    state = cuda::read_back(on_device.data(), call.stream, what, call.control);
+    if (!(before - state.bound > kShiftEnough * std::abs(state.bound))) break;
+  }
+  return state.bound;
+}
+
 // The best subset of one or several methods.
 class Search {
  public:
@@ -124,14 +147,14 @@ class Search {
 
   void run() {
     if (linear_) return without_redundancy();
-    Spectrum ends;
     for (const Method method : methods()) {
       const bool by_steps = method == Method::pgd || method == Method::continuation;
-      if (by_steps && ends.highest == 0) ends = spectrum(problem_.k, problem_.n_entries, call_.options.seed, space_, call_);
-      offer(method, ascend(problem_, method, ends, x0_, space_, call_));
+      offer(method, ascend(problem_, method, by_steps ? ends() : Spectrum{}, x0_, space_, call_));
       if (call_.expired()) return;
     }
   }
+  // A bound beside the modular one, from the best subset; infinity where it has nothing to say.
+  double bound() { return linear_ || call_.expired() ? INFINITY : diagonal_shift(problem_, ends(), best_, space_, call_); }
 
   cuda::Buffer<double> take_best() { return std::move(best_); }
   cuda::Buffer<double> take_x() { return std::move(x_); }
@@ -139,6 +162,11 @@ class Search {
   Result result;
 
  private:
+  const Spectrum& ends() {
+    if (!ends_) ends_ = spectrum(problem_.k, problem_.n_entries, call_.options.seed, space_, call_);
+    return *ends_;
+  }
+
   std::vector<Method> methods() const {
     if (call_.options.method != Method::automatic) return {call_.options.method};
     // Annealing is better where much is kept, continuation where little is; pgd alone takes a fifth of the time of both.
@@ -187,6 +215,7 @@ class Search {
   TeamSpace& space_;
   Call& call_;
   const MovesSpace moves_;
+  std::optional<Spectrum> ends_;
   bool offered_ = false;
   cuda::Buffer<double> best_;
   cuda::Buffer<double> x_;
@@ -292,6 +321,9 @@ Result solve(const Problem& asked, const Options& options, const Answer& answer,
   Search search(open.elements(), linear, options.x0 != nullptr ? x0.data() : nullptr, space, call);
   search.run();
   Result result = std::move(search.result);
+  const double search_ended = call.seconds();
+  const double shifted = options.bound != BoundEffort::none ? search.bound() : INFINITY;
+  const double bound_seconds = call.seconds() - search_ended;
   cuda::Buffer<double> subset = open.expanded(search.take_best(), stream);
   const cuda::Buffer<double> x = given.expanded(open.expanded(search.take_x(), stream), stream);
   if (call.expired()) result.status = call.interrupted() ? Status::interrupted : Status::time_limit;
@@ -305,15 +337,16 @@ Result solve(const Problem& asked, const Options& options, const Answer& answer,
   }
   subset = given.expanded(std::move(subset), stream);
   lap("search");
-  timings.back().second -= polish_seconds;
+  timings.back().second -= polish_seconds + bound_seconds;
   timings.emplace_back("polish", polish_seconds);
+  if (options.bound != BoundEffort::none) timings.emplace_back("bound", bound_seconds);
 
   result.objective = std::ldexp(value_of(problem, subset, space, call), exponent);
   for (double& value : result.history) value = std::ldexp(value + call.constant, exponent);
   result.fixed = n_proved;
   if (options.bound != BoundEffort::none) {
-    result.upper_bound = std::max(std::ldexp(given.constant() + open.constant() + bound + (given.padding() + open.padding()), exponent), result.objective);
-    result.bound_kind = BoundKind::modular;
+    result.upper_bound = std::max(std::ldexp(given.constant() + open.constant() + std::min(bound, shifted) + (given.padding() + open.padding()), exponent), result.objective);
+    result.bound_kind = shifted < bound ? BoundKind::diagonal_shift : BoundKind::modular;
   }
   numbers_of(problem.n(), subset.data(), answer.indices, space, stream);
   cuda::copy(answer.x, x.data(), problem.n(), stream, "x");

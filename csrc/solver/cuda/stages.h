@@ -186,6 +186,23 @@ void restrict_to(const Reduction& reduction, std::int64_t n_open, const double* 
 
 // x becomes the indicator of the budget's largest values, ties to the lower number; values[i] is importance (K >= 0). sum: s'x with its size.
 void support(const Elements& problem, double* x, double* sum_and_size, TeamSpace& space, const cuda::Stream& stream);
+// The accelerated ascent of the diagonal-shift bound: x and y [n] begin as a feasible point, slope [n] is room.
+struct ShiftState {
+  double bound = INFINITY;
+  double quadratic = 0;  // alpha y'(K + d)y of the last slopes, padded
+  double momentum = 1;
+  double lambda = INFINITY;
+};
+struct Shift {
+  double* x = nullptr;
+  double* y = nullptr;
+  double* slope = nullptr;
+  double d = 0;     // K + d is positive semidefinite
+  double step = 0;  // of the ascent
+  ShiftState* state = nullptr;
+};
+// kShiftSteps of it, then a look at the bound. Budget: at least 1.
+void take_shift_steps(const Elements& problem, const Shift& shift, TeamSpace& space, const cuda::Stream& stream);
 // x of the numbers becomes 1; what is not from 0 to n - 1 is left out.
 void mark(const std::int64_t* numbers, std::int64_t count, std::int64_t n, double* x, const cuda::Stream& stream);
 // Numbers of the elements with x > 1/2.
@@ -213,6 +230,7 @@ void merge(std::int64_t n, const std::int64_t* starts, Entry* entries, unsigned*
            const cuda::Stream& stream);
 void gather(std::int64_t n, const std::int64_t* starts, const Entry* entries, const std::int64_t* indptr, std::int32_t* indices, float* values,
             const cuda::Stream& stream);
+void widen(const std::int32_t* from, std::int64_t count, std::int64_t* to, const cuda::Stream& stream);
 
 // ---- lanczos.cu ---------------------------------------------------------------------------------------------------------
 

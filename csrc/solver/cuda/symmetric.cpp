@@ -52,4 +52,10 @@ Symmetric symmetric(const graph::NeighborLists& lists, std::int64_t n_lists, con
   return result;
 }
 
+void copy_to(const Symmetric& k, std::int64_t* indptr, std::int64_t* indices, float* values, const cuda::Stream& stream) {
+  cuda::copy(indptr, k.indptr.data(), k.indptr.size(), stream, "the symmetric graph");
+  widen(k.indices.data(), k.indices.size(), indices, stream);
+  cuda::copy(values, k.values.data(), k.values.size(), stream, "the symmetric graph");
+}
+
 }  // namespace coremax::solver::on_cuda

@@ -140,6 +140,11 @@ __global__ void gather_rows(std::int64_t n, const std::int64_t* starts, const En
   }
 }
 
+__global__ void widen_columns(const std::int32_t* from, std::int64_t count, std::int64_t* to) {
+  const std::int64_t e = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (e < count) to[e] = from[e];
+}
+
 }  // namespace
 
 void count_entries(const graph::NeighborLists& lists, std::int64_t n_lists, unsigned* counts, Found* found, const cuda::Stream& stream) {
@@ -162,6 +167,10 @@ void merge(std::int64_t n, const std::int64_t* starts, Entry* entries, unsigned*
 void gather(std::int64_t n, const std::int64_t* starts, const Entry* entries, const std::int64_t* indptr, std::int32_t* indices, float* values,
             const cuda::Stream& stream) {
   cuda::launch(stream, {cuda::blocks_for(n, kThreads / cuda::kWarp), kThreads}, gather_rows, n, starts, entries, indptr, indices, values);
+}
+
+void widen(const std::int32_t* from, std::int64_t count, std::int64_t* to, const cuda::Stream& stream) {
+  cuda::launch(stream, {cuda::blocks_for(count, kThreads), kThreads}, widen_columns, from, count, to);
 }
 
 }  // namespace coremax::solver::on_cuda

@@ -139,7 +139,8 @@ void compare(const Problem& problem, Options options, const std::string& where, 
   ThreadPool pool(1);
   options.bound = solver::BoundEffort::none;
   const solver::Result expected = solver::solve(problem, options, pool);
-  options.bound = solver::BoundEffort::fast;
+  const bool bounded = problem.n() <= 5;  // the bound takes longer here than all else; it has a test of its own
+  if (bounded) options.bound = solver::BoundEffort::fast;
   solver::Result first;
   in_orders(orders, [&] {
     const solver::Result found = solve_on_device(problem, options);
@@ -150,7 +151,7 @@ void compare(const Problem& problem, Options options, const std::string& where, 
     CHECK_AT(where, std::is_sorted(found.indices.begin(), found.indices.end()) && std::adjacent_find(found.indices.begin(), found.indices.end()) == found.indices.end());
     CHECK_AT(where, found.indices.front() >= 0 && found.indices.back() < problem.n());
     CHECK_AT(where, found.objective == solver::objective(problem, found.indices, pool));
-    CHECK_AT(where, found.upper_bound >= found.objective && found.upper_bound >= expected.objective);
+    if (bounded) CHECK_AT(where, found.upper_bound >= found.objective && found.upper_bound >= expected.objective);
     for (const std::int64_t i : found.indices) CHECK_AT(where, problem.fixed == nullptr || problem.fixed[i] >= 0);
     if (problem.fixed != nullptr) CHECK_AT(where, std::count(problem.fixed, problem.fixed + problem.n(), 1) ==
         std::count_if(found.indices.begin(), found.indices.end(), [&](std::int64_t i) { return problem.fixed[i] > 0; }));
@@ -278,10 +279,81 @@ TEST(solver_on_a_device_refuses_and_gives_back) {
   CHECK_THROWS(Error, "negative similarities", solve_on_device(problem, options));
 }
 
+TEST(the_shifted_bound_on_a_device_is_that_of_the_cpu) {
+  int won = 0;
+  for (const std::int64_t n : {std::int64_t{9}, std::int64_t{120}})
+    for (const double alpha : {0.5, 3.0}) {
+      const Sample sample(n, 11);
+      const Problem problem = sample.problem(2 * n / 3, alpha);
+      Options options;
+      options.method = Method::annealed;
+      options.max_iterations = 3;
+      options.bound = solver::BoundEffort::none;
+      if (n < 10) CHECK(solve_on_device(problem, options).bound_kind == solver::BoundKind::none);
+      options.bound = solver::BoundEffort::fast;
+      ThreadPool pool(1);
+      solver::Run run(options, pool);
+      in_orders(n < 10 ? 2 : 0, [&] {
+        const solver::Result found = solve_on_device(problem, options);
+        const std::string where = "n " + std::to_string(n) + ", alpha " + std::to_string(alpha);
+        CHECK_AT(where, found.upper_bound >= found.objective);
+        if (solver::is_enumerable(problem)) CHECK_AT(where, found.upper_bound >= solver::enumerate(problem, pool).bound.value - 1e-9);
+        if (found.fixed > 0) return;  // bounded without what is fixed
+        solver::Subset subset(at(n), 0);
+        for (const std::int64_t i : found.indices) subset[at(i)] = 1;
+        const double shifted = solver::diagonal_shift_bound(problem, solver::spectrum(problem.k, options.seed, pool), subset, run).value;
+        const double expected = std::min(shifted, solver::modular_bound(problem, pool).value);
+        CHECK_AT(where + ", " + std::to_string(found.upper_bound) + " for " + std::to_string(expected), std::abs(found.upper_bound - expected) <= 2e-3 * std::abs(expected));
+        CHECK_AT(where, (found.bound_kind == solver::BoundKind::diagonal_shift) == (found.upper_bound < solver::modular_bound(problem, pool).value));
+        won += found.bound_kind == solver::BoundKind::diagonal_shift;
+      });
+    }
+  CHECK(won > 0);
+}
+
+TEST(symmetric_graphs_are_copied) {
+  const std::vector<std::int64_t> numbers{1, 2, 0, -1, 1, 0};
+  const std::vector<float> values{0.5F, 0.25F, 1.0F, 7.0F, 0.125F, 2.0F};
+  ThreadPool pool(1);
+  const graph::Csr expected = graph::symmetric({3, 2, nullptr, numbers.data(), DType::int64, values.data(), DType::float32}, pool);
+  const auto there = to_device(numbers);
+  const auto values_there = to_device(values);
+  auto k = solver::on_cuda::symmetric({3, 2, nullptr, there.data(), DType::int64, values_there.data(), DType::float32}, 6, kStream, nullptr);
+  const cuda::Buffer<std::int64_t> indptr(4, kStream, "indptr");
+  const cuda::Buffer<std::int64_t> indices(k.indices.size(), kStream, "indices");
+  const cuda::Buffer<float> similarities(k.indices.size(), kStream, "values");
+  solver::on_cuda::copy_to(k, indptr.data(), indices.data(), similarities.data(), kStream);
+  CHECK(to_host(indptr) == expected.indptr);
+  CHECK(to_host(indices) == std::vector<std::int64_t>(expected.indices.begin(), expected.indices.end()));
+  CHECK(to_host(similarities) == expected.values);
+}
+
+TEST(memory_of_a_home_is_given_back_behind_its_uses) {
+  {
+    const OwnStream owner;
+    const OwnStream user;
+    float result = 0;
+    {
+      cuda::Home home;
+      cuda::Buffer<float> value(1, owner.view(), "a value");
+      const float five = 5;
+      cuda::copy(value.data(), &five, 1, owner.view(), "a value");
+      owner.view().synchronize();
+      value.give_back_in(home.stream());
+      const cuda::Home::Use use(home, user.view());
+      cuda::copy(&result, value.data(), 1, user.view(), "a value");
+    }
+    user.view().synchronize();
+    CHECK(result == 5);
+  }
+  CHECK(emulator::live_allocations() == 0);
+}
+
 TEST(device_auto_is_the_best_of_several) {
   const Sample sample(24, 4);
   Options options;
   options.max_iterations = 3;
+  options.bound = solver::BoundEffort::none;
   const solver::Result best = solve_on_device(sample.problem(8, 0.6), options);
   for (const Method method : {Method::continuation, Method::annealed}) {
     options.method = method;

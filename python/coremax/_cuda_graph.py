@@ -1,0 +1,70 @@
+"""Graphs whose lists are on a CUDA device, for `graph` and `_cuda_solver`."""
+
+from __future__ import annotations
+
+import weakref
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _arrays, _device
+
+if TYPE_CHECKING:
+    from . import _cuda
+    from .graph import Graph
+
+# K of graphs on devices, by the graph and the device; a graph does not keep what a process can not pass on.
+_built: weakref.WeakKeyDictionary[Graph, dict[int, _cuda.SymmetricGraph]] = weakref.WeakKeyDictionary()
+
+
+def place(graph: Graph) -> _device.CudaDevice | None:
+    """Find the device that a graph is on."""
+    return _device.of(values=graph._values, indices=graph._indices, indptr=graph._indptr)
+
+
+def check_lists(call: _device.CudaDevice, indptr: Any, indices: Any, values: Any) -> None:
+    """Raise where shapes or types do not fit; contents are looked at when K is first needed."""
+    ndim = 2 if indptr is None else 1
+    index_view = call.view(indices, "indices", ndim=ndim, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+    value_view = call.view(values, "values", ndim=ndim, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
+    if indptr is None:
+        if index_view.shape != value_view.shape:
+            raise ValueError(f"indices has shape {index_view.shape}, but values has {value_view.shape}")
+        return
+    pointers = call.view(indptr, "indptr", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+    if pointers.shape[0] < 1:
+        raise ValueError("indptr is empty: it needs one element more than the graph has rows")
+    _arrays.require_length(value_view.shape[0], "values", index_view.shape[0], "indices")
+
+
+def symmetric(call: _device.CudaDevice, graph: Graph) -> _cuda.SymmetricGraph:
+    """K on the device, built once."""
+    known = _built.setdefault(graph, {})
+    if call.number not in known:
+        pointers, ndim = None, 2
+        if graph._indptr is not None:
+            pointers, ndim = call.view(graph._indptr, "indptr", ndim=1, dtypes=["int64"], convert_to="int64"), 1
+        indices = call.view(graph._indices, "indices", ndim=ndim, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+        values = call.view(graph._values, "values", ndim=ndim, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
+        known[call.number] = _device.extension().SymmetricGraph(pointers, indices, values, call.place)
+    return known[call.number]
+
+
+def to_csr(call: _device.CudaDevice, graph: Graph) -> tuple[Any, Any, Any]:
+    """As `Graph.to_csr`, on the device."""
+    k, like = symmetric(call, graph), graph._indices
+    indptr = call.empty((k.n + 1,), "int64", like)
+    indices, values = call.empty((k.n_entries,), "int64", like), call.empty((k.n_entries,), "float32", like)
+    k.copy_to(call.output(indptr), call.output(indices), call.output(values), call.place)
+    return call.handed_over(indptr, like), call.handed_over(indices, like), call.handed_over(values, like)
+
+
+def on_host(array: Any) -> np.ndarray[Any, Any]:
+    """Copy an array of a device."""
+    if hasattr(array, "cpu"):
+        return np.asarray(array.cpu())
+    if hasattr(array, "get"):
+        return np.asarray(array.get())
+    if hasattr(array, "read"):
+        return np.frombuffer(array.read(), dtype=array.dtype).reshape(array.shape)
+    return np.asarray(array)  # JAX
