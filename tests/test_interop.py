@@ -317,6 +317,7 @@ def test_faiss_pads_with_absent_neighbors() -> None:
     values, indices = index.search(X[:4], 7)
     assert (indices == -1).any()
     graph = coremax.Graph.from_neighbors(indices, values, metric="euclidean", values_are="squared distances")
+    assert (graph.similarities[indices == -1] == 0).all()
     expected = coremax.topk_graph(X[:4], 3, metric="euclidean").to_scipy()
     assert abs(graph.to_scipy() - expected).max() < 1e-3
 

@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import os
-import uuid
-import zipfile
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, Any
@@ -22,7 +19,7 @@ def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     if os.path.exists(target) and not os.path.isfile(target):
         raise OSError(f"{os.fspath(path)!r} is there already and is no file")
     # In the same folder, because a rename is atomic within a file system only.
-    temporary = f"{target}.{uuid.uuid4().hex}.tmp"
+    temporary = f"{target}.{os.urandom(16).hex()}.tmp"
     with open(temporary, "xb") as file:
         try:
             yield file
@@ -41,6 +38,9 @@ def save_archive(path: str | os.PathLike[str], version: int, arrays: Arrays) -> 
 
 def load_archive(path: str | os.PathLike[str], what: str, version: int, needed: set[str]) -> Arrays:
     """Read the arrays of an archive that `save_archive` wrote; raises ValueError where the file is none."""
+    import zipfile  # here, because it takes longer to import than most of this package
+    import zlib
+
     refusal = ValueError(f"{os.fspath(path)!r} holds no coremax {what} of format {version}")
     with open(path, "rb") as file:
         try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -66,6 +65,8 @@ def largest_remainder(shares: Any, total: int, capacity: Any = None) -> Any:
 
 def _split(shares: list[int], room: list[int], receivers: list[int], total: int) -> list[tuple[int, int]]:
     """Pairs of receiver and quota."""
+    from fractions import Fraction  # here, because it brings in decimal, which takes long to import
+
     result = []
     left = sum(shares[i] for i in receivers)
     # The one whose capacity is smallest beside its share is full first: once one is not, none after it is.

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import itertools
-import json
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -180,6 +179,8 @@ def _lines(path: Path) -> Iterator[str | bytes]:
 
 
 def _text_field(line: bytes, place: str) -> str:
+    import json  # here, because few need it
+
     try:
         value = json.loads(line)
     except ValueError as error:  # of JSON or of UTF-8
