@@ -22,7 +22,7 @@ from hypothesis import strategies as st
 
 import coremax
 from coremax.cli._methods import KNOBS, METHODS
-from coremax.cli._record import to_toml
+from coremax.cli._record import Fingerprint, to_toml
 from coremax.cli.commands import coremax as command
 from helpers import clustered
 
@@ -138,6 +138,29 @@ def test_a_record_repeats_its_run(arguments: tuple[str, ...]) -> None:
     other = output.replace(".", "-other.")
     assert run(*name, "--config", sidecar, "-o", other, "--threads", "1").exit_code == 0
     assert Path(other).read_bytes() == first
+
+
+def test_a_hash_that_takes_long_tells_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(path: str, note: Any) -> str:
+        for done in range(8):
+            note(done, 8)
+            time.sleep(0.15)
+        return "abc"
+
+    monkeypatch.setattr("coremax.cli._record.hash_file", slow)
+    seen: list[int] = []
+    found = Fingerprint("x.npy").result(lambda done, _: seen.append(done))
+    assert found == {"bytes": os.path.getsize("x.npy"), "blake2b": "abc"}
+    assert seen
+    assert seen == sorted(seen)
+
+
+def test_an_input_that_vanishes_takes_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: str, note: Any) -> str:
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    monkeypatch.setattr("coremax.cli._record.hash_file", gone)
+    assert "No such file or directory" in refused(*SELECT)
 
 
 @pytest.mark.usefixtures("folder")
