@@ -205,11 +205,28 @@ def test_hostile_npy(content: bytes) -> None:
     before = set(os.listdir())
     result = select("bad.npy")
     assert_refused(result, before)
+    assert result.stderr.startswith("coremax: bad.npy: ")
     assert "\x1b" not in result.stderr
     assert len(result.stderr) < 1000
     with zipfile.ZipFile("bad.npz", "w") as archive:
         archive.writestr("x.npy", content)
-    assert_refused(select("bad.npz"), before | {"bad.npz"})
+    packed = select("bad.npz")
+    assert_refused(packed, before | {"bad.npz"})
+    assert packed.stderr.startswith("coremax: bad.npz: ")
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("extra", [b"\0", b"\0" * 16, b"\0" * 4096])
+def test_bytes_beyond_the_array_are_refused(extra: bytes) -> None:
+    content = Path("x.npy").read_bytes() + extra
+    Path("bad.npy").write_bytes(content)
+    with zipfile.ZipFile("bad.npz", "w") as archive:
+        archive.writestr("x.npy", content)
+    before = set(os.listdir())
+    for name in ("bad.npy", "bad.npz"):
+        result = select(name)
+        assert_refused(result, before)
+        assert f"{name}: its header speaks of float32 (40, 4), " in result.stderr
 
 
 @pytest.mark.usefixtures("folder")

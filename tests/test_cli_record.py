@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import coremax
 from coremax.cli._methods import KNOBS, METHODS
-from coremax.cli._record import to_toml
+from coremax.cli._record import Fingerprint, to_toml
 from coremax.cli.commands import coremax as command
 from helpers import clustered
 
@@ -140,6 +140,29 @@ def test_a_record_repeats_its_run(arguments: tuple[str, ...]) -> None:
     assert Path(other).read_bytes() == first
 
 
+def test_a_hash_that_takes_long_tells_of_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(path: str, note: Any) -> str:
+        for done in range(8):
+            note(done, 8)
+            time.sleep(0.15)
+        return "abc"
+
+    monkeypatch.setattr("coremax.cli._record.hash_file", slow)
+    seen: list[int] = []
+    found = Fingerprint("x.npy").result(lambda done, _: seen.append(done))
+    assert found == {"bytes": os.path.getsize("x.npy"), "blake2b": "abc"}
+    assert seen
+    assert seen == sorted(seen)
+
+
+def test_an_input_that_vanishes_takes_one_line(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def gone(path: str, note: Any) -> str:
+        raise FileNotFoundError(2, "No such file or directory", path)
+
+    monkeypatch.setattr("coremax.cli._record.hash_file", gone)
+    assert "No such file or directory" in refused(*SELECT)
+
+
 @pytest.mark.usefixtures("folder")
 def test_changed_inputs_are_refused_unless_named() -> None:
     record_of(*SELECT)
@@ -207,6 +230,24 @@ def test_a_configuration_belongs_to_its_command() -> None:
     Path("bad.toml").write_text("command = 'sample'\n[parameters]\n")
     assert "is of `coremax sample`, not of `coremax select`" in refused("select", "--config", "bad.toml", "-o", "other.npy")
     assert "x.npy: " in refused("select", "--config", "x.npy", "-o", "other.npy")
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(data=st.data())
+def test_damaged_records_never_end_in_a_traceback(data: st.DataObject, folder: Path) -> None:
+    record = record_of("sample", "score.npy", "--size", "50", "-o", "drawn.npy")
+    content = bytearray(to_toml({**record, "seconds": {}}).encode())  # the same in every example
+    for _ in range(data.draw(st.integers(1, 3), "edits")):
+        place = data.draw(st.integers(0, len(content) - 1), "place")
+        content[place : place + data.draw(st.integers(0, 2))] = data.draw(
+            st.sampled_from(b'09-.,="[]{}\n\\ax\xff').map(lambda c: bytes([c]))
+        )
+    Path("damaged.toml").write_bytes(content)
+    result = run("sample", "--config", "damaged.toml", "-o", "again.npy")
+    assert result.exit_code in (0, 2), result.exception
+    assert result.exit_code == 0 or result.stderr.count("\n") == 1
+    assert Path("again.npy").exists() == (result.exit_code == 0)
+    Path("again.npy").unlink(missing_ok=True)
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)

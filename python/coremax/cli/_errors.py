@@ -28,6 +28,8 @@ def bad_input_exits() -> Iterator[None]:
         yield
     except BrokenPipeError:
         raise
+    except OverflowError as error:
+        raise BadInput(f"a number is out of range: {error}") from error
     except (ValueError, TypeError, OSError, MemoryError) as error:
         raise BadInput(str(error) or type(error).__name__) from error
 

@@ -84,9 +84,13 @@ def _semdedup_growth(stage: str, growth: float, call: Call) -> float:
 def format_estimate(found: dict[str, Any]) -> str:
     """Lay an estimate out as text."""
     stages = ", ".join(f"{stage} {value:.3g}" for stage, value in found["seconds"].items() if stage != "total")
-    how = f"a run on {found['sample']:,} of the rows" if "sample" in found else "a calibration"
+    how = f"by a trial on {found['sample']:,} of {found['n']:,} rows" if "sample" in found else "by a trial"
     return (
-        f"would take about {found['seconds']['total']:.3g} s ({stages}), by {how}\n"
-        f"and about {found['bytes'] / 1e9:.3g} GB of memory beside the input's {found['input_bytes'] / 1e9:.3g} GB; "
-        "nothing was written"
+        f"would take about {found['seconds']['total']:.3g} s ({stages}), {how},\n"
+        f"and about {_bytes(found['bytes'])} of memory beside {_bytes(found['input_bytes'])} of input; nothing was written"
     )
+
+
+def _bytes(number: int) -> str:
+    size, unit = next(((size, unit) for size, unit in ((1e9, "GB"), (1e6, "MB")) if number >= size), (1e3, "KB"))
+    return f"{number / size:.3g} {unit}"

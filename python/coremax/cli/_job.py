@@ -138,7 +138,7 @@ class Job:
         """Write the results, the first of `targets` with the record beside it, and tell about it on stdout."""
         with self.stage("hash"):
             inputs = [
-                {"role": role, "path": name, **self._prints[file].result()}
+                {"role": role, "path": name, **self._prints[file].result(self.progress)}
                 for role, name, file in self._inputs
                 if file in self._prints
             ]

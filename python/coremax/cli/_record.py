@@ -37,20 +37,28 @@ class Fingerprint:
     def __init__(self, path: str) -> None:
         self.path = path
         self.size = require_file(path).st_size
-        self._hash = ""
+        self._hash, self._done = "", 0
         self._error: OSError | None = None
         self._thread = threading.Thread(target=self._run, daemon=True)  # nothing waits for it where the command fails
         self._thread.start()
 
     def _run(self) -> None:
         try:
-            self._hash = hash_file(self.path)
+            self._hash = hash_file(self.path, self._note)
         except OSError as error:
             self._error = error
 
-    def result(self) -> dict[str, Any]:
-        """Wait for the hash; returns bytes and blake2b."""
-        self._thread.join()
+    def _note(self, done: int, _: int) -> None:
+        self._done = done
+
+    def result(self, progress: Progress) -> dict[str, Any]:
+        """Wait for the hash, with a bar where it takes long; returns bytes and blake2b."""
+        self._thread.join(0.5)
+        with reporting(self._thread.is_alive() and progress, "hash") as report:
+            while self._thread.is_alive():
+                self._thread.join(0.1)
+                if report is not None:
+                    report(self._done, max(self.size, self._done))
         if self._error is not None:
             raise self._error
         return {"bytes": self.size, "blake2b": self._hash}

@@ -113,7 +113,7 @@ def _solver(x: Array, importance: Array, rounds: int, threads: int | None, log: 
     _require(solution.objective >= _objective(importance, graph, top), "the subset is worse than that of highest importance")
     log("solver: timing")
     seconds = _times(lambda: solve(importance, graph, budget, alpha=_ALPHA, threads=threads), rounds)
-    return [_row("solver", f"{budget:,} of {n:,}, gap {solution.gap:.2%}", seconds, n / 1e6, "M samples/s", None)]
+    return [_row("solver", f"{budget:,} of {n:,}, gap {solution.gap:.2%}", seconds, n / 1e3, "k samples/s", None)]
 
 
 def _objective(importance: Array, graph: Graph, chosen: Array) -> float:
@@ -193,5 +193,5 @@ def format_bench(found: dict[str, Any]) -> str:
     for row in found["results"]:
         rate = f"{row['rate']:.3g} {row['unit']}"
         peer = "" if row["numpy_seconds"] is None else f"{row['numpy_seconds'] / row['seconds']:.3g} x"
-        lines.append(f"{row['engine']:<9} {row['what']:<36} {1000 * row['seconds']:>9.3g} {rate:>20} {peer:>7}")
+        lines.append(f"{row['engine']:<9} {row['what']:<36} {1000 * row['seconds']:>9,.1f} {rate:>20} {peer:>7}")
     return "\n".join([*lines, "", "NumPy: how many times as long plain NumPy takes (the graph: a block of rows, scaled up)"])
