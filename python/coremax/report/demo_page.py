@@ -12,7 +12,8 @@ from matplotlib.axes import Axes
 from matplotlib.image import imsave
 
 from ..cli.demo import CurvePoint, DemoResult, Trained
-from .page import KEPT, PRUNED, RIVAL, count, data_uri, environment, new_figure, percent, plotting, share, svg, tidy, write
+from .numbers import count, percent, share
+from .page import KEPT, PRUNED, RIVAL, data_uri, environment, new_figure, plotting, svg, tidy, write
 
 __all__ = ["render_page", "write_page"]
 

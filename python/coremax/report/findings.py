@@ -33,11 +33,11 @@ _Array = np.ndarray[Any, Any]
 
 # Of the chosen budget. Above it the bound costs more: many elements go without the last.
 _CURVE, _CURVE_OF_MANY, _MANY = (0.25, 0.5, 0.75, 1.5, 2.0), (0.25, 0.5, 1.5), 30_000
-_BINS = 40
+_MOST_BINS, _FEWEST_BINS = 40, 12
 # Of the search for nearest neighbours by brute force.
 _MULTIPLICATIONS, _MOST_QUERIES, _FEWEST_QUERIES = 8e9, 2000, 200
 _BLOCK_ELEMENTS = 1 << 21  # of embeddings brought to float64 at a time: 16 MB
-_MAP_POINTS, _MAP_KEPT, _PCA_ROWS, _PCA_WIDTH, _PCA_ROUNDS = 20_000, 4_000, 4_000, 8, 16
+_MAP_POINTS, _MAP_KEPT, _PCA_ROWS, _PCA_WIDTH, _PCA_ROUNDS = 20_000, 2_000, 4_000, 8, 16
 _PAIRS_PER_SAMPLE, _MOST_PAIRS, _LARGEST_GROUP = 0.1, 30_000, 24
 _GRAPH_ROWS, _GRAPH_K, _GRAPH_ELEMENTS = 20_000, 5, 2_560_000
 
@@ -149,11 +149,16 @@ def histogram(score: _Array, kept: _Array) -> Histogram | None:
     if high - low <= 1e-9 * max(abs(low), abs(high), 1e-290):
         width = max(abs(low), 1.0) / 2
         low, high = low - width, high + width
-    edges = np.linspace(low, high, _BINS + 1)
     of_kept, of_pruned = score[finite & kept], score[finite & ~kept]
+    edges = np.linspace(low, high, _bins(len(of_kept)) + 1)
     return Histogram(
         edges, np.histogram(of_kept, edges)[0], np.histogram(of_pruned, edges)[0], _mean(of_kept), _mean(of_pruned)
     )
+
+
+def _bins(n: int) -> int:
+    """Fewer for fewer samples, whose counts would be noise."""
+    return int(np.clip(2 * n**0.5, _FEWEST_BINS, _MOST_BINS))
 
 
 def _mean(values: _Array) -> float:
@@ -186,7 +191,7 @@ def redundancy(x: _Array, kept: _Array, metric: str) -> Redundancy | None:
     if not np.isfinite(4 * float(np.abs(joined).max())):
         return None
     low, high = float(np.quantile(joined, 0.002)), float(joined.max())
-    edges = np.linspace(low, max(high, low + 1e-6 * max(abs(low), 1.0)), _BINS + 1)
+    edges = np.linspace(low, max(high, low + 1e-6 * max(abs(low), 1.0)), _bins(len(found[1])) + 1)
     before, after, by_chance = (np.histogram(np.maximum(values, low), edges)[0] for values in found)
     medians = tuple(float(np.median(values)) for values in found)
     sizes = tuple(len(values) for values in found)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -11,6 +11,7 @@ import numpy as np
 from .. import _arrays
 from ..selection import Selection
 from ..solver import Solution
+from .numbers import count, full, gap, seconds, share, stages
 
 __all__ = ["METHOD_NAMES", "fact_rows", "selection_html", "solution_html"]
 
@@ -32,8 +33,8 @@ def selection_html(selection: Selection) -> str:
 def solution_html(solution: Solution) -> str:
     """Show what was found, how good it is at least, and the way there."""
     rows = [("kept", _kept(solution.indices.shape[0], solution.x.shape[0])), *_quality(solution)]
-    rows += [("method", f"{solution.method}, {solution.iterations:,} iterations, {solution.swaps:,} swaps")]
-    rows += [("ended", solution.status.value.replace("_", " ")), ("time", _seconds(solution.timings))]
+    rows += [("method", f"{solution.method}, {count(solution.iterations)} iterations, {count(solution.swaps)} swaps")]
+    rows += [("ended", solution.status.value.replace("_", " ")), ("time", _times(solution.timings))]
     plot, caption = _history_plot(solution)
     return _view("Solution", rows, *((plot, caption) if plot else _time_plot(solution)))
 
@@ -43,27 +44,27 @@ def fact_rows(selection: Selection) -> list[tuple[str, str]]:
     rows = [("kept", _kept(len(selection), selection.n))]
     if selection.solution is not None:
         rows += _quality(selection.solution)
-    rows += [(name.replace("_", " "), f"{value:,.6g}") for name, value in (selection.diagnostics or {}).items()]
+    rows += [(name.replace("_", " "), full(value)) for name, value in (selection.diagnostics or {}).items()]
     if selection.timings:
-        rows.append(("time", _seconds(selection.timings)))
+        rows.append(("time", _times(selection.timings)))
     return rows
 
 
 def _kept(n_kept: int, n: int) -> str:
-    return f"{n_kept:,} of {n:,} ({100 * n_kept / max(n, 1):.3g}\u202f%)"
+    return f"{count(n_kept)} of {count(n)} ({share(n_kept / max(n, 1))})"
 
 
 def _quality(solution: Solution) -> list[tuple[str, str]]:
-    rows = [("objective", f"{solution.objective:,.6g}")]
+    rows = [("objective", full(solution.objective))]
     if np.isfinite(solution.upper_bound):
-        rows.append(("upper bound", f"{solution.upper_bound:,.6g} ({solution.bound_kind.replace('_', ' ')})"))
-        rows.append(("gap", f"at most {100 * solution.gap:.2g}\u202f%"))
+        rows.append(("upper bound", f"{full(solution.upper_bound)} ({solution.bound_kind.replace('_', ' ')})"))
+        rows.append(("gap", f"at most {gap(solution.gap)}"))
     return rows
 
 
-def _seconds(timings: Any) -> str:
-    stages = ", ".join(f"{name} {seconds:.2f}" for name, seconds in timings.items())
-    return f"{sum(timings.values()):.2f} s ({stages})" if len(timings) > 1 else f"{sum(timings.values()):.2f} s"
+def _times(timings: Mapping[str, float]) -> str:
+    total = seconds(sum(timings.values()))
+    return f"{total} ({stages(timings)})" if len(timings) > 1 else total
 
 
 def _view(title: str, rows: Sequence[tuple[str, str]], plot: str, caption: str) -> str:
@@ -145,9 +146,9 @@ def _time_plot(solution: Solution) -> tuple[str, str]:
     if not longest > 0:
         return "", ""
     bars = "".join(
-        f'<rect x="0" y="{place * height + 2:.1f}" width="{max(1.0, _WIDTH * seconds / longest):.1f}" '
+        f'<rect x="0" y="{place * height + 2:.1f}" width="{max(1.0, _WIDTH * value / longest):.1f}" '
         f'height="{height - 4:.1f}" fill="{_ACCENT}"/>'
-        for place, seconds in enumerate(solution.timings.values())
+        for place, value in enumerate(solution.timings.values())
     )
     text = "seconds of " + ", ".join(name.replace("_", " ") for name in solution.timings)
     return _svg(bars, text.capitalize()), escape(text)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import io
-import math
 import os
 import re
 from collections.abc import Iterator
@@ -23,23 +22,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from .._files import replacing
+from . import numbers
 
 __all__ = [
     "GRID",
     "KEPT",
     "PRUNED",
     "RIVAL",
-    "count",
     "data_uri",
     "environment",
-    "gap",
     "new_figure",
-    "number",
-    "percent",
     "plotting",
-    "seconds",
-    "share",
-    "short",
     "svg",
     "tidy",
     "write",
@@ -64,7 +57,7 @@ def environment() -> Environment:
     made = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True, loader=FunctionLoader(_template)
     )
-    made.filters.update(count=count, gap=gap, number=number, percent=percent, seconds=seconds, share=share)
+    made.filters.update({name: getattr(numbers, name) for name in numbers.__all__})
     return made
 
 
@@ -76,43 +69,6 @@ def write(page: str, path: str | os.PathLike[str]) -> None:
     """Write a page, all of it or nothing."""
     with replacing(path) as file:
         file.write(page.encode("utf-8", "replace"))
-
-
-def count(value: int) -> str:
-    """A whole number with its thousands told apart."""
-    return f"{value:,}"
-
-
-def number(value: Any) -> str:
-    """A parameter, floats to four places."""
-    if value is None:
-        return "none"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-def percent(fraction: float) -> str:
-    """A share to a tenth of a percent."""
-    return f"{100 * fraction:.1f}\u202f%"
-
-
-def share(fraction: float) -> str:
-    """A share to three places, however small."""
-    return f"{100 * fraction:.3g}\u202f%"
-
-
-def gap(fraction: float) -> str:
-    """A gap: two places, rounded up, so that "at most" stays true."""
-    if not 0 < fraction < math.inf:
-        return f"{100 * fraction:g}\u202f%"
-    unit = 10.0 ** (math.floor(math.log10(100 * fraction)) - 1)
-    return f"{math.ceil(100 * fraction / unit - 1e-9) * unit:.2g}\u202f%"
-
-
-def seconds(value: float) -> str:
-    """A duration."""
-    if value >= 120:
-        return f"{value / 60:.1f}\u202fmin"
-    return f"{value:.3g}\u202fs" if value >= 1 else f"{1000 * value:.3g}\u202fms"
 
 
 def data_uri(content: bytes, kind: str) -> str:
@@ -163,10 +119,3 @@ def _with_own_ids(text: str, name: str) -> str:
     used = set(re.findall(r'(?:href="#|url\(#)([^")]+)', text))
     text = re.sub(r' id="([^"]+)"', lambda match: f' id="{name}-{match[1]}"' if match[1] in used else "", text)
     return re.sub(r'(href="#|url\(#)', rf"\g<1>{name}-", text)
-
-
-def short(value: float) -> str:
-    """A number for a sentence: three places, no exponent where none is needed."""
-    if value == 0 or not math.isfinite(value):
-        return f"{value:g}"
-    return f"{value:,.3f}".rstrip("0").rstrip(".") if 1e-2 <= abs(value) < 1e4 else f"{value:.3g}"

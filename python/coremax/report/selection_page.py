@@ -15,13 +15,14 @@ from ..selection._result import as_scores
 from . import findings, plots
 from .findings import ClassShare, Group
 from .notebook import METHOD_NAMES, fact_rows
-from .page import count, environment, plotting, short, write
+from .numbers import count, short
+from .page import environment, plotting, write
 from .tiles import Samples, Tile
 
 __all__ = ["Given", "render_page", "write_page"]
 
 _TEMPLATE = "selection_page.html.j2"
-_GROUPS, _TILES_OF_GROUP, _TILES, _LISTED = 6, 8, 12, 12
+_GROUPS, _TILES_OF_GROUP, _TEXTS_OF_GROUP, _TILES = 6, 8, 4, 12
 _CLASSES = 30
 
 _Array = np.ndarray[Any, Any]
@@ -48,6 +49,12 @@ class Gallery:
     title: str
     text: str
     tiles: list[Tile]
+    twins: tuple[str, ...] = ()
+
+    @property
+    def has_twins(self) -> bool:
+        """Whether any has a kept neighbour to tell of."""
+        return any(self.twins)
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,9 +134,6 @@ def render_page(selection: Selection, given: Given) -> str:
             parameters=selection.parameters,
             numpy_version=np.__version__,
             float_inf=float("inf"),
-            short=short,
-            full=_full,
-            similarity=_similarity,
         )
     )
 
@@ -216,7 +220,8 @@ def _class_rows(data: _Data) -> list[ClassShare]:
 
 
 def _shown(group: Group, data: _Data) -> ShownGroup:
-    return ShownGroup(group, [data.samples.tile(row, bool(data.kept[row])) for row in group.members[:_TILES_OF_GROUP]])
+    most = _TILES_OF_GROUP if data.samples.texts is None else _TEXTS_OF_GROUP
+    return ShownGroup(group, [data.samples.tile(row, bool(data.kept[row])) for row in group.members[:most]])
 
 
 def _galleries(selection: Selection, data: _Data) -> list[Gallery]:
@@ -228,43 +233,30 @@ def _galleries(selection: Selection, data: _Data) -> list[Gallery]:
     if selection.candidates is not None:
         is_candidate[:] = False
         is_candidate[_arrays.as_numpy(selection.candidates)] = True
-    dropped, outweighed = rank[~is_candidate[rank]][:_LISTED], rank[(is_candidate & ~data.kept)[rank]][:_LISTED]
+    dropped, outweighed = rank[~is_candidate[rank]][:_TILES], rank[(is_candidate & ~data.kept)[rank]][:_TILES]
     galleries = []
     if len(outweighed):
-        twins = (
-            findings.kept_twins(selection, data.kept, outweighed) if selection.graph is not None else [None] * len(outweighed)
-        )
-        notes = ["" if twin is None else f"like kept {data.samples.name(twin[0])} ({twin[1]:.3f})" for twin in twins]
-        text = "The most important of what had a chance."
-        if any(twins):
-            text += " In brackets the similarity to the nearest kept neighbour, where one is near."
-        galleries.append(Gallery("Important, yet pruned", text, _tiles(outweighed, notes, data)))
+        twins = [
+            "" if twin is None else f"{data.samples.name(twin[0])} ({short(twin[1])})"
+            for twin in findings.kept_twins(selection, data.kept, outweighed)
+        ]
+        text = "The most important of what had a chance"
+        text += ", with the nearest kept neighbour and its similarity where the graph has one." if any(twins) else "."
+        galleries.append(Gallery("Important, yet pruned", text, _tiles(outweighed, data), tuple(twins)))
     if len(dropped):
         text = "The most important of what the method set aside before choosing: probably mislabelled, ambiguous, or excluded."
-        galleries.append(Gallery("Left out beforehand", text, _tiles(dropped, [""] * len(dropped), data)))
+        galleries.append(Gallery("Left out beforehand", text, _tiles(dropped, data)))
     if data.samples.are_visible:
         by_score = rank[data.kept[rank]]
         rows = by_score[np.linspace(0, len(by_score) - 1, min(_TILES, len(by_score))).astype(int)]
-        text = "Evenly spaced from the most to the least important."
-        galleries.append(Gallery("Kept", text, _tiles(rows, [""] * len(rows), data)))
+        galleries.append(Gallery("Kept", "Evenly spaced from the most to the least important.", _tiles(rows, data)))
     return galleries
 
 
-def _full(value: float) -> str:
-    """A number that others are compared with: six places."""
-    return f"{value:,.6g}"
-
-
-def _similarity(value: float) -> str:
-    """A similarity: rounded down, so that "at least" stays true."""
-    return f"{np.floor(1e4 * value) / 1e4:.4f}" if 0 <= value < 10 else short(value)
-
-
-def _tiles(rows: _Array, notes: list[str], data: _Data) -> list[Tile]:
+def _tiles(rows: _Array, data: _Data) -> list[Tile]:
     tiles = []
-    for row, note in zip(rows.tolist(), notes, strict=True):
-        parts = [] if data.classes is None else [data.classes[0][data.classes[1][row]]]
+    for row in rows.tolist():
+        notes = [] if data.classes is None else [data.classes[0][data.classes[1][row]]]
         assert data.score is not None
-        parts.append(short(float(data.score[row])))
-        tiles.append(data.samples.tile(row, bool(data.kept[row]), ", ".join([*parts, note] if note else parts)))
+        tiles.append(data.samples.tile(row, bool(data.kept[row]), (*notes, short(float(data.score[row])))))
     return tiles

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -19,19 +20,16 @@ _PIXEL_ART = 40  # up to here pixels stay square when shown larger
 _TEXT_LENGTH = 240
 
 
+@dataclass(frozen=True)
 class Tile:
-    """One sample: its number, name, picture, beginning of its text, and what is said about it."""
+    """One sample: what it is called, its picture (pixels to stay square where coarse), beginning of its text, notes on it."""
 
-    def __init__(self, row: int, name: str, image: str | None, coarse: bool, text: str | None, note: str, kept: bool) -> None:
-        self.row, self.name, self.image, self.coarse, self.text, self.note, self.kept = (
-            row,
-            name,
-            image,
-            coarse,
-            text,
-            note,
-            kept,
-        )
+    name: str
+    image: str | None
+    coarse: bool
+    text: str | None
+    notes: tuple[str, ...]
+    kept: bool
 
 
 class Samples:
@@ -50,13 +48,16 @@ class Samples:
 
     def name(self, row: int) -> str:
         """What the sample is called."""
-        return f"#{row}" if self.ids is None else str(_item(self.ids, row))
+        if self.ids is None:
+            return f"#{row}"
+        name = _item(self.ids, row)
+        return str(name.item() if hasattr(name, "item") else name)
 
-    def tile(self, row: int, kept: bool, note: str = "") -> Tile:
+    def tile(self, row: int, kept: bool, notes: tuple[str, ...] = ()) -> Tile:
         """Everything about one sample."""
         image, coarse = (None, False) if self.images is None else _thumbnail(_item(self.images, row), row)
         text = None if self.texts is None else _beginning(_item(self.texts, row), row)
-        return Tile(row, self.name(row), image, coarse, text, note, kept)
+        return Tile(self.name(row), image, coarse, text, notes, kept)
 
 
 def _require_sequence(given: Any, name: str, n: int) -> None:
