@@ -76,6 +76,7 @@ def test_options_reach_the_method() -> None:
     result = run("select", *arguments, *options, "--memory-limit", "1GB", "--json")
     assert result.exit_code == 0, result.output
     summary = json.loads(result.stdout)
+    assert summary["parameters"].pop("seed", 5) == 5
     assert summary["parameters"].pop("method") in METHODS
     assert summary["parameters"] == {
         "alpha": 2.0, "k": 4, "metric": "euclidean", "partitions": 3, "target": "score", "tilt": pytest.approx(1.2),

@@ -163,7 +163,7 @@ _INT = click.INT
 _FLOAT = click.FLOAT
 _METRICS = click.Choice(METRICS)
 
-KNOBS = [
+_ALL = [
     Knob("--labels", str, "Classes [n].", file="labels"),
     Knob("-k/--neighbors", _INT, "Neighbours per sample in the graph."),
     Knob("--metric", _METRICS, "Of the graph; d2: euclidean (its default) or cosine."),
@@ -177,8 +177,9 @@ KNOBS = [
     Knob("--tilt", WEIGHT, "How much more the hardest count, with --target coverage."),
     Knob("--normalize", click.Choice(NORMALIZATIONS), "Scale of the importance."),
     Knob("--partitions", _INT, "Build the graph within this many random parts."),
-    Knob("--max-contradiction", _FLOAT, "With --labels: above this a sample is left out as mislabelled."),
+    Knob("--max-contradiction", WEIGHT, "With --labels: above this a sample is left out as mislabelled."),
     Knob("--class-floor", WEIGHT, "With --labels: least part of an equal share a class keeps."),
+    Knob("--typical", _INT, "With --labels: most samples of each class that are kept for being typical of it."),
     Knob("--negative-similarities", click.Choice(["clip", "keep"]), "Set them to 0, or reward them."),
     Knob("--include", str, "Numbers that must be kept.", file="numbers"),
     Knob("--exclude", str, "Numbers that must not be kept.", file="numbers"),
@@ -221,6 +222,10 @@ KNOBS = [
     Knob("--min-tokens", _INT, "Shorter documents are never kept."),
     Knob("--best/--draw", bool, "Keep the highest weights, or draw by weight (default).", argument="top", only=["dsir"]),
 ]  # fmt: skip
+
+
+# Those that some method of this build has.
+KNOBS = [knob for knob in _ALL if knob.defaults]
 
 
 def accepts(method: str, argument: str) -> bool:
