@@ -104,7 +104,7 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) shift_steps(TeamMem
   if (team.is_first()) *shift.state = state;
 }
 
-// The bound of the point before the last move, from its slopes. Not in the kernel above, which would have too few registers then.
+// The bound of the point before the last move, from its slopes.
 __global__ void __launch_bounds__(kThreads, policy::kBlocks) look_at_shift(TeamMemory memory, Elements problem, Shift shift) {
   Team team(memory);
   const double most = padded(largest_sum(team, problem.n(), problem.budget, [&](std::int64_t i) { return shift.slope[i]; }));
