@@ -208,6 +208,17 @@ def bars_section(table: Table, name: str) -> Section:
     return Section(f"{name} against the best baseline", header, rows)
 
 
+def rivals_section(table: Table, name: str) -> Section:
+    """One method against each baseline, whichever is best where."""
+    rows = []
+    for other in (other for other in BASELINES if other in table.methods()):
+        gains = [table.average_gain(name, other, [keep]) for keep in table.keeps()]
+        against = table.count(name, [other])
+        counts = [str(len(against[k])) for k in ("won", "tied", "lost")]
+        rows.append([other, *("" if gain is None else str(gain) for gain in gains), *counts])
+    return Section(f"{name} less each baseline", ["", *(f"{keep:.0%}" for keep in table.keeps()), "won", "tied", "lost"], rows)
+
+
 def lost_section(table: Table, method: str) -> Section:
     """The cells in which a method lost against the best baseline, or against random."""
     rows = []
@@ -226,7 +237,7 @@ def sections(table: Table) -> list[Section]:
     variants = [name for name in names if name.startswith("infomax-")]
     found = [summary_section(table, "random", names), verdict_section(table)]
     if "infomax" in names:
-        found += [bars_section(table, "infomax"), summary_section(table, "infomax", variants)]
+        found += [bars_section(table, "infomax"), rivals_section(table, "infomax"), summary_section(table, "infomax", variants)]
     found += [lost_section(table, name) for name in OURS if name in names]
     pairs = sorted({place[:2] for place in table.by_place})
     return found + [accuracy_section(table, data, corruption) for data, corruption in pairs]
