@@ -182,6 +182,9 @@ def test_rare_classes_are_kept_whole() -> None:
         kept = infomax(X, hard, keep, labels=rare, drop_hardest=0.3)
         for c in (1, 2):
             assert np.isin(np.flatnonzero(rare == c), kept.indices).all() == (c in whole)
+    without = infomax(X, hard, 0.1, labels=rare, drop_hardest=0.3, exclude=[2, 5], include=[20])
+    assert np.array_equal(without.indices[without.indices < 12], [0, 1, 3, 4, 6, 7, 8, 9, 10, 11])
+    assert 20 in without.indices
     free = infomax(X, hard, 0.5, labels=rare, drop_hardest=0.3, class_floor=0)
     assert np.isin(np.flatnonzero(rare > 0), free.candidates).all()  # they may be kept, but need not be
 

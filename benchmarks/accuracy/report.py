@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+_TICKS = (1, 3, 10, 30, 70)  # of the fraction kept, in percent
 SMALL = (0.01, 0.03, 0.05, 0.1)  # fractions kept for which the average gain is told
 Reals = NDArray[np.float64]
 Place = tuple[str, str, float]  # data, corruption, fraction kept
@@ -208,6 +209,17 @@ def bars_section(table: Table, name: str) -> Section:
     return Section(f"{name} against the best baseline", header, rows)
 
 
+def rivals_section(table: Table, name: str) -> Section:
+    """One method against each baseline, whichever is best where."""
+    rows = []
+    for other in (other for other in BASELINES if other in table.methods()):
+        gains = [table.average_gain(name, other, [keep]) for keep in table.keeps()]
+        against = table.count(name, [other])
+        counts = [str(len(against[k])) for k in ("won", "tied", "lost")]
+        rows.append([other, *("" if gain is None else str(gain) for gain in gains), *counts])
+    return Section(f"{name} less each baseline", ["", *(f"{keep:.0%}" for keep in table.keeps()), "won", "tied", "lost"], rows)
+
+
 def lost_section(table: Table, method: str) -> Section:
     """The cells in which a method lost against the best baseline, or against random."""
     rows = []
@@ -226,7 +238,7 @@ def sections(table: Table) -> list[Section]:
     variants = [name for name in names if name.startswith("infomax-")]
     found = [summary_section(table, "random", names), verdict_section(table)]
     if "infomax" in names:
-        found += [bars_section(table, "infomax"), summary_section(table, "infomax", variants)]
+        found += [bars_section(table, "infomax"), rivals_section(table, "infomax"), summary_section(table, "infomax", variants)]
     found += [lost_section(table, name) for name in OURS if name in names]
     pairs = sorted({place[:2] for place in table.by_place})
     return found + [accuracy_section(table, data, corruption) for data, corruption in pairs]
@@ -256,11 +268,17 @@ def _panel(axis: Axes, table: Table, data: str, corruption: str, methods: Sequen
         if points:
             x, y = [x for x, _ in points], [found.value for _, found in points]
             error = [found.half_width if np.isfinite(found.half_width) else 0 for _, found in points]
-            axis.errorbar(x, y, error, label=method, linewidth=1.8 if method in OURS else 1, capsize=1.5)
+            ours = method in OURS
+            color = "#d9480f" if method == "infomax" else None
+            axis.errorbar(
+                x, y, error, label=method, linewidth=2 if ours else 1, capsize=1.5, color=color, zorder=3 if ours else 2
+            )
     axis.set_xscale("log")
+    axis.set_xticks(_TICKS, [f"{tick} %" for tick in _TICKS])
+    axis.minorticks_off()
     axis.set_title(f"{data}, {corruption}", fontsize=8)
     axis.tick_params(labelsize=6)
-    axis.set_ylim(-12, 32)
+    axis.set_ylim(-12, 42)
 
 
 _TEXT_COLOR = "#010203"  # drawn in a colour that nothing else has, which then becomes that of the page's text
@@ -302,5 +320,5 @@ def write_report(folder: Path) -> None:
 
 
 def _shown(table: Table) -> list[str]:
-    wanted = ("class-random", "ccs", "dual-beta", "facility-location", "infomax-published", *OURS)
+    wanted = ("class-random", "ccs", "dual-beta", "facility-location", "infomax-published", *reversed(OURS))
     return [name for name in wanted if name in table.methods()]

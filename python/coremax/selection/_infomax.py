@@ -487,11 +487,12 @@ def _candidates(
     if limits.groups is not None:
         groups, fewest = limits.groups.astype(np.int64), np.array([low for low, _ in limits.ranges])
     if fewest is not None:
-        # Included ones count towards the fewest of a caller's group, but come on top of a share.
+        # Included ones count towards the fewest of a caller's group, but come on top of a share; no share is so large that the
+        # excluded, who are last, were among the first so many.
         counted = order if limits.groups is not None else order[stage[order] >= 0]
         short = np.zeros(len(scores), dtype=bool)
         short[counted] = _ranks(groups[counted]) < fewest[groups[counted]]
-        wanted |= short[order] & (stage[order] < 3)
+        wanted |= short[order]
     more = (limits.size or 1) - int(wanted.sum())
     if more > 0:
         wanted[np.flatnonzero(~wanted)[:more]] = True
