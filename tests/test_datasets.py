@@ -229,6 +229,23 @@ def test_new_shards_appear_whole_or_not_at_all(folder: Path, tmp_path: Path) -> 
         chosen.write(tmp_path / "none" / "kept")
 
 
+def test_empty_shards_and_chunks(folder: Path, tmp_path: Path) -> None:
+    lists = pa.array([], pa.list_(pa.float32()))
+    for number in range(4):
+        shard = pq.read_table(folder / f"part-{number}.parquet")
+        place = shard.schema.get_field_index("embedding")
+        shard = shard.set_column(place, "embedding", pa.array(shard["embedding"].to_pylist(), lists.type))
+        pq.write_table(shard, folder / f"part-{number}.parquet")
+    pq.write_table(shard.slice(0, 0), folder / "empty.parquet")  # before all others
+    pq.write_table(shard.slice(0, 0), folder / "part-1b.parquet")
+    chosen = select_parquet(folder, 9, **COLUMNS, ids="id")
+    assert np.array_equal(chosen.selection.indices, coremax.infomax(X, SCORE, 9).indices)
+    assert pa.concat_tables([pq.read_table(file) for file in chosen.write(tmp_path / "kept")]).num_rows == 9
+    datasets = pytest.importorskip("datasets")
+    chunked = datasets.Dataset(pa.concat_tables([shard.slice(0, 0), shard.slice(0, 10), shard.slice(10, 0), shard.slice(10)]))
+    assert np.array_equal(select(chunked, 9, **COLUMNS).indices, coremax.infomax(X[150:], SCORE[150:], 9).indices)
+
+
 def test_files_in_the_order_given(folder: Path) -> None:
     names = [folder / "part-2.parquet", folder / "part-0.parquet"]
     order = np.r_[71:150, 0:70]

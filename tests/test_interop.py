@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -122,6 +125,21 @@ def test_jax_integers_are_its_own() -> None:
     beyond = np.array([2**31])
     kept = _arrays.like(beyond, jax_of(X))  # what JAX's own integers can not hold
     assert int(kept[0]) == 2**31
+
+
+def test_jax_with_64_bits_shares_integers_too() -> None:
+    pytest.importorskip("jax")
+    code = """
+import jax, numpy as np, coremax
+from coremax import _arrays
+x = jax.numpy.asarray(np.random.default_rng(0).normal(size=(20, 4)))
+assert x.dtype == np.float64
+graph = coremax.topk_graph(x, 3, copy=False)
+assert graph.neighbors.dtype == np.int64
+drawn = coremax.AliasTable(np.ones(9)).sample(5)
+assert _arrays.like(drawn, x).unsafe_buffer_pointer() == drawn.ctypes.data
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "JAX_ENABLE_X64": "1"})
 
 
 def test_jax_bfloat16() -> None:

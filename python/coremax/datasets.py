@@ -426,17 +426,26 @@ def _values(source: _HuggingFace | _Parquet, what: str, given: Any, dtype: str, 
         _arrays.require_length(len(_arrays.as_array(given, what)), what, source.n, "the data set")
         return given
     result: Array | None = None
+    done = 0
     for batch in source.batches([given]):
         name = f"{batch.prefix}{given}"
-        rows = _arrow.to_numpy(batch.columns[given], name, first=batch.first)
-        if result is None:
-            result = _room(source.n, rows, what, dtype, folder, name)
-        if rows.shape[1:] != result.shape[1:]:
-            raise ValueError(f"{name}[{batch.first}] has {rows.shape[1]} elements, but the first row has {result.shape[1]}")
-        with np.errstate(over="ignore"):  # float16: infinite, and then refused by its place
-            result[batch.start : batch.start + len(rows)] = rows
+        for part in _chunks(batch.columns[given]):
+            first = done - batch.start + batch.first
+            rows = _arrow.to_numpy(part, name, first=first)
+            if result is None:
+                result = _room(source.n, rows, what, dtype, folder, name)
+            if rows.shape[1:] != result.shape[1:]:
+                raise ValueError(f"{name}[{first}] has {rows.shape[1]} elements, but the first row has {result.shape[1]}")
+            with np.errstate(over="ignore"):  # float16: infinite, and then refused by its place
+                result[done : done + len(rows)] = rows
+            done += len(rows)
     assert result is not None
     return result
+
+
+def _chunks(column: Any) -> list[Any]:
+    """The parts of a column that have rows."""
+    return [part for part in (column.chunks if isinstance(column, pa.ChunkedArray) else [column]) if len(part)]
 
 
 def _room(n: int, rows: Array, what: str, dtype: str, folder: str | None, name: str) -> Array:
@@ -459,8 +468,8 @@ def _require_unique(source: _HuggingFace | _Parquet, ids: str) -> None:
         column = batch.columns[ids]
         if column.null_count:
             require_no_null(np.asarray(column.is_null()), f"{batch.prefix}{ids}", first=batch.first)
-        parts.extend(column.chunks if isinstance(column, pa.ChunkedArray) else [column])
-    everything = pa.chunked_array(parts)
+        parts.extend(_chunks(column))
+    everything = pa.chunked_array(parts)  # there are rows, and so parts
     if pc.count_distinct(everything).as_py() == len(everything):
         return
     codes = np.concatenate([part.indices.to_numpy() for part in everything.dictionary_encode().chunks])
