@@ -56,6 +56,15 @@ void count(Hasher& hasher, const py::tuple& texts, int threads) {
   });
 }
 
+py::array_t<std::int64_t> counts(Hasher& hasher) {
+  std::vector<std::int64_t> result;
+  call_engine(1, py::none(), [&](ThreadPool&) {
+    const std::lock_guard lock(hasher.mutex);
+    result = hasher.engine.counts();
+  });
+  return adopt(std::move(result));
+}
+
 py::tuple sum(Hasher& hasher, const py::tuple& texts, const Array& values, int threads) {
   expect(values, "values", 1, {DType::float64});
   require(values.size(0) == hasher.engine.n_buckets(), "values must have one element per bucket");
@@ -78,7 +87,7 @@ void bind_text(py::module_& module) {
   py::class_<Hasher>(module, "NgramHasher")
       .def(py::init(&build), py::arg("characters").none(false), py::arg("hashing"), py::arg("ngrams"), py::arg("n_buckets"), py::arg("isa"))
       .def("count", &count, py::arg("texts"), py::arg("threads"))
-      .def("counts", [](const Hasher& hasher) { return adopt(hasher.engine.counts()); })
+      .def("counts", &counts)
       .def("sum", &sum, py::arg("texts"), py::arg("values"), py::arg("threads"));
 }
 

@@ -9,7 +9,8 @@
 
 namespace py = pybind11;
 
-PYBIND11_MODULE(_core, module) {
+// Free-threaded Python may call from many threads at once: what the module shares it locks (bind_sampling, bind_text).
+PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   module.doc() = "The engines of coremax. Private: use the functions of the package coremax, which check and explain.";
   py::register_exception_translator(&coremax::bindings::translate);
   module.attr("__version__") = COREMAX_VERSION;
