@@ -146,11 +146,11 @@ def test_wrong_outputs_are_found(printed: str, said: str, found: bool, tmp_path:
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Build the site with warnings as errors."""
+    """Build the site with warnings as errors (which --quiet would hide from --strict)."""
     for module in ("mkdocs", "material", "mkdocstrings", "mkdocs_click", "latex2mathml"):
         pytest.importorskip(module)
     folder = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(folder)]
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(folder)]
     environment = {**os.environ, "NO_MKDOCS_2_WARNING": "1"}
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
