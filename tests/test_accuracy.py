@@ -284,9 +284,10 @@ def test_a_run_goes_on_where_it_was(cache: Path, tmp_path: Path) -> None:
     assert store.read(path, proxies.VERSION + 1) == {}
 
 
-def test_a_run_in_several_processes(tmp_path: Path) -> None:
-    pytest.importorskip("sklearn")
-    plan = run.Plan(("digits",), ("clean", "tail"), ("random", "ccs"), (0.03, 0.1), 1)
+def test_a_run_in_several_processes(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert cache.is_dir()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))  # of the processes: proxies differ from those here, the draws do not
+    plan = run.Plan(("digits",), ("clean", "tail"), ("random", "class-random"), (0.03, 0.1), 1)
     run.run(plan, tmp_path / "two.jsonl", jobs=2, log=False)
     run.run(plan, tmp_path / "one.jsonl", log=False)
     two, one = (store.read(tmp_path / f"{name}.jsonl", proxies.VERSION) for name in ("two", "one"))
