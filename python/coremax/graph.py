@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _core, _cuda_graph, _device, _files
+from . import _arrays, _core, _cuda_graph, _device, _files, _memory
 from ._errors import DeviceError
 from ._progress import Progress, reporting
 
@@ -672,10 +672,7 @@ def _free_memory(wanted: int) -> int:
     """
     if wanted <= _ALWAYS_FREE:
         return wanted
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            fields = dict(line.split(":", 1) for line in file)
-        return int(fields["MemAvailable"].split()[0]) * 1024
-    except (OSError, KeyError, ValueError):
-        pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 21
-        return pages * 4096 // 2
+    if (free := _memory.available()) is not None:
+        return free
+    pages = os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else 1 << 21
+    return pages * 4096 // 2

@@ -11,7 +11,6 @@ import json
 import math
 import os
 import stat
-import sys
 import warnings
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -21,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import _memory
 from .._progress import Progress, reporting
 from ._errors import MissingExtra, require_extra
 
@@ -292,18 +292,9 @@ def _require_plain(dtype: np.dtype[Any]) -> None:
 
 
 def _require_memory(needed: int, what: str) -> None:
-    free = _free_memory()
-    if needed > free:
+    free = _memory.available()
+    if free is not None and needed > free:
         raise MemoryError(f"takes {needed} bytes {what}, but {free} are free")
-
-
-def _free_memory() -> int:
-    """Bytes of physical memory that are free or can be freed; without end where the system does not tell."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            return next(int(line.split()[1]) * 1024 for line in file if line.startswith("MemAvailable:"))
-    except (OSError, ValueError, StopIteration):
-        return sys.maxsize
 
 
 def read_titles(text: str) -> Array:
