@@ -302,11 +302,16 @@ def test_an_interrupted_run_leaves_nothing_half_written(folder: Path, sign: sign
     Path("kept.npy").write_bytes(b"an earlier result")
     before = set(os.listdir())
     arguments = ["select", "large.npy", "--importance", "scores.npy", "--budget", "10%", "-o", "kept.npy", "--isa", "scalar"]
-    with subprocess.Popen([*PROGRAM, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-        time.sleep(3)
-        assert process.poll() is None
-        process.send_signal(sign)
-        out, err = process.communicate(timeout=30)
+    pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    # A shell's background jobs, and what they start, ignore Ctrl-C unless told otherwise.
+    with subprocess.Popen([*PROGRAM, *arguments], preexec_fn=lambda: signal.signal(sign, signal.SIG_DFL), **pipes) as process:
+        try:
+            time.sleep(3)
+            assert process.poll() is None
+            process.send_signal(sign)
+            out, err = process.communicate(timeout=30)
+        finally:
+            process.kill()
     assert process.returncode == code
     assert out == ""
     assert err.strip() in ("coremax: interrupted", "")
