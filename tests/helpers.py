@@ -6,6 +6,9 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,12 +85,26 @@ def random_graph(n: int, k: int, seed: int, negative: bool = False) -> coremax.G
     return coremax.Graph.from_neighbors(graph.neighbors, values)
 
 
+@contextmanager
+def interruptible(arguments: Sequence[str], **pipes: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run a program that listens to Ctrl-C, and do not leave it behind.
+
+    A shell's background jobs, and what they start, ignore Ctrl-C unless told otherwise.
+    """
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    with subprocess.Popen(arguments, text=True, preexec_fn=listening, **pipes) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 def output_when_interrupted(code: str) -> str:
     """Run a program that prints a line before a call of minutes, send Ctrl-C half a second later, return all it prints."""
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    first = process.stdout.readline()
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    # It should end within a second; ten leave room for a busy machine.
-    return first + process.communicate(timeout=10)[0]
+    with interruptible([sys.executable, "-c", code], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        first = process.stdout.readline()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGINT)
+        # It should end within a second; ten leave room for a busy machine.
+        return first + process.communicate(timeout=10)[0]

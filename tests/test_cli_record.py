@@ -24,7 +24,7 @@ import coremax
 from coremax.cli._methods import KNOBS, METHODS
 from coremax.cli._record import Fingerprint, to_toml
 from coremax.cli.commands import coremax as command
-from helpers import clustered
+from helpers import clustered, interruptible
 
 tomllib = pytest.importorskip("tomllib" if sys.version_info >= (3, 11) else "tomli")
 
@@ -302,16 +302,11 @@ def test_an_interrupted_run_leaves_nothing_half_written(folder: Path, sign: sign
     Path("kept.npy").write_bytes(b"an earlier result")
     before = set(os.listdir())
     arguments = ["select", "large.npy", "--importance", "scores.npy", "--budget", "10%", "-o", "kept.npy", "--isa", "scalar"]
-    pipes: dict[str, Any] = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
-    # A shell's background jobs, and what they start, ignore Ctrl-C unless told otherwise.
-    with subprocess.Popen([*PROGRAM, *arguments], preexec_fn=lambda: signal.signal(sign, signal.SIG_DFL), **pipes) as process:
-        try:
-            time.sleep(3)
-            assert process.poll() is None
-            process.send_signal(sign)
-            out, err = process.communicate(timeout=30)
-        finally:
-            process.kill()
+    with interruptible([*PROGRAM, *arguments], stderr=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        time.sleep(3)
+        assert process.poll() is None
+        process.send_signal(sign)
+        out, err = process.communicate(timeout=30)
     assert process.returncode == code
     assert out == ""
     assert err.strip() in ("coremax: interrupted", "")
