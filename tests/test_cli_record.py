@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import os
+import shlex
 import signal
 import struct
 import subprocess
@@ -324,6 +325,21 @@ def test_an_interruption_while_writing_leaves_nothing(monkeypatch: pytest.Monkey
     before = set(os.listdir())
     assert run(*SELECT).exit_code == 130
     assert set(os.listdir()) == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_streams_that_are_closed_or_full() -> None:
+    shell = f"{shlex.join(PROGRAM)} {shlex.join(SELECT)}"
+    closed = subprocess.run(f"{shell} 2>&-", shell=True, capture_output=True, text=True, check=False)
+    assert closed.returncode == 0
+    assert "kept 20 of 200" in closed.stdout
+    if os.path.exists("/dev/full"):
+        for arguments in ("--help", "info", "score"):
+            line = f"{shlex.join(PROGRAM)} {arguments} > /dev/full"
+            full = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+            assert full.returncode == 2
+            assert full.stderr.startswith("coremax: ")
+            assert full.stderr.count("\n") == 1
 
 
 @pytest.mark.usefixtures("folder")

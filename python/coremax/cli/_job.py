@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
+from ._errors import is_watched
 from ._read import Array, Source, parse_source, read_array, require_file
 from ._record import Fingerprint, read_config, require_same, to_toml, versions
 from ._write import Writer, require_target, text_writer, write_all
@@ -62,7 +62,7 @@ class Job:
     @property
     def progress(self) -> bool:
         """Whether bars are drawn."""
-        return sys.stderr.isatty() and not self.as_json and not self.quiet
+        return is_watched() and not self.as_json and not self.quiet
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
