@@ -328,6 +328,13 @@ def test_an_interruption_while_writing_leaves_nothing(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.usefixtures("folder")
+def test_the_record_tells_a_command_that_can_be_pasted() -> None:
+    assert run(*SELECT[:-1], "of mine.npy").exit_code == 0
+    first = Path("of mine.npy.toml").read_text().partition("\n")[0]
+    assert shlex.split(first.split("`")[1]) == ["coremax", "select", "--config", "of mine.npy.toml"]
+
+
+@pytest.mark.usefixtures("folder")
 def test_streams_that_are_closed_or_full() -> None:
     shell = f"{shlex.join(PROGRAM)} {shlex.join(SELECT)}"
     closed = subprocess.run(f"{shell} 2>&-", shell=True, capture_output=True, text=True, check=False)
