@@ -6,6 +6,7 @@ import hashlib
 import inspect
 import json
 import os
+import re
 import shlex
 import signal
 import struct
@@ -293,6 +294,45 @@ def test_dry_runs_write_nothing(name: str) -> None:
         assert found["seconds"]["total"] > 0
         assert found["bytes"] > 0
     assert set(os.listdir()) == before
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*SELECT[:5], "201", *SELECT[6:]), "budget must be from 1 to the number of samples, 200, got 201"),
+        ((*SELECT, "--include", "far.npy"), r"include\[1\] is 999"),
+        ((*SELECT, "--groups", "labels.npy", "--group-limits", "90:90"), "group 0 wants at least 90"),
+        ((*SELECT, "--group-limits", "10%"), "group_limits needs groups"),
+        ((*SELECT, "--costs", "negative.npy"), r"costs\[0\] is -1"),
+        (("select", "odd.jsonl", *COMMANDS["dsir"][2:]), "odd.jsonl.*line 2"),
+        (("graph", "nan.npy", "-o", "g.npz"), "is nan"),
+        (("graph", "x.npy", "--mode", "approximate", "--recall", "2", "-o", "g.npz"), "recall must be"),
+        (("graph", "x.npy", "--memory-limit", "1KB", "-o", "g.npz"), "memory_limit allows 1000"),
+        (("sample", "score.npy", "--size", "201", "-o", "d.npy"), "only 200 weights are positive"),
+        (("sample", "score.npy", "--size", "2000000", "-o", "d.npy"), "there are 200 weights"),
+        (("sample", "score.npy", "--size", "-1", "-o", "d.npy"), "-1 is not in the range"),
+        (("sample", "negative.npy", "--size", "1", "-o", "d.npy"), "is negative"),
+        (("score", "el2n", "p.npy", "--labels", "three.npy", "-o", "e.npy"), "labels has 3 elements"),
+    ],
+)
+def test_dry_runs_refuse_what_the_run_would(arguments: tuple[str, ...], message: str) -> None:
+    np.save("far.npy", np.array([1, 999]))
+    np.save("negative.npy", np.full(N, -1.0))
+    np.save("nan.npy", np.full((N, 4), np.nan, dtype=np.float32))
+    Path("odd.jsonl").write_text('{"text": "a b"}\n{"body": "c d"}\n')
+    assert re.search(message, refused(*arguments, "--dry-run"))
+    refused(*arguments)
+
+
+@pytest.mark.usefixtures("folder")
+def test_dry_runs_on_some_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coremax.cli._estimate._ROWS", 50)
+    for budget in ("200", "100%"):
+        result = run(*SELECT[:5], budget, *SELECT[6:], "--include", "three.npy", "--dry-run")
+        assert result.exit_code == 0, result.output
+        assert "by a trial on 50 of 200 rows" in result.stdout
+    assert "from 1 to the number of samples, 200, got 201" in refused(*SELECT[:5], "201", *SELECT[6:], "--dry-run")
 
 
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -124,8 +124,11 @@ class Call:
         if "costs" in self.arguments:
             share = 0.1  # a total of costs says little of how many
         elif isinstance(share, int):
-            share /= len(self._data["x"])
-        return self._run(data, arguments, None if share is None else min(share, 1.0), False)
+            n = len(self._data["x"])
+            if share > n:
+                raise ValueError(f"budget must be from 1 to the number of samples, {n}, got {share}")
+            share /= n
+        return self._run(data, arguments, share, False)
 
     def _run(self, data: dict[str, Any], arguments: dict[str, Any], budget: int | float | None, progress: bool) -> Selection:
         method, parameters = self.method, self._job.parameters
