@@ -113,12 +113,14 @@ def test_baselines() -> None:
         ({"x": "score.npy"}, r"score.npy: embeddings must be two-dimensional \[n, d\], got shape \(200,\)"),
         ({"x": "truncated.npy"}, "truncated.npy: "),
         ({"x": "pickled.npy"}, "pickled.npy: .*Python objects"),
-        ({"x": "text.npy"}, "text.npy: "),
+        ({"x": "text.npy"}, "text.npy: is no .npy file$"),
+        ({"x": "archive.npy"}, "archive.npy: is no .npy file$"),
         ({"x": "text.npz"}, "text.npz: "),
         ({"x": "nan.npy"}, r"x\[7, 3\] is nan"),
         ({"x": "strings.npy"}, "strings.npy holds text"),
         ({"--importance": "short.npy"}, r"short.npy has shape \(199,\), but x.npy has 200 rows"),
-        ({"--importance": "x.npy"}, r"x.npy has shape \(200, 8\)"),
+        ({"--importance": "x.npy"}, r"x.npy has shape \(200, 8\), must be one-dimensional"),
+        ({"--costs": "huge.npy"}, "huge.npy: the costs have no finite sum"),
         ({"--importance": None}, "--method infomax needs --importance"),
         ({"--budget": "0"}, "budget as a count must be at least 1"),
         ({"--budget": "201"}, "budget must be from 1 to the number of samples, 200, got 201"),
@@ -131,11 +133,16 @@ def test_baselines() -> None:
         ({"-k": "0"}, "k must be at least 1"),
         ({"--threads": "0"}, "'0' is no whole number from 1 to 4096"),
         ({"--memory-limit": "1KB"}, "memory_limit allows 1000"),
+        ({"--memory-limit": "1000"}, "memory_limit allows 1000"),
+        ({"--memory-limit": "0"}, "memory_limit must be"),
         ({"--memory-limit": "infGB"}, "memory_limit must be a number of bytes"),
         ({"--memory-limit": "-1GB"}, "memory_limit must be a number of bytes"),
         ({"-o": "./x.npy"}, "x.npy is an input as well"),
         ({"-o": "kept.csv"}, "kept.csv: the name must end in .npy or .parquet or .txt"),
         ({"-o": "nowhere/kept.npy"}, "the folder nowhere does not exist"),
+        ({"-o": "dangling.npy"}, "dangling.npy: the folder /.*nowhere does not exist"),
+        ({"-o": "n" * 300 + ".npy"}, "n.npy: File name too long"),
+        ({"-o": "n" * 250 + ".npy"}, "n.npy.toml: File name too long"),
         ({"-o": "folder.npy"}, "'folder.npy' is there already and is no file"),
     ],
 )
@@ -148,6 +155,9 @@ def test_bad_input_takes_one_line(change: dict[str, str | None], message: str) -
     Path("truncated.npy").write_bytes(Path("x.npy").read_bytes()[:-100])
     Path("text.npy").write_text("not an array")
     Path("text.npz").write_text("not an archive")
+    Path("archive.npy").write_bytes(b"PK" + bytes(30))
+    np.save("huge.npy", np.full(N, 1e308))
+    Path("dangling.npy").symlink_to("nowhere/kept.npy")
     Path("folder.npy").mkdir()
     before = set(os.listdir())
     arguments = {"x": "x.npy", "--importance": "score.npy", "--budget": "10%", "-o": "kept.npy"} | change

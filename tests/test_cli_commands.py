@@ -205,6 +205,12 @@ def test_bench() -> None:
     assert all(row["seconds"] > 0 and row["rate"] > 0 for row in found["results"])
 
 
+def test_bench_where_the_highest_importance_is_optimal() -> None:
+    # In one dimension every similarity is 1: all choices are equally redundant.
+    result = run("bench", "--rows", "2000", "--dimensions", "1", "--weights", "1000", "--rounds", "1")
+    assert result.exit_code == 0, result.output
+
+
 def test_bench_stops_at_a_wrong_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     right = coremax.topk_graph
 

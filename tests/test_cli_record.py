@@ -6,6 +6,8 @@ import hashlib
 import inspect
 import json
 import os
+import re
+import shlex
 import signal
 import struct
 import subprocess
@@ -294,6 +296,45 @@ def test_dry_runs_write_nothing(name: str) -> None:
     assert set(os.listdir()) == before
 
 
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((*SELECT[:5], "201", *SELECT[6:]), "budget must be from 1 to the number of samples, 200, got 201"),
+        ((*SELECT, "--include", "far.npy"), r"include\[1\] is 999"),
+        ((*SELECT, "--groups", "labels.npy", "--group-limits", "90:90"), "group 0 wants at least 90"),
+        ((*SELECT, "--group-limits", "10%"), "group_limits needs groups"),
+        ((*SELECT, "--costs", "negative.npy"), r"costs\[0\] is -1"),
+        (("select", "odd.jsonl", *COMMANDS["dsir"][2:]), "odd.jsonl.*line 2"),
+        (("graph", "nan.npy", "-o", "g.npz"), "is nan"),
+        (("graph", "x.npy", "--mode", "approximate", "--recall", "2", "-o", "g.npz"), "recall must be"),
+        (("graph", "x.npy", "--memory-limit", "1KB", "-o", "g.npz"), "memory_limit allows 1000"),
+        (("sample", "score.npy", "--size", "201", "-o", "d.npy"), "only 200 weights are positive"),
+        (("sample", "score.npy", "--size", "2000000", "-o", "d.npy"), "there are 200 weights"),
+        (("sample", "score.npy", "--size", "-1", "-o", "d.npy"), "-1 is not in the range"),
+        (("sample", "negative.npy", "--size", "1", "-o", "d.npy"), "is negative"),
+        (("score", "el2n", "p.npy", "--labels", "three.npy", "-o", "e.npy"), "labels has 3 elements"),
+    ],
+)
+def test_dry_runs_refuse_what_the_run_would(arguments: tuple[str, ...], message: str) -> None:
+    np.save("far.npy", np.array([1, 999]))
+    np.save("negative.npy", np.full(N, -1.0))
+    np.save("nan.npy", np.full((N, 4), np.nan, dtype=np.float32))
+    Path("odd.jsonl").write_text('{"text": "a b"}\n{"body": "c d"}\n')
+    assert re.search(message, refused(*arguments, "--dry-run"))
+    refused(*arguments)
+
+
+@pytest.mark.usefixtures("folder")
+def test_dry_runs_on_some_of_the_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coremax.cli._estimate._ROWS", 50)
+    for budget in ("200", "100%"):
+        result = run(*SELECT[:5], budget, *SELECT[6:], "--include", "three.npy", "--dry-run")
+        assert result.exit_code == 0, result.output
+        assert "by a trial on 50 of 200 rows" in result.stdout
+    assert "from 1 to the number of samples, 200, got 201" in refused(*SELECT[:5], "201", *SELECT[6:], "--dry-run")
+
+
 @pytest.mark.parametrize(("sign", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupted_run_leaves_nothing_half_written(folder: Path, sign: signal.Signals, code: int) -> None:
     # Minutes of work, and the interruption comes while the engine runs.
@@ -324,6 +365,28 @@ def test_an_interruption_while_writing_leaves_nothing(monkeypatch: pytest.Monkey
     before = set(os.listdir())
     assert run(*SELECT).exit_code == 130
     assert set(os.listdir()) == before
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_record_tells_a_command_that_can_be_pasted() -> None:
+    assert run(*SELECT[:-1], "of mine.npy").exit_code == 0
+    first = Path("of mine.npy.toml").read_text().partition("\n")[0]
+    assert shlex.split(first.split("`")[1]) == ["coremax", "select", "--config", "of mine.npy.toml"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_streams_that_are_closed_or_full() -> None:
+    shell = f"{shlex.join(PROGRAM)} {shlex.join(SELECT)}"
+    closed = subprocess.run(f"{shell} 2>&-", shell=True, capture_output=True, text=True, check=False)
+    assert closed.returncode == 0
+    assert "kept 20 of 200" in closed.stdout
+    if os.path.exists("/dev/full"):
+        for arguments in ("--help", "info", "score"):
+            line = f"{shlex.join(PROGRAM)} {arguments} > /dev/full"
+            full = subprocess.run(line, shell=True, capture_output=True, text=True, check=False)
+            assert full.returncode == 2
+            assert full.stderr.startswith("coremax: ")
+            assert full.stderr.count("\n") == 1
 
 
 @pytest.mark.usefixtures("folder")

@@ -173,6 +173,46 @@ def test_a_page_that_can_not_be_written_leaves_nothing(chosen: Selection, tmp_pa
     assert [file.name for file in tmp_path.iterdir()] == ["taken"]
 
 
+def test_long_names_show_their_beginning(chosen: Selection) -> None:
+    assert Samples(1, None, None, ["n" * 80]).name(0) == "n" * 80
+    page = chosen.report(ids=["n" * 10_000] * N, labels=["l" * 10_000 + str(label) for label in LABELS])
+    assert "n" * 79 + "\u2026" in page
+    assert "l" * 79 + "\u2026" in page
+    assert len(page) < 500_000
+
+
+@pytest.mark.parametrize(
+    ("path", "error", "message"),
+    [
+        ("nowhere/page.html", FileNotFoundError, r"No such file or directory: 'nowhere/page.html'$"),
+        ("p" * 300, OSError, f"File name too long: '{'p' * 300}'$"),
+        ("", ValueError, "the name of the file to write is empty"),
+    ],
+)
+def test_a_name_that_can_not_be_written_is_told_as_given(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, error: type[Exception], message: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(error, match=message):
+        selection.random(9, 3).report(path)
+    assert os.listdir() == []
+
+
+def test_names_of_any_length_and_type_the_system_takes(tmp_path: Path) -> None:
+    for name in ("p" * 255, "\u00e9" * 127):
+        path = str(tmp_path / name)
+        assert selection.random(9, 3).report(path) == path
+    name_in_bytes: Any = os.fsencode(tmp_path / "bytes.html")
+    selection.random(9, 3).report(name_in_bytes)
+    assert sorted(os.listdir(tmp_path)) == ["bytes.html", "p" * 255, "\u00e9" * 127]
+
+
+def test_labels_of_an_arrow_array() -> None:
+    pa = pytest.importorskip("pyarrow")
+    kept, names = selection.random(9, 3), ["one", "two", "three"] * 3
+    assert kept.report(labels=pa.array(names)) == kept.report(labels=names)
+
+
 def test_lone_surrogates_can_be_written(chosen: Selection, tmp_path: Path) -> None:
     chosen.report(tmp_path / "page.html", texts=["\ud800 a"] * N)
     assert "? a" in (tmp_path / "page.html").read_text(encoding="utf-8")
@@ -435,6 +475,11 @@ def test_histograms_count_everything(chosen: Selection) -> None:
         ({"labels": LABELS[:-1]}, ValueError, "labels has 899 elements"),
         ({"labels": SCORE}, TypeError, "labels must be ints or strings, got float64"),
         ({"labels": LABELS[:, None]}, ValueError, "labels must be one-dimensional"),
+        ({"labels": "a" * N}, TypeError, "labels must be a sequence with one entry a sample, got str"),
+        ({"labels": iter(LABELS)}, TypeError, "labels must be a sequence"),
+        ({"labels": np.array(3)}, ValueError, "labels must be one-dimensional"),
+        ({"labels": [[1], [2, 3]] * (N // 2)}, ValueError, "labels must be one-dimensional"),
+        ({"labels": [["a", "b"]] * N}, ValueError, r"labels must be one-dimensional, got shape \(900, 2\)"),
         ({"coordinates": X}, ValueError, r"coordinates must have shape \(900, 2\)"),
         (
             {"coordinates": np.where(np.arange(2 * N) == 7, np.nan, 1.0).reshape(N, 2)},
@@ -444,11 +489,15 @@ def test_histograms_count_everything(chosen: Selection) -> None:
         ({"images": IMAGES[:-1]}, ValueError, "images has 899 elements"),
         ({"images": np.zeros((N, 3))}, ValueError, r"images\[\d+\] must have shape"),
         ({"images": [["a"]] * N}, TypeError, r"images\[\d+\]"),
-        ({"images": ["missing.png"] * N}, OSError, "missing.png"),
+        ({"images": ["missing.png"] * N}, ValueError, r"images\[\d+\] 'missing.png' can not be shown: .*No such file"),
+        ({"images": [__file__] * N}, ValueError, r"images\[\d+\] .*test_report.py' can not be shown"),
+        ({"images": [Image.new("L", (0, 3))] * N}, ValueError, r"images\[\d+\] can not be shown"),
         ({"texts": "text"}, TypeError, "texts must be a sequence with one entry a sample, got str"),
         ({"texts": iter(["a"])}, TypeError, "texts must be a sequence"),
         ({"texts": [3] * N}, TypeError, r"texts\[\d+\] must be a str, got int"),
         ({"ids": range(3)}, ValueError, "ids has 3 elements"),
+        ({"ids": dict.fromkeys(map(str, range(N)))}, TypeError, "ids must be a sequence with one entry a sample, got dict"),
+        ({"ids": X}, ValueError, r"ids must hold one name a sample, got an array of shape \(12,\)"),
         ({"title": 3}, TypeError, "title must be a str, got int"),
     ],
 )

@@ -274,10 +274,12 @@ _UNITS = {
 
 
 def as_bytes(limit: int | str | None, name: str) -> int | None:
-    """Resolve an amount of memory: bytes, or text such as "2GB" or "512MiB"."""
+    """Resolve an amount of memory: bytes, or text such as "2GB", "512MiB" or "1000000"."""
     if limit is None or isinstance(limit, (int, np.integer)):
         return None if limit is None else as_count(limit, name, 1)
     text = str(limit).strip().upper()
+    if text.isdecimal():  # a number of bytes from the command line
+        return as_count(int(text), name, 1)
     for unit in sorted(_UNITS, key=len, reverse=True):
         if text.endswith(unit):
             try:

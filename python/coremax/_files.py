@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import IO, Any
 
 import numpy as np
@@ -15,12 +15,21 @@ Arrays = Mapping[str, np.ndarray[Any, Any]]
 @contextmanager
 def replacing(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open a temporary file that takes the place of `path` when the block ends well and vanishes when it does not."""
-    target = os.path.realpath(path)
+    name = os.fsdecode(path)
+    if not name:
+        raise ValueError("the name of the file to write is empty")
+    target = os.path.realpath(name)
     if os.path.exists(target) and not os.path.isfile(target):
-        raise OSError(f"{os.fspath(path)!r} is there already and is no file")
-    # In the same folder, because a rename is atomic within a file system only.
-    temporary = f"{target}.{os.urandom(16).hex()}.tmp"
-    with open(temporary, "xb") as file:
+        raise OSError(f"{name!r} is there already and is no file")
+    try:
+        with suppress(FileNotFoundError):
+            os.lstat(target)  # whether the name is too long, which the temporary one is not
+        # In the same folder, because a rename is atomic within a file system only.
+        temporary = os.path.join(os.path.dirname(target), f"{os.path.basename(target)[:50]}.{os.urandom(16).hex()}.tmp")
+        opened = open(temporary, "xb")  # noqa: SIM115  # closed below; here errors get the name that the caller knows
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, name) from None
+    with opened as file:
         try:
             yield file
             file.close()

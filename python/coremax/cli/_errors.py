@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -39,6 +40,11 @@ def require_extra(extra: str, *modules: str) -> None:
     missing = [module for module in modules if find_spec(module) is None]
     if missing:
         raise MissingExtra(f"this needs {', '.join(missing)}: pip install 'coremax[{extra}]'")
+
+
+def is_watched() -> bool:
+    """Whether somebody sees stderr; it is None where the command was started with it closed."""
+    return sys.stderr is not None and sys.stderr.isatty()
 
 
 def one_line(message: str) -> str:

@@ -1,4 +1,7 @@
-"""What a run will take: the graph's own prediction, and for the rest a run of the same call on some of the rows."""
+"""What a run will take: the graph's own prediction, and for the rest a run of the same call on some of the rows.
+
+Where that is all rows, the call is made as it stands, so that whatever it would refuse is refused here.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,7 @@ def estimate_selection(call: Call, job: Job) -> dict[str, Any]:
     n, x = len(call.x), call.x
     rows = np.arange(n) if n <= _ROWS else np.sort(np.random.default_rng(0).choice(n, _ROWS, replace=False))
     start = time.perf_counter()
-    tried = call.on(rows)
+    tried = call() if n <= _ROWS else call.on(rows)
     elapsed = time.perf_counter() - start
     growth = n / len(rows)
     seconds = {stage: float(value) * growth for stage, value in (tried.timings or {"select": elapsed}).items()}
@@ -70,8 +73,12 @@ def _estimate_texts(call: Call, job: Job) -> dict[str, Any]:
     options = {name: call.arguments[name] for name in ("n_buckets", "ngrams", "hash") if name in call.arguments}
     ngram_counts([""], **options)  # tables are made once
     start = time.perf_counter()
-    ngram_counts(lines, threads=job.parameters.get("threads"), **options)
-    seconds = (time.perf_counter() - start) * size / max(sum(map(len, lines)), 1)
+    if size <= _TEXT_BYTES:
+        call()
+        seconds = time.perf_counter() - start
+    else:
+        ngram_counts(lines, threads=job.parameters.get("threads"), **options)
+        seconds = (time.perf_counter() - start) * size / max(sum(map(len, lines)), 1)
     needed = 40 * os.path.getsize(texts) * len(lines) // max(sum(map(len, lines)), 1) + 3 * _TEXT_BYTES
     return {"method": call.method, "seconds": {"texts": seconds, "total": seconds}, "bytes": needed, "input_bytes": size}
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
-import sys
+import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -16,6 +16,7 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
+from ._errors import is_watched
 from ._read import Array, Source, parse_source, read_array, require_file
 from ._record import Fingerprint, read_config, require_same, to_toml, versions
 from ._write import Writer, require_target, text_writer, write_all
@@ -62,7 +63,7 @@ class Job:
     @property
     def progress(self) -> bool:
         """Whether bars are drawn."""
-        return sys.stderr.isatty() and not self.as_json and not self.quiet
+        return is_watched() and not self.as_json and not self.quiet
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -129,9 +130,10 @@ class Job:
         found = self.array(text)
         if found.ndim == 2 and found.shape[1] == 1:
             found = found[:, 0]
-        if found.ndim != 1 or (rows is not None and len(found) != rows[0]):
-            wanted = "must be one-dimensional" if rows is None else f"but {rows[1]} has {rows[0]} rows"
-            raise ValueError(f"{text} has shape {found.shape}, {wanted}")
+        if found.ndim != 1:
+            raise ValueError(f"{text} has shape {found.shape}, must be one-dimensional")
+        if rows is not None and len(found) != rows[0]:
+            raise ValueError(f"{text} has shape {found.shape}, but {rows[1]} has {rows[0]} rows")
         return found
 
     def finish(self, targets: Mapping[str, Writer], summary: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> None:
@@ -154,7 +156,9 @@ class Job:
         extra: dict[str, Writer] = {}
         if self.sidecar:
             path = next(iter(targets)) + SIDECAR
-            comment = f"Of {next(iter(targets))}, by coremax; `coremax {self.command} --config {path}` repeats the run."
+            comment = (
+                f"Of {next(iter(targets))}, by coremax; `coremax {self.command} --config {shlex.quote(path)}` repeats the run."
+            )
             extra[path] = text_writer(to_toml(record, one_line_comment(comment)))
         if self.save_config is not None:
             extra[self.save_config] = text_writer(to_toml({"command": self.command, "parameters": self.parameters}))

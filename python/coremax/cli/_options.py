@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ._errors import one_line
+from ._errors import is_watched, one_line
 from ._job import load_config
 
 __all__ = [
@@ -89,6 +89,9 @@ class OneLineGroup(click.Group):
         except click.Abort:
             click.echo("coremax: interrupted", err=True)
             sys.exit(130)
+        except OSError as error:  # the help, to a disk that is full
+            click.echo(f"coremax: {one_line(str(error))}", err=True)
+            sys.exit(2)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -185,7 +188,7 @@ THREADS = ParsedText("integer", partial(parse_whole, least=1, most=4096))
 
 def progress_printer() -> Callable[[str], None]:
     """Return a function that prints lines of progress to stderr where that is a terminal, and is silent elsewhere."""
-    shown = sys.stderr.isatty()
+    shown = is_watched()
     return lambda line: click.echo(line, err=True) if shown else None
 
 

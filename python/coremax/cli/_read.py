@@ -144,9 +144,10 @@ def read_array(source: Source, progress: Progress = False) -> Array:
 
 
 def _npy(path: str) -> Array:
+    with open(path, "rb") as file:  # NumPy would take it for an archive or a pickle
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
+            raise ValueError("is no .npy file")
     mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)
-    if not isinstance(mapped, np.memmap):
-        raise ValueError("is no .npy file")
     size = os.path.getsize(path)
     if mapped.offset + mapped.nbytes != size:
         raise ValueError(

@@ -35,7 +35,14 @@ def require_target(path: str, endings: Iterable[str], inputs: Iterable[str]) -> 
         raise ValueError(f"{os.fsencode(path)!r}: the name of the file is not UTF-8, so no record could repeat it") from None
     folder = os.path.dirname(os.path.realpath(path))
     if not os.path.isdir(folder):
-        raise ValueError(f"{path}: the folder {os.path.dirname(path) or '.'} does not exist")
+        named = folder if os.path.islink(path) else os.path.dirname(path) or "."
+        raise ValueError(f"{path}: the folder {named} does not exist")
+    try:
+        os.lstat(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:  # such as too long a name, which would otherwise be found when the work is done
+        raise ValueError(f"{path}: {error.strerror}") from None
     if os.path.exists(path) and not os.path.isfile(path):
         raise ValueError(f"{path!r} is there already and is no file")
     if not os.access(folder, os.W_OK | os.X_OK):

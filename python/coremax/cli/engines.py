@@ -15,20 +15,24 @@ from ._job import Job
 from ._read import read_ids
 from .select import format_seconds
 
+# Up to here a dry run does all of the work, so that it refuses what the run would.
+_TRIED_ROWS, _TRIED_DRAWS = 4096, 1_000_000
+
 
 def run_graph(job: Job, given: dict[str, Any]) -> None:
     """Read, search, write; given: the options of `coremax graph`."""
     output = str(given["output"])
     job.begin({output: (".npz",)}, [("embeddings", given["embeddings"])])
     x = job.matrix(given["embeddings"], "embeddings")
-    options = {name: given[name] for name in ("metric", "threads", "isa")}
+    options = {name: given[name] for name in ("metric", "threads", "isa", "mode", "recall", "seed", "memory_limit")}
     if job.dry_run:
-        plan = estimate(x.shape[0], x.shape[1], given["k"], **options)
+        plan = estimate(x.shape[0], x.shape[1], given["k"], **{name: options[name] for name in ("metric", "threads", "isa")})
+        few = x[:_TRIED_ROWS]
+        topk_graph(few, min(given["k"], len(few) - 1), **options)  # refuses what the run would
         seconds = {"graph": plan.seconds, "total": plan.seconds}
         needed = plan.extra_bytes + plan.output_bytes
         job.tell({"n": len(x), "seconds": seconds, "bytes": needed, "input_bytes": x.nbytes}, format_estimate)
         return
-    options |= {name: given[name] for name in ("mode", "recall", "seed", "memory_limit")}
     with job.stage("graph"):
         graph = topk_graph(x, given["k"], progress=job.progress, **options)
     assert graph.stats is not None
@@ -57,18 +61,27 @@ def run_sample(job: Job, given: dict[str, Any]) -> None:
     ids = None if given["ids"] is None else read_ids(given["ids"])
     if ids is not None and len(ids) != len(weights):
         raise ValueError(f"{given['ids']} has {len(ids)} ids, but {given['weights']} has {len(weights)} weights")
+    options = {name: given[name] for name in ("replace", "log_weights", "seed", "threads")}
     if job.dry_run:
-        few = weights[: min(len(weights), 1_000_000)]
+        size = given["size"]
         start = time.perf_counter()
-        sampling.sample(np.ones(len(few)), len(few), replace=True, threads=given["threads"])
-        seconds = (time.perf_counter() - start) * max(len(weights), given["size"]) / len(few)
+        if max(len(weights), size) <= _TRIED_DRAWS:
+            sampling.sample(weights, size, **options)
+            seconds = time.perf_counter() - start
+        else:
+            few = min(len(weights), _TRIED_DRAWS)
+            sampling.sample(np.ones(few), few, replace=True, threads=given["threads"])
+            seconds = (time.perf_counter() - start) * max(len(weights), size) / few
+            if size > len(weights) and not given["replace"]:
+                raise ValueError(
+                    f"size is {size}, but there are {len(weights)} weights: without replacement no more can be drawn"
+                )
         # An alias table takes 16 bytes per weight, keys of a draw without replacement as many.
-        needed = 16 * len(weights) + 8 * given["size"]
+        needed = 16 * len(weights) + 8 * size
         found = {"seconds": {"draw": seconds, "total": seconds}, "bytes": needed, "input_bytes": weights.nbytes}
         job.tell(found, format_estimate)
         return
     with job.stage("draw"):
-        options = {name: given[name] for name in ("replace", "log_weights", "seed", "threads")}
         drawn = np.asarray(sampling.sample(weights, given["size"], **options))
     columns = {"index": drawn} if ids is None else {"id": ids[drawn], "index": drawn}
     summary = {"n": len(weights), "drawn": len(drawn), "output": output}

@@ -56,7 +56,7 @@ def run_select(
     rows, data, arguments = _load(job, method, files, knobs)
     ids, titles = (_of_rows(job, files[name], rows, reader) for name, reader in (("ids", read_ids), ("titles", read_titles)))
     labels = arguments.get("labels") if shown is None else job.labels(shown, rows)
-    call = Call(job, method, data, _total(budget, arguments), arguments)
+    call = Call(job, method, data, _total(budget, arguments, given.get("costs")), arguments)
     if job.dry_run:
         job.tell(estimate_selection(call, job), format_estimate)
         return
@@ -68,10 +68,13 @@ def run_select(
     job.finish(targets, _summary(chosen, output, report), format_summary)
 
 
-def _total(budget: int | float | None, arguments: dict[str, Any]) -> int | float | None:
+def _total(budget: int | float | None, arguments: dict[str, Any], file: str | None) -> int | float | None:
     """The budget as the function takes it: with costs, a share stands for that share of all of them."""
     if "costs" in arguments and isinstance(budget, float):
-        return budget * math.fsum(arguments["costs"])
+        try:
+            return budget * math.fsum(arguments["costs"])
+        except (OverflowError, ValueError):  # too large, or infinities of both signs
+            raise ValueError(f"{file}: the costs have no finite sum") from None
     return budget
 
 
@@ -121,8 +124,11 @@ class Call:
         if "costs" in self.arguments:
             share = 0.1  # a total of costs says little of how many
         elif isinstance(share, int):
-            share /= len(self._data["x"])
-        return self._run(data, arguments, None if share is None else min(share, 1.0), False)
+            n = len(self._data["x"])
+            if share > n:
+                raise ValueError(f"budget must be from 1 to the number of samples, {n}, got {share}")
+            share /= n
+        return self._run(data, arguments, share, False)
 
     def _run(self, data: dict[str, Any], arguments: dict[str, Any], budget: int | float | None, progress: bool) -> Selection:
         method, parameters = self.method, self._job.parameters

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,11 +14,12 @@ from PIL import Image, ImageOps
 from .. import _arrays
 from .page import data_uri
 
-__all__ = ["Samples", "Tile"]
+__all__ = ["Samples", "Tile", "require_sequence", "shortened"]
 
 _SIDE = 112  # pixels; larger images are made smaller
 _PIXEL_ART = 40  # up to here pixels stay square when shown larger
 _TEXT_LENGTH = 240
+_NAME_LENGTH = 80
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,7 @@ class Samples:
     def __init__(self, n: int, images: Any, texts: Any, ids: Any) -> None:
         for given, name in ((images, "images"), (texts, "texts"), (ids, "ids")):
             if given is not None:
-                _require_sequence(given, name, n)
+                require_sequence(given, name, n)
         self.images, self.texts, self.ids = images, texts, ids
 
     @property
@@ -51,7 +53,9 @@ class Samples:
         if self.ids is None:
             return f"#{row}"
         name = _item(self.ids, row)
-        return str(name.item() if hasattr(name, "item") else name)
+        if getattr(name, "shape", ()) != ():
+            raise ValueError(f"ids must hold one name a sample, got an array of shape {tuple(name.shape)} as ids[{row}]")
+        return shortened(str(name.item() if hasattr(name, "item") else name))
 
     def tile(self, row: int, kept: bool, notes: tuple[str, ...] = ()) -> Tile:
         """Everything about one sample."""
@@ -60,14 +64,22 @@ class Samples:
         return Tile(self.name(row), image, coarse, text, notes, kept)
 
 
-def _require_sequence(given: Any, name: str, n: int) -> None:
-    if isinstance(given, (str, bytes)) or not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
+def require_sequence(given: Any, name: str, n: int) -> None:
+    """Check that there is an entry for every sample, found by its number."""
+    if isinstance(given, (str, bytes, Mapping)) or not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
         raise TypeError(f"{name} must be a sequence with one entry a sample, got {type(given).__name__}")
+    if getattr(given, "shape", None) == ():  # an array of no dimensions has no length, though it has the method
+        raise ValueError(f"{name} must have one entry a sample, got an array without dimensions")
     _arrays.require_length(len(given), name, n, "the selection")
 
 
 def _item(sequence: Any, row: int) -> Any:
     return sequence.iloc[row] if hasattr(sequence, "iloc") else sequence[row]
+
+
+def shortened(name: str) -> str:
+    """A name that fits on a page: the whole of it, or its beginning."""
+    return name if len(name) <= _NAME_LENGTH else name[: _NAME_LENGTH - 1] + "\u2026"
 
 
 def _beginning(text: Any, row: int) -> str:
@@ -81,15 +93,22 @@ def _beginning(text: Any, row: int) -> str:
 
 def _thumbnail(given: Any, row: int) -> tuple[str, bool]:
     """The image as a data URI, and whether its pixels should stay square."""
-    if isinstance(given, (str, os.PathLike)):
+    if not isinstance(given, (str, os.PathLike, Image.Image)):
+        return _encoded(Image.fromarray(_pixels(given, row)))
+    try:
+        if isinstance(given, Image.Image):
+            return _encoded(given)
         with Image.open(given) as opened:
             opened.draft("RGB", (2 * _SIDE, 2 * _SIDE))  # JPEG can be read at a fraction of its size
             image = ImageOps.exif_transpose(opened)
             image.load()
-    elif isinstance(given, Image.Image):
-        image = given
-    else:
-        image = Image.fromarray(_pixels(given, row))
+        return _encoded(image)
+    except Exception as error:  # whoever decodes a damaged file may raise anything
+        what = f"{os.fspath(given)!r} " if isinstance(given, (str, os.PathLike)) else ""
+        raise ValueError(f"images[{row}] {what}can not be shown: {error}") from error
+
+
+def _encoded(image: Image.Image) -> tuple[str, bool]:
     if image.mode not in ("L", "RGB", "RGBA"):
         image = image.convert("RGBA" if "transparency" in image.info else "RGB")
     coarse = max(image.size) <= _PIXEL_ART
