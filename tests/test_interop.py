@@ -440,6 +440,29 @@ def test_distances_that_are_none() -> None:
         coremax.Graph.from_scipy(np.eye(3))
 
 
+def test_distances_of_damaged_lists_are_refused() -> None:
+    """SciPy checks neither places nor pointers: numbers out of range once crashed the process."""
+    pytest.importorskip("scipy")
+    for neighbors in ([[1], [2]], [[1], [-2]], [[2**40], [0]]):
+        with pytest.raises(ValueError, match="but the graph has rows 0 to 1"):
+            coremax.Graph.from_neighbors(neighbors, [[0.5], [0.5]], metric="cosine").to_scipy(distances=True)
+    for pointers, message in (([0, 1], "must start at 0 and end at"), ([0, 3, 2], "falls at row 1"), ([1, 1, 2], "must start")):
+        with pytest.raises(ValueError, match=f"indptr {message}"):
+            coremax.Graph.from_csr(pointers, [1, 0], [0.5, 0.5], metric="cosine").to_scipy(distances=True)
+    with pytest.raises(ValueError, match="similarities must be finite"):
+        coremax.Graph.from_neighbors([[1], [0]], [[np.nan], [0.5]], metric="cosine").to_scipy(distances=True)
+    with pytest.raises(TypeError, match="metric must be a str, got 3"):
+        coremax.Graph.from_neighbors([[1], [0]], [[0.5], [0.5]], metric=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["uint64", "int8"])
+def test_distances_of_indices_of_any_type(kind: str) -> None:
+    pytest.importorskip("scipy")
+    pointers, indices = np.array([0, 1, 2], kind), np.array([1, 0], kind)
+    distances = coremax.Graph.from_csr(pointers, indices, [0.5, 0.25], metric="cosine").to_scipy(distances=True)
+    assert distances.toarray().tolist() == [[0, 0.5], [0.75, 0]]
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_cleanlab_takes_our_graph() -> None:
     cleanlab = pytest.importorskip("cleanlab")
