@@ -162,6 +162,16 @@ def test_ml_dtypes_bfloat16() -> None:
     assert same_bits(graph.similarities, coremax.topk_graph(half.astype(np.float32), K).similarities)
 
 
+def test_ml_dtypes_bfloat16_scores() -> None:
+    """As those of PyTorch and JAX: widened."""
+    half = SCORES.astype(pytest.importorskip("ml_dtypes").bfloat16)
+    wide = half.astype(np.float32)
+    assert np.array_equal(coremax.selection.sims(half, 7).indices, coremax.selection.sims(wide, 7).indices)
+    found = coremax.solve(half, coremax.Graph.from_neighbors(NEIGHBORS, SIMILARITIES.astype(half.dtype)), 7).indices
+    rounded = SIMILARITIES.astype(half.dtype).astype(np.float32)
+    assert np.array_equal(found, coremax.solve(wide, coremax.Graph.from_neighbors(NEIGHBORS, rounded), 7).indices)
+
+
 def test_cupy() -> None:
     cupy = pytest.importorskip("cupy")
     try:
