@@ -106,6 +106,13 @@ def test_few_ranges_need_no_indices_mapping() -> None:
     assert many["id"][:] == list(range(1, N, 2))
 
 
+def test_the_split_is_kept_however_many_ranges() -> None:
+    datasets = pytest.importorskip("datasets")
+    data = datasets.Dataset.from_dict({"score": SCORE}, split="train")
+    for budget in (1, 9, N - 1, N):
+        assert str(prune(data, budget, score="score", method="top").split) == "train"
+
+
 def test_fingerprints_are_stable(tmp_path: Path) -> None:
     datasets = pytest.importorskip("datasets")
     hugging_face().save_to_disk(tmp_path / "data")
@@ -263,7 +270,7 @@ def with_last(folder: Path, **columns: Any) -> Path:
     return folder
 
 
-def refused(folder: Path, message: str, error: type[Exception] = ValueError, **arguments: Any) -> None:
+def refused(folder: Any, message: str, error: type[Exception] = ValueError, **arguments: Any) -> None:
     with pytest.raises(error, match=message) as raised:
         select_parquet(folder, 9, **{**COLUMNS, **arguments})
     assert "\n" not in str(raised.value)
@@ -306,6 +313,32 @@ def test_duplicate_ids(folder: Path) -> None:
     refused(with_last(folder, text=text), r"text\[150\] is 'text 3', as text\[3\] is", ids="text")
     with pytest.raises(ValueError, match=r"label\[4\] is 0, as label\[0\] is: ids must be unique"):
         select(hugging_face(), 9, **COLUMNS, ids="label")
+
+
+def ids_of(kind: str, numbers: Any) -> Any:
+    """A column of one id for each number."""
+    if kind == "uuid":
+        return pa.ExtensionArray.from_storage(pa.uuid(), pa.array([int(i).to_bytes(16, "big") for i in numbers], pa.binary(16)))
+    text = pa.array([f"id {i}" for i in numbers])
+    return text.dictionary_encode() if kind == "dictionary" else text.cast(kind)
+
+
+@pytest.mark.parametrize("kind", ["dictionary", "uuid", "string_view", "large_string"])
+def test_ids_of_any_kind(kind: str, tmp_path: Path) -> None:
+    """Every shard numbers the values of a dictionary anew."""
+    for number, begin in enumerate((0, 100)):
+        ids = ids_of(kind, np.arange(begin, begin + 100))
+        pq.write_table(table(begin, begin + 100, name=ids), tmp_path / f"{number}.parquet")
+    assert len(select_parquet(tmp_path, 9, **COLUMNS, ids="name", batch_size=30).selection) == 9
+    pq.write_table(table(100, 200, name=ids_of(kind, np.r_[100:199, 7])), tmp_path / "1.parquet")
+    refused(tmp_path, r"name\[199\] is .*, as name\[7\] is: ids must be unique", ids="name", batch_size=30)
+
+
+def test_ids_that_are_none(folder: Path) -> None:
+    refused(folder, r"part-0.parquet: embedding must be a column of integers or text", TypeError, ids="embedding")
+    refused(folder, "ids must be the name of a column, got ndarray", TypeError, ids=np.arange(N))
+    names = pa.DictionaryArray.from_arrays(pa.array([0, None] * 25), pa.array(["a"]))
+    refused(with_last(folder, text=names.cast(pa.string())), r"part-3.parquet: text\[1\] is null", ids="text")
 
 
 @pytest.mark.parametrize("cut", [0, 3, 100, 0.5, 0.99])
@@ -358,6 +391,36 @@ def test_other_bad_input(folder: Path, tmp_path: Path) -> None:
     refused(tmp_path / "empty", "there are no rows")
     with pytest.raises(ValueError, match="files must have different names"):
         select_parquet([folder / "part-0.parquet", folder / "part-0.parquet"], 1, score="score", method="top")
+    (tmp_path / "hive" / "year=2024").mkdir(parents=True)
+    refused(tmp_path / "hive", "folders within it are not looked into")
+    for files in (None, 5, b"shards"):
+        refused(files, "files must be a path or a sequence of paths", TypeError)
+    refused([5], "files must be a path, got int", TypeError)
+    for name in ("score", "embedding", "labels"):
+        refused(folder, f"{name} must be the name of a column, or an array, got 5", TypeError, **{name: 5})
+    refused(folder, "scratch must be a folder that is there", scratch=tmp_path / "none")
+    refused(folder, "scratch must be a path, got int", TypeError, scratch=5)
+    refused(folder, "options must be a mapping", TypeError, options=["k"])
+    refused(folder, "method 'infomax' has no option 'x'", TypeError, options={"x": X})
+
+
+def test_new_shards_do_not_go_where_a_link_is(folder: Path, tmp_path: Path) -> None:
+    chosen = select_parquet(folder, 9, **COLUMNS)
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    with pytest.raises(ValueError, match="link is there already"):
+        chosen.write(tmp_path / "link")
+    with pytest.raises(TypeError, match="folder must be a path, got NoneType"):
+        chosen.write(None)  # type: ignore[arg-type]
+
+
+def test_new_shards_of_types_that_arrow_can_not_take_from(tmp_path: Path) -> None:
+    views = pa.array([f"text {i}" for i in range(N)]).cast(pa.string_view())
+    pq.write_table(table(view=views), tmp_path / "0.parquet")
+    chosen = select_parquet(tmp_path / "0.parquet", 30, **COLUMNS)
+    (written,) = chosen.write(tmp_path / "new")
+    found = pq.ParquetFile(written).read()
+    expected = [f"text {i}" for i in chosen.selection.indices]
+    assert found.column("view").to_pylist() == found.column("text").to_pylist() == expected
 
 
 def test_data_sets_that_are_none() -> None:

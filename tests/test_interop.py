@@ -162,6 +162,16 @@ def test_ml_dtypes_bfloat16() -> None:
     assert same_bits(graph.similarities, coremax.topk_graph(half.astype(np.float32), K).similarities)
 
 
+def test_ml_dtypes_bfloat16_scores() -> None:
+    """As those of PyTorch and JAX: widened."""
+    half = SCORES.astype(pytest.importorskip("ml_dtypes").bfloat16)
+    wide = half.astype(np.float32)
+    assert np.array_equal(coremax.selection.sims(half, 7).indices, coremax.selection.sims(wide, 7).indices)
+    found = coremax.solve(half, coremax.Graph.from_neighbors(NEIGHBORS, SIMILARITIES.astype(half.dtype)), 7).indices
+    rounded = SIMILARITIES.astype(half.dtype).astype(np.float32)
+    assert np.array_equal(found, coremax.solve(wide, coremax.Graph.from_neighbors(NEIGHBORS, rounded), 7).indices)
+
+
 def test_cupy() -> None:
     cupy = pytest.importorskip("cupy")
     try:
@@ -438,6 +448,29 @@ def test_distances_that_are_none() -> None:
         coremax.Graph.from_scipy(pytest.importorskip("scipy.sparse").csr_array((2, 3)))
     with pytest.raises(TypeError, match="matrix must be a SciPy sparse matrix"):
         coremax.Graph.from_scipy(np.eye(3))
+
+
+def test_distances_of_damaged_lists_are_refused() -> None:
+    """SciPy checks neither places nor pointers: numbers out of range once crashed the process."""
+    pytest.importorskip("scipy")
+    for neighbors in ([[1], [2]], [[1], [-2]], [[2**40], [0]]):
+        with pytest.raises(ValueError, match="but the graph has rows 0 to 1"):
+            coremax.Graph.from_neighbors(neighbors, [[0.5], [0.5]], metric="cosine").to_scipy(distances=True)
+    for pointers, message in (([0, 1], "must start at 0 and end at"), ([0, 3, 2], "falls at row 1"), ([1, 1, 2], "must start")):
+        with pytest.raises(ValueError, match=f"indptr {message}"):
+            coremax.Graph.from_csr(pointers, [1, 0], [0.5, 0.5], metric="cosine").to_scipy(distances=True)
+    with pytest.raises(ValueError, match="similarities must be finite"):
+        coremax.Graph.from_neighbors([[1], [0]], [[np.nan], [0.5]], metric="cosine").to_scipy(distances=True)
+    with pytest.raises(TypeError, match="metric must be a str, got 3"):
+        coremax.Graph.from_neighbors([[1], [0]], [[0.5], [0.5]], metric=3)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("kind", ["uint64", "int8"])
+def test_distances_of_indices_of_any_type(kind: str) -> None:
+    pytest.importorskip("scipy")
+    pointers, indices = np.array([0, 1, 2], kind), np.array([1, 0], kind)
+    distances = coremax.Graph.from_csr(pointers, indices, [0.5, 0.25], metric="cosine").to_scipy(distances=True)
+    assert distances.toarray().tolist() == [[0, 0.5], [0.75, 0]]
 
 
 @pytest.mark.filterwarnings("ignore")

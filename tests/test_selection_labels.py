@@ -289,6 +289,16 @@ def test_as_published_is_an_argument_away() -> None:
     assert np.array_equal(kept.indices, coremax.solve(scaled, clipped, 60, alpha=0.3).indices)
 
 
+def test_automatic_alpha_of_huge_importance() -> None:
+    """Its spread overflows: what is wrong is the importance, not an alpha that nobody gave."""
+    as_given: dict[str, Any] = {"target": "score", "normalize": "none", "metric": "dot"}
+    with pytest.raises(ValueError, match=r"importance\[\d+\] is .*, beyond the range of 1e100"):
+        infomax(X, SCORE * 1e300, 10, **as_given)
+    kept = infomax(X * np.float32(1e-15), SCORE * 1e95, 10, **as_given)
+    assert len(kept) == 10
+    assert kept.parameters["alpha"] == 1e100
+
+
 def test_parameters_say_what_auto_meant() -> None:
     parameters = infomax(X, SCORE, 0.1, labels=LABELS).parameters
     assert parameters["tilt"] == pytest.approx(8 * 0.1)

@@ -98,6 +98,14 @@ def test_a_continuous_target_is_no_label() -> None:
     assert np.array_equal(first, second)
 
 
+def test_objects_that_are_no_text_are_not_passed_over() -> None:
+    """Their type can not be told: labels were once left out without a word."""
+    with pytest.raises(ValueError, match="Unknown label type: y holds objects"):
+        CoresetSelector().fit(X, Y.astype(object))
+    named = np.array(["a", "b", "c"], dtype=object)[Y]
+    assert np.array_equal(CoresetSelector().fit(X, named).support_, CoresetSelector().fit(X, Y).support_)
+
+
 def test_in_a_pipeline_of_imbalanced_learn() -> None:
     pipeline = pytest.importorskip("imblearn.pipeline")
     model = pipeline.make_pipeline(CoresetSelector(), LogisticRegression())
@@ -116,6 +124,8 @@ def test_in_a_pipeline_of_imbalanced_learn() -> None:
         (CoresetSelector(method="best"), ValueError, "method must be one of"),
         (CoresetSelector(options={"magic": 1}), TypeError, "method 'infomax' has no option 'magic'"),
         (CoresetSelector(options={"seed": 1}), TypeError, "method 'infomax' has no option 'seed'"),
+        (CoresetSelector(options={"budget": 1}), TypeError, "method 'infomax' has no option 'budget'"),
+        (CoresetSelector(options=["k"]), TypeError, "options must be a mapping of names to values, got list"),  # type: ignore[arg-type]
         (CoresetSelector(budget=2.0), ValueError, "budget as a fraction"),
     ],
 )

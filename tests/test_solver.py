@@ -421,6 +421,16 @@ def test_the_bound_holds_where_importance_and_redundancy_are_of_different_worlds
     assert solution.gap < 1e-6
 
 
+@pytest.mark.parametrize("costs", [None, [1.0, 1.0]])
+def test_tiny_importance_without_redundancy(costs: Any) -> None:
+    # In the unit of such importance an alpha that weighs nothing is beyond float64, and infinity times zero is NaN.
+    alone = coremax.Graph.from_neighbors([[1], [0]], [[0.0], [0.0]])
+    for tiny in (1e-290, 1e-303):
+        solution = coremax.solve([tiny, 2 * tiny], alone, 1 if costs is None else 1.0, costs=costs, alpha=1e100)
+        assert solution.indices.tolist() == [1]
+        assert solution.objective == 2 * tiny
+
+
 def test_any_temperature_gives_numbers() -> None:
     importance, graph = np.linspace(0, 1, 50), coremax.topk_graph(np.random.default_rng(0).normal(size=(50, 4)), 5)
     for temperature in (1e-300, 1e300, 1.7e308):

@@ -52,7 +52,7 @@ class Rescaled {
     importance_.resize(at(problem.n()));
     for (std::int64_t i = 0; i < problem.n(); ++i) importance_[at(i)] = std::ldexp(problem.importance[i], -exponent_);
     problem_.importance = importance_.data();
-    problem_.alpha = std::ldexp(problem.alpha, -exponent_);
+    problem_.alpha = std::min(std::ldexp(problem.alpha, -exponent_), kLargest * kLargest);  // more only where no edge has any weight
     options_.temperature = std::min(std::ldexp(options.temperature, -exponent_), kLargest * kLargest);
     if (options.callback)
       options_.callback = [this, &options](Iteration iteration) {

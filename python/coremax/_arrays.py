@@ -184,9 +184,9 @@ def widened(obj: Any) -> Any:
 
 def as_numpy(obj: Any) -> np.ndarray[Any, Any]:
     """View an array this package has already checked as NumPy, without a copy but for bfloat16, which becomes float32."""
+    obj = widened(obj)
     if isinstance(obj, np.ndarray):
         return obj
-    obj = widened(obj)
     return np.from_dlpack(obj) if hasattr(obj, "__dlpack__") else np.asarray(obj)
 
 

@@ -39,8 +39,11 @@ def choose(
     missing = [name for name in NEEDS[method] if data.get(name) is None]
     if missing:
         raise ValueError(f"method {method!r} needs {' and '.join(missing)}")
+    if not isinstance(options, Mapping):
+        raise TypeError(f"options must be a mapping of names to values, got {type(options).__name__}")
+    positional = list(inspect.signature(_function(method)).parameters)[: len(NEEDS[method]) + 1]
     known = {name: value for name, value in (("labels", labels), ("seed", seed)) if takes(method, name)}
-    unknown = [name for name in options if not takes(method, name) or name in known]
+    unknown = [name for name in options if not takes(method, name) or name in known or name in positional]
     if unknown:
         raise TypeError(f"method {method!r} has no option {', '.join(map(repr, unknown))}")
     return _function(method)(*(data[name] for name in NEEDS[method]), budget, **{**known, **options})

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +145,7 @@ def prune(dataset: Any, budget: int | float, **arguments: Any) -> Any:
     from datasets import concatenate_datasets
 
     slices = [dataset.select(range(begin, end)) for begin, end in runs]
-    return slices[0] if len(slices) == 1 else concatenate_datasets(slices)
+    return slices[0] if len(slices) == 1 else concatenate_datasets(slices, info=dataset.info, split=dataset.split)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -174,7 +174,10 @@ class ShardSelection:
             yield file, kept[bounds[number] : bounds[number + 1]] - self.offsets[number]
 
     def write(self, folder: PathLike) -> list[str]:
-        """Write the rows kept as new shards, of the names, columns, metadata and compression of the old ones.
+        """Write the rows kept as new shards, of the names, columns and metadata of the old ones.
+
+        All columns are compressed as the first one was. Folders that the old shards lie in (such as "year=2024") are not made
+        again, nor are columns of their names.
 
         Parameters
         ----------
@@ -191,8 +194,8 @@ class ShardSelection:
         ValueError
             The folder exists, or a shard can not be read or is no longer what it was.
         """
-        target = Path(folder)
-        if target.exists():
+        target = Path(_path(folder, "folder"))
+        if os.path.lexists(target):  # a link to nowhere, too
             raise ValueError(f"{target} is there already: name a new folder")
         if not target.parent.is_dir():
             raise ValueError(f"the folder {target.parent} does not exist")
@@ -359,14 +362,22 @@ def _listed(files: Any) -> list[str]:
         path = Path(files)
         found = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
         if not found:
-            raise ValueError(f"{path} holds no file ending in .parquet")
+            raise ValueError(f"{path} holds no file ending in .parquet (folders within it are not looked into: pass files)")
         return [str(file) for file in found]
-    names = [os.fspath(file) for file in files]
+    if isinstance(files, bytes) or not isinstance(files, Iterable):
+        raise TypeError(f"files must be a path or a sequence of paths, got {type(files).__name__}")
+    names = [_path(file, "files") for file in files]
     if not names:
         raise ValueError("files is empty")
     if len({Path(name).name for name in names}) < len(names):
         raise ValueError("files must have different names, in whatever folder: new shards are called as the old ones")
     return names
+
+
+def _path(value: Any, name: str) -> str:
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(f"{name} must be a path, got {type(value).__name__}")
+    return str(os.fspath(value))
 
 
 def _checked_dataset(dataset: Any) -> Any:
@@ -402,7 +413,11 @@ def _select(
             raise ValueError(f"method {method!r} needs {argument}")
     if labels is not None and not _methods.takes(method, "labels"):
         raise ValueError(f"method {method!r} does not look at labels")
+    if ids is not None and not isinstance(ids, str):
+        raise TypeError(f"ids must be the name of a column, got {type(ids).__name__}")
     source.require([name for name in (embedding, score, labels, ids) if isinstance(name, str)])
+    if scratch is not None and not os.path.isdir(_path(scratch, "scratch")):
+        raise ValueError(f"scratch must be a folder that is there, got {os.fspath(scratch)!r}")
     if source.n == 0:
         raise ValueError("there are no rows")
     if ids is not None:
@@ -423,7 +438,10 @@ def _nothing() -> Iterator[None]:
 def _values(source: _HuggingFace | _Parquet, what: str, given: Any, dtype: str, folder: str | None) -> Any:
     """A whole column; arrays of the caller are passed on, once their length is right."""
     if not isinstance(given, str):
-        _arrays.require_length(len(_arrays.as_array(given, what)), what, source.n, "the data set")
+        shape = tuple(_arrays.as_array(given, what).shape)
+        if not shape:
+            raise TypeError(f"{what} must be the name of a column, or an array, got {given!r}")
+        _arrays.require_length(shape[0], what, source.n, "the data set")
         return given
     result: Array | None = None
     done = 0
@@ -465,10 +483,14 @@ def _require_unique(source: _HuggingFace | _Parquet, ids: str) -> None:
     """Raise where an id is there twice."""
     parts: list[Any] = []
     for batch in source.batches([ids]):
-        column = batch.columns[ids]
-        if column.null_count:
-            require_no_null(np.asarray(column.is_null()), f"{batch.prefix}{ids}", first=batch.first)
-        parts.extend(_chunks(column))
+        name = f"{batch.prefix}{ids}"
+        first = batch.first
+        for chunk in _chunks(batch.columns[ids]):
+            part = _comparable(chunk, name)
+            if part.null_count:
+                require_no_null(np.asarray(part.is_null()), name, first=first)
+            parts.append(part)
+            first += len(part)
     everything = pa.chunked_array(parts)  # there are rows, and so parts
     if pc.count_distinct(everything).as_py() == len(everything):
         return
@@ -479,6 +501,20 @@ def _require_unique(source: _HuggingFace | _Parquet, ids: str) -> None:
     raise ValueError(f"{ids}[{again}] is {everything[again].as_py()!r}, as {ids}[{first}] is: ids must be unique")
 
 
+def _comparable(column: Any, name: str) -> Any:
+    """Ids as a type that Arrow can count the distinct values of."""
+    if isinstance(column, pa.ExtensionArray):  # such as UUIDs
+        return _comparable(column.storage, name)
+    kind = column.type
+    if pa.types.is_dictionary(kind):  # the categories of data frames, which every file may number anew
+        return _comparable(column.dictionary_decode(), name)
+    if str(kind) in ("string_view", "binary_view"):
+        return column.cast(pa.large_string() if str(kind) == "string_view" else pa.large_binary())
+    if pa.types.is_nested(kind):
+        raise TypeError(f"{name} must be a column of integers or text, got {kind}")
+    return column
+
+
 # --- From a selection to rows ------------------------------------------------------------------------------------------------
 
 
@@ -487,6 +523,13 @@ def _runs(indices: Array) -> list[tuple[int, int]]:
     breaks = np.flatnonzero(np.diff(indices) != 1) + 1
     begins, ends = indices[np.r_[0, breaks]], indices[np.r_[breaks - 1, len(indices) - 1]] + 1
     return list(zip(begins.tolist(), ends.tolist(), strict=True))
+
+
+def _taken(batch: Any, rows: Array) -> list[Any]:
+    try:
+        return [batch.take(pa.array(rows))]
+    except pa.ArrowNotImplementedError:  # of string_view, say; ranges can be had of any type
+        return [batch.slice(begin, end - begin) for begin, end in _runs(rows)]
 
 
 def _copy_rows(file: str, rows: Array, n: int, target: Path) -> None:
@@ -502,7 +545,7 @@ def _copy_rows(file: str, rows: Array, n: int, target: Path) -> None:
         for batch in _batches_of(file, _ROWS_PER_GROUP):
             low, high = np.searchsorted(rows, [start, start + len(batch)])
             if low < high:
-                waiting.append(batch.take(pa.array(rows[low:high] - start)))
+                waiting.extend(_taken(batch, rows[low:high] - start))
             start += len(batch)
             if waiting and (start == n or sum(map(len, waiting)) >= _ROWS_PER_GROUP):
                 writer.write_table(pa.Table.from_batches(waiting, schema))

@@ -310,6 +310,7 @@ class Graph:
         if not distances:
             indptr, indices, values = self._symmetric()
             return csr_array((values.copy(), indices.copy(), indptr.copy()), shape=(self.n, self.n))
+        self._build_symmetric(_arrays.as_threads(None))  # for its checks of the contents: SciPy makes none, and would crash
         rows, columns, values = self._edges()
         lengths = _as_distances(values, self.metric)
         order = np.lexsort((columns, lengths, rows))
@@ -319,7 +320,8 @@ class Graph:
     def _edges(self) -> _SymmetricParts:
         """Row, column and similarity of every neighbour that is present and not the row itself, row by row."""
         columns, values = _arrays.as_numpy(self._indices).reshape(-1), _arrays.as_numpy(self._values).reshape(-1)
-        counts = np.full(self.n, self.k) if self._indptr is None else np.diff(_arrays.as_numpy(self._indptr))
+        columns = columns.astype(np.int64, copy=False)  # of whatever type they came in
+        counts = np.full(self.n, self.k) if self._indptr is None else np.diff(_arrays.as_numpy(self._indptr).astype(np.int64))
         rows = np.repeat(np.arange(self.n), counts)
         present = (columns != -1) & (columns != rows)
         return rows[present], columns[present], values[present]
@@ -480,6 +482,8 @@ def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str,
 def _checked_values_are(values_are: Any, metric: str | None) -> str | None:
     """The metric, once it is clear what values mean under it."""
     how = _arrays.as_choice(values_are, "values_are", VALUES)
+    if metric is not None and not isinstance(metric, str):
+        raise TypeError(f"metric must be a str, got {metric!r}")
     if how != "similarities":
         _arrays.as_choice(metric, "metric", METRICS)
     if how == "squared distances" and metric != "euclidean":

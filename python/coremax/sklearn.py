@@ -54,9 +54,9 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    Classes are taken from y where it is a classification target (of any type) and the method knows labels; a continuous y is
-    not looked at. Without a score "infomax" and "d2" count all samples alike and keep the most diverse ones. X may be
-    float32 or float64; anything else that is dense becomes float32, as scikit-learn has it.
+    Classes are taken from y where it is a classification target (numbers, booleans or text) and the method knows labels; a
+    continuous y is not looked at. Without a score "infomax" and "d2" count all samples alike and keep the most diverse ones. X
+    may be float32 or float64; anything else that is dense becomes float32, as scikit-learn has it.
 
     Examples
     --------
@@ -154,6 +154,9 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
 
 def _classes(y: Any) -> Any:
     """Classes numbered from 0, or None where y is no classification target."""
-    if y is None or type_of_target(y) not in ("binary", "multiclass"):
+    kind = None if y is None else type_of_target(y)
+    if kind == "unknown":  # an array of Python objects that are not text
+        raise ValueError("Unknown label type: y holds objects that are no text: pass numbers or text, as by y.astype(int)")
+    if kind not in ("binary", "multiclass"):
         return None
     return np.unique(np.asarray(y), return_inverse=True)[1].reshape(-1).astype(np.int64)

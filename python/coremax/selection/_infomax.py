@@ -410,9 +410,10 @@ def _coverage(scores: Reals, place: Integers, tilt: float, chance: Reals) -> Rea
 def _auto_alpha(importance: Reals, graph: Graph, share: float) -> float:
     """Weight at which the redundancy within a random subset is 1 - share standard deviations of importance."""
     row_sum = float(np.abs(graph.similarities).sum()) / max(graph.n, 1)  # K and the lists have the same sum
-    spread = float(importance.std())
+    with np.errstate(over="ignore", invalid="ignore"):  # beyond what the solver works in: it refuses that
+        spread = float(importance.std())
     typical = 2 * share * row_sum
-    return (1 - share) * spread / typical if spread > 0 and typical > 0 else 0.3
+    return min((1 - share) * spread / typical, 1e100) if 0 < spread < np.inf and typical > 0 else 0.3
 
 
 def _equal_shares(limits: _limits.Limits, place: Integers, n_classes: int) -> tuple[Integers, Integers]:
