@@ -103,6 +103,13 @@ def test_baselines() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+def test_the_summary_says_how_many_of_the_hardest_went() -> None:
+    common = ("select", "x.npy", "--importance", "score.npy", "--budget", "10%", "-o", "kept.npy", "--drop-hardest")
+    for share, told in (("100%", "dropped the hardest 90.0% first"), ("25%", "dropped the hardest 25.0% first")):
+        assert told in run(*common, share).stdout
+
+
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("change", "message"),
     [

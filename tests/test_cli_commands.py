@@ -14,6 +14,7 @@ from click.testing import CliRunner, Result
 import coremax
 from coremax import sampling, scores, selection
 from coremax.cli._errors import LONGEST, one_line
+from coremax.cli._methods import KNOBS
 from coremax.cli.commands import coremax as command
 from coremax.cli.score import KINDS
 from helpers import clustered
@@ -234,6 +235,14 @@ def test_help_fits_80_columns(arguments: tuple[str, ...]) -> None:
     # Choices are never broken: their own line may be longer.
     assert all(len(line) <= 80 or "|" in line for line in result.stdout.splitlines())
     assert "..." not in result.stdout.replace("FILES...", "").replace("[ARGS]...", ""), "no short help is cut"
+
+
+def test_help_tells_which_way_a_score_points() -> None:
+    """As the methods take it where `--higher` is not given."""
+    text = " ".join(run("select", "--help").stdout.split())
+    assert "Of infomax, ccs, d2 and top (higher = harder) and of sims (higher = easier)" in text
+    defaults = next(knob.defaults for knob in KNOBS if knob.name == "higher")
+    assert defaults == {"sims": "easy", "ccs": "hard"}
 
 
 def test_messages_are_one_clean_line() -> None:

@@ -71,7 +71,8 @@ coremax.add_command(
             ),
             SectionedOption(
                 ["--importance"], section="What to keep", metavar="FILE",
-                help="Scores [n], higher = harder unless --higher easy. Of infomax, sims, ccs, d2 and top.",
+                help="Scores [n]. Of infomax, ccs, d2 and top (higher = harder) and of sims (higher = easier); "
+                "--higher turns them.",
             ),
             SectionedOption(
                 ["--method"], section="What to keep", type=click.Choice(list(METHODS)), default="infomax", show_default=True,

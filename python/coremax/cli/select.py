@@ -253,7 +253,8 @@ def format_summary(summary: dict[str, Any]) -> str:
     elif "objective" in summary:
         lines.append(f"objective {summary['objective']:.6g}, without a bound")
     if "drop_hardest" in summary["parameters"]:
-        dropped = summary["parameters"]["drop_hardest"]
+        # As many as the budget leaves, see `coremax.infomax`.
+        dropped = min(summary["parameters"]["drop_hardest"], 1 - summary["kept"] / summary["n"])
         lines.append(f"dropped the hardest {dropped:.1%} first" if dropped else "dropped none of the hardest")
     lines += [f"{name} {value:.6g}" for name, value in summary.get("diagnostics", {}).items()]
     lines += [f"report: {summary['report']}"] if "report" in summary else []

@@ -118,7 +118,7 @@ class Selection:
         texts : sequence [n] of str, optional
             Shown by their beginnings.
         ids : sequence [n], optional
-            What to call the samples. Default: their numbers.
+            What to call the samples, by the first 80 characters. Default: their numbers.
         title : str, optional
             Heading of the page.
 
@@ -132,7 +132,7 @@ class Selection:
         ImportError
             Without jinja2 and matplotlib: ``pip install 'coremax[report]'``.
         ValueError, TypeError
-            A wrong length, shape or type; NaN or infinity (the place is named).
+            A wrong length, shape or type; NaN or infinity; an image that can not be read (the place is named).
         OSError
             Where the file can not be written; an existing one is then untouched.
 
