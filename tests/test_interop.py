@@ -240,6 +240,25 @@ def test_pandas_frames_and_nullable_columns() -> None:
     assert len(frame.iloc[chosen.indices]) == 9
 
 
+def test_frames_of_nullable_columns_without_a_null() -> None:
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X)
+    for kinds in ("Float32", {0: "Float32"}):
+        assert same_bits(coremax.topk_graph(frame.astype(kinds), K).similarities, GRAPH.similarities)
+    for kind in ("string", "boolean"):
+        with pytest.raises(TypeError, match="x must be an array of numbers, got DataFrame"):
+            coremax.topk_graph(
+                frame.assign(other=pandas.array([None] * N, dtype=kind).fillna("0" if kind == "string" else True)), K
+            )
+
+
+def test_numbers_of_samples_from_a_dictionary_of_arrow() -> None:
+    arrow = pytest.importorskip("pyarrow")
+    fixed = {"include": arrow.array([3, 5]).dictionary_encode(), "exclude": arrow.chunked_array([[7], [9]])}
+    same = coremax.solve(SCORES, GRAPH, 7, include=[3, 5], exclude=[7, 9]).indices
+    assert np.array_equal(coremax.solve(SCORES, GRAPH, 7, **fixed).indices, same)
+
+
 def nulls(library: str) -> list[tuple[Any, str]]:
     module = pytest.importorskip(library)
     if library == "pandas":

@@ -152,7 +152,7 @@ def test_seeds_threads_and_libraries() -> None:
     assert isinstance(tensor.indices, torch.Tensor)
     assert np.array_equal(np.asarray(tensor.indices), first.indices)
     assert set(first.parameters) == {
-        "class_fraction", "target_mean", "target_std", "cap", "bins", "density_floor", "scale", "higher"
+        "class_fraction", "target_mean", "target_std", "cap", "bins", "density_floor", "scale", "higher", "seed"
     }  # fmt: skip
 
 

@@ -150,9 +150,7 @@ def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_
 
 def _numbers(numbers: Any, name: str, n: int) -> NDArray[np.int64]:
     view = _arrays.as_view(numbers, name, ndim=1, dtypes=["int64"], convert_to="int64")
-    array = np.asarray(
-        _arrays.as_numpy(numbers) if not isinstance(numbers, (list, tuple)) else numbers, dtype=np.int64
-    ).reshape(view.shape)
+    array = np.asarray(_arrays.as_numpy(_arrays.as_array(numbers, name)), dtype=np.int64).reshape(view.shape)
     bad = np.flatnonzero((array < 0) | (array >= n))
     if bad.size:
         raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]}, but there are elements 0 to {n - 1} only")

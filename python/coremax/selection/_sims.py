@@ -44,7 +44,8 @@ def sims(
         Classes. Without them all are drawn from together.
     class_fraction : float
         Share of the budget, in [0, 1], that is drawn class by class in proportion to the classes' sizes (largest remainder);
-        the rest is drawn from all that are left.
+        the rest is drawn from all that are left. Where there is no rest (class_fraction=1, or a budget of 1) a class too small
+        for a place of its own is never drawn from, and the weights stand for the other classes only.
     target_mean : float, (float, float) or "auto"
         Mean of the target over ease scaled to [0, 1]; a pair is the mean where nothing and where everything is pruned, and
         moves in proportion to the fraction pruned. "auto": (0.2, 0.6).
