@@ -211,7 +211,7 @@ def housekeeping(output: str) -> list[click.Parameter]:
         file("--sidecar/--no-sidecar", default=True, help=record),
         run("--seed", type=SEED, default=0, show_default=True, help="Of everything random."),
         run("--threads", type=THREADS, help=threads),
-        run("--dry-run", is_flag=True, help="Check the inputs, estimate time and memory, write nothing."),
+        run("--dry-run", is_flag=True, help="Check the inputs, estimate time and memory (score: sizes), write nothing."),
         run("--json", "as_json", is_flag=True, help="Print one JSON object instead of text."),
         run("-q", "--quiet", is_flag=True, help="Print errors only."),
     ]
