@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -87,12 +86,8 @@ def random_graph(n: int, k: int, seed: int, negative: bool = False) -> coremax.G
 
 @contextmanager
 def interruptible(arguments: Sequence[str], **pipes: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run a program that listens to Ctrl-C, and do not leave it behind.
-
-    A shell's background jobs, and what they start, ignore Ctrl-C unless told otherwise.
-    """
-    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
-    with subprocess.Popen(arguments, text=True, preexec_fn=listening, **pipes) as process:
+    """Run a program that is to be interrupted, and do not leave it behind."""
+    with subprocess.Popen(arguments, text=True, **pipes) as process:
         try:
             yield process
         finally:

@@ -88,6 +88,7 @@ CALLS: dict[str, Callable[[int], Any]] = {
     "scores.spherical_kmeans": lambda t: scores.spherical_kmeans(X, 9, seed=8, threads=t),
     "scores.ssp": lambda t: scores.ssp(X, 9, seed=8, threads=t),
     "scores.tdds": lambda t: scores.tdds(EPOCHS, window=4, threads=t),
+    "selection.auto_max_contradiction": lambda t: selection.auto_max_contradiction(SCORE / SCORE.max(), 0.2),
     "selection.auto_drop_hardest": lambda t: selection.auto_drop_hardest(0.2),
     "selection.ccs": lambda t: selection.ccs(SCORE, 0.2, seed=9, threads=t),
     "selection.coverage": lambda t: selection.coverage(SCORE, 0.2, labels=LABELS),
