@@ -16,6 +16,9 @@ from numpy.typing import NDArray
 import coremax
 from coremax import _core
 
+# A shell's background jobs ignore Ctrl-C, and so would every program a test starts; tests that interrupt need it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+
 ISAS: list[str] = coremax.show_config("dicts")["isas"]
 # The levels that have a low-precision filter.
 FILTERED_ISAS = [isa for isa in ISAS if isa != "scalar"]
