@@ -1,0 +1,1 @@
+"""What callers pass, checked in one place each: flags, texts, and keys such as labels and groups."""

@@ -1,0 +1,20 @@
+"""Checks of single values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+
+def as_flag(value: Any, name: str) -> bool:
+    """Check a flag: True or False, of Python or NumPy; anything else, such as the text "False", is refused.
+
+    Raises
+    ------
+    TypeError
+        The argument is named.
+    """
+    if not isinstance(value, (bool, np.bool_)):
+        raise TypeError(f"{name} must be True or False, got {value!r}")
+    return bool(value)

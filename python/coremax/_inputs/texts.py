@@ -1,0 +1,187 @@
+"""Columns of texts, of whatever library: one rule for what is one-dimensional, what is a text and what is missing.
+
+Texts are Python strings here, never arrays of fixed width, which would give every text the room of the longest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Set
+from typing import Any
+
+import numpy as np
+
+from .._columns import require_no_null
+
+_ROWS = 1 << 14  # that are turned into Python objects at a time
+
+
+def iterate(column: Any, name: str) -> Iterator[Any]:
+    """Give the items of a one-dimensional column one after another, lazily where it is lazy.
+
+    Parameters
+    ----------
+    column : iterable of str, bytes or paths
+        Lists, generators, one-dimensional NumPy arrays of text or objects; columns of pandas, Polars, Arrow (in chunks,
+        views, dictionaries) and of Hugging Face data sets.
+    name : str
+        The argument's name, for messages.
+
+    Returns
+    -------
+    iterator
+        What lists and generators hold is not looked at here: see `as_text`.
+
+    Raises
+    ------
+    TypeError
+        One text, a mapping, a data frame or a set in place of a column; a column that holds no texts.
+    ValueError
+        More than one dimension; a null (the place is named).
+    """
+    if isinstance(column, str | bytes | bytearray | memoryview):
+        raise TypeError(f"{name} must be a column of texts, got one {type(column).__name__}: put it into a list")
+    library, kind = type(column).__module__.partition(".")[0], type(column).__name__
+    if library == "pyarrow" and hasattr(column, "null_count"):
+        return _from_arrow(column, name)
+    if library == "polars" and kind == "Series":
+        return _from_polars(column, name)
+    if library == "pandas" and kind in ("Series", "Index"):
+        return _from_pandas(column, name)
+    if isinstance(column, np.ndarray):
+        return _from_numpy(column, name)
+    _require_column(column, name)
+    try:
+        return iter(column)
+    except TypeError:
+        raise TypeError(f"{name} must be a column of texts, got {type(column).__name__}") from None
+
+
+def as_text(item: Any, name: str, number: int) -> str:
+    """Check one item of a column: str as it is, bytes as UTF-8.
+
+    Raises
+    ------
+    TypeError, ValueError
+        Anything else, or bytes that are not UTF-8; the place is named.
+    """
+    if isinstance(item, str):
+        return str(item)
+    if isinstance(item, bytes):
+        try:
+            return item.decode()
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{name}[{number}] is not UTF-8 at byte {error.start}: {error.reason}") from None
+    raise TypeError(f"{name}[{number}] must be a str, got {type(item).__name__}")
+
+
+def as_texts(column: Any, name: str, n: int | None = None, of: str = "x") -> list[str]:
+    """Check a whole column of texts, one for each of n samples of the argument `of`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `iterate` and `as_text`; another number of texts than n.
+    """
+    texts = [as_text(item, name, number) for number, item in enumerate(iterate(column, name))]
+    if n is not None and len(texts) != n:
+        raise ValueError(f"{name} has {len(texts)} elements, but {of} has {n}")
+    return texts
+
+
+def is_text(column: Any) -> bool:
+    """Whether a column holds texts rather than numbers, by its type or, where that does not tell, by its first item."""
+    library = type(column).__module__.partition(".")[0]
+    if library == "pyarrow" and hasattr(column, "type"):
+        return _is_arrow_text(column.type)
+    if library == "polars" and hasattr(column, "dtype"):
+        return type(column.dtype).__name__ in ("String", "Utf8", "Categorical", "Enum") or str(column.dtype) in (
+            "String", "Categorical", "Enum",
+        )  # fmt: skip
+    if library == "pandas" and hasattr(column, "dtype") and not isinstance(column.dtype, np.dtype):
+        dtype = column.dtype
+        kind = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # the type of what categories stand for
+        return str(kind).startswith(("string", "str", "large_string")) or kind == object
+    if library == "pandas" and hasattr(column, "dtype"):
+        return bool(column.dtype == object)
+    if isinstance(column, np.ndarray):
+        return column.dtype.kind in "USTO"
+    if hasattr(column, "__dlpack__") or isinstance(column, str | bytes | Mapping | Set) or not isinstance(column, Iterable):
+        return False
+    try:
+        return len(column) > 0 and isinstance(column[0], str | bytes)  # type: ignore[arg-type,index]
+    except (TypeError, KeyError, IndexError):
+        return False
+
+
+def _require_column(column: Any, name: str) -> None:
+    """Raise where the items would be names of columns, or come in no order."""
+    if (names := _column_names(column)) is not None:
+        shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
+        raise TypeError(
+            f"{name} must be one column of texts, got a {type(column).__name__} of columns {shown}: pass one of them"
+        )
+    if isinstance(column, Set):
+        raise TypeError(
+            f"{name} must be a column of texts, got a {type(column).__name__}, whose items have no order: pass a list"
+        )
+    if hasattr(column, "__dlpack__") or hasattr(column, "tocsr"):
+        raise TypeError(f"{name} must be a column of texts, got a {type(column).__name__} of numbers")
+
+
+def _column_names(table: Any) -> list[str] | None:
+    """The names of the columns of a mapping, data frame, table or data set; None for what has none."""
+    for attribute in ("column_names", "columns"):
+        names = getattr(table, attribute, None)
+        if names is not None and not callable(names):
+            return [str(part) for part in names]
+    if isinstance(table, Mapping) or (hasattr(table, "keys") and hasattr(table, "__getitem__")):
+        return [str(key) for key in table.keys()]  # noqa: SIM118  # some have keys and no iterator over them
+    return None
+
+
+def _from_numpy(column: Any, name: str) -> Iterator[Any]:
+    if isinstance(column, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: drop its masked elements or fill them (.filled())")
+    if column.ndim != 1:
+        raise ValueError(f"{name} must be one-dimensional, got shape {column.shape}")
+    if column.dtype.kind not in "USTO" and column.size:
+        raise TypeError(f"{name} must be a column of texts, got an array of {column.dtype}")
+    return _in_parts(column, lambda part: part.tolist())
+
+
+def _from_pandas(column: Any, name: str) -> Iterator[Any]:
+    if column.ndim != 1 or hasattr(column, "levels"):
+        raise ValueError(f"{name} must be one-dimensional, got a {type(column).__name__} of several levels")
+    require_no_null(np.asarray(column.isna()), name)
+    if not is_text(column) and len(column):
+        raise TypeError(f"{name} must be a column of texts, got a {type(column).__name__} of {column.dtype}")
+    values = column if type(column).__name__ == "Index" else column.array
+    return _in_parts(values, list)
+
+
+def _from_polars(column: Any, name: str) -> Iterator[Any]:
+    require_no_null(column.is_null().to_numpy(), name)
+    if not is_text(column) and str(column.dtype) not in ("Object", "Binary", "Null"):
+        raise TypeError(f"{name} must be a column of texts, got a Series of {column.dtype}")
+    return _in_parts(column, lambda part: part.to_list())
+
+
+def _from_arrow(column: Any, name: str) -> Iterator[Any]:
+    if column.null_count:
+        require_no_null(np.asarray(column.is_null()), name)
+    if not _is_arrow_text(column.type) and len(column):
+        raise TypeError(f"{name} must be a column of texts, got an Arrow column of {column.type}")
+    return _in_parts(column, lambda part: part.to_pylist())
+
+
+def _in_parts(column: Any, as_list: Any) -> Iterator[Any]:
+    for start in range(0, len(column), _ROWS):
+        yield from as_list(column[start : start + _ROWS])
+
+
+def _is_arrow_text(kind: Any) -> bool:
+    while (inner := getattr(kind, "storage_type", None) or getattr(kind, "value_type", None)) is not None:
+        if "list" in str(kind).partition("<")[0]:
+            return False
+        kind = inner  # of extensions and dictionaries
+    return str(kind) in ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
