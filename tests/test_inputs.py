@@ -76,9 +76,9 @@ WRONG: dict[str, Any] = {
 
 @pytest.mark.parametrize("kind", WRONG)
 def test_what_is_no_column_is_refused_by_name(kind: str) -> None:
-    with pytest.raises((TypeError, ValueError), match="^titles"):
+    with pytest.raises((TypeError, ValueError), match=r"^titles"):
         as_texts(WRONG[kind], "titles")
-    with pytest.raises((TypeError, ValueError), match="^labels"):
+    with pytest.raises((TypeError, ValueError), match=r"^labels"):
         as_keys(WRONG[kind], "labels")
 
 

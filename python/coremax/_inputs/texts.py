@@ -100,7 +100,7 @@ def is_text(column: Any) -> bool:
     if library == "pandas" and hasattr(column, "dtype") and not isinstance(column.dtype, np.dtype):
         dtype = column.dtype
         kind = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # the type of what categories stand for
-        return str(kind).startswith(("string", "str", "large_string")) or kind == object
+        return str(kind).startswith(("string", "str", "large_string")) or str(kind) == "object"
     if library == "pandas" and hasattr(column, "dtype"):
         return bool(column.dtype == object)
     if isinstance(column, np.ndarray):
