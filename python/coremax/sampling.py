@@ -593,7 +593,7 @@ def stratified(
         The strata's shares of `size`: their numbers of elements, equal shares, or shares of your own, either one for each
         stratum in ascending order of labels or a mapping from labels (one left out gets nothing). Only ratios count; shares
         that sum to size are the numbers drawn, unless a stratum has too few positive weights. `largest_remainder` makes whole
-        numbers of them and hands what a stratum can not provide to the others.
+        numbers of them, equal fractions rounded up and down by chance, and hands what a stratum can not provide to the others.
     log_weights : bool
         The weights are natural logarithms; -inf stands for zero.
     seed : int, SeedSequence or Generator
@@ -640,7 +640,7 @@ def stratified(
     values, strata, counts = np.unique(_arrays.as_numpy(labels), return_inverse=True, return_counts=True)
     strata = strata.reshape(-1)[order]
     drawable = np.bincount(strata, minlength=len(values))
-    wanted = largest_remainder(_shares(quotas, values, counts), size, drawable)
+    wanted = largest_remainder(_shares(quotas, values, counts), size, drawable, seed=number)
     # Strata one after the other, those of each in the order in which they arrive.
     by_stratum = np.argsort(strata, kind="stable")
     place = np.arange(len(order)) - np.repeat(np.cumsum(drawable) - drawable, drawable)
