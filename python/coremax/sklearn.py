@@ -9,6 +9,7 @@ import numpy as np
 
 from . import _methods
 from ._inputs.keys import as_keys
+from ._inputs.texts import as_texts, is_text
 from .selection import Selection
 
 try:
@@ -106,6 +107,10 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         """
         wants_score = _methods.needs(self.method, "score")
         real = [np.float32, np.float64]
+        if y is not None and is_text(y):
+            texts = as_texts(y, "y")  # scikit-learn would give each the room of the longest
+            y = np.empty(len(texts), object)
+            y[:] = texts
         if y is None:
             x = validate_data(self, X, dtype=real, order="C")
         else:
