@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -155,7 +156,15 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
             X and y of the samples kept, of the types given (data frames stay data frames); y is None where it was.
         """
         kept = self.fit(X, y, score=score).sample_indices_
-        return _safe_indexing(X, kept), None if y is None else _safe_indexing(y, kept)
+        return _safe_indexing(X, kept), None if y is None else _rows(y, kept)
+
+
+def _rows(y: Any, kept: np.ndarray[Any, Any]) -> Any:
+    """Some rows of a column; Arrow can not take them of every type of text."""
+    try:
+        return _safe_indexing(y, kept)
+    except NotImplementedError:
+        return sys.modules["pyarrow"].array([y[row].as_py() for row in kept.tolist()], y.type)
 
 
 def _classes(y: Any) -> Any:
