@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
@@ -34,9 +34,13 @@ try:
 except ImportError as error:
     raise ImportError('coremax.datasets needs PyArrow: pip install "coremax[datasets]"') from error
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["ShardSelection", "prune", "select", "select_parquet"]
 
-_FLOATS = ("float32", "float16")
+Float = Literal["float32", "float16"]
+_FLOATS: tuple[Float, ...] = get_args(Float)
 _MOST_SLICES = 64  # a selection of more contiguous ranges is kept as an indices mapping
 _ROWS_PER_GROUP = 1 << 16
 
@@ -52,10 +56,10 @@ def select(
     score: Any = None,
     labels: Any = None,
     ids: str | None = None,
-    method: str = "infomax",
+    method: _methods.Method = "infomax",
     options: Mapping[str, Any] | None = None,
     seed: _arrays.Seed = 0,
-    dtype: str = "float32",
+    dtype: Float = "float32",
     batch_size: int = 10_000,
     scratch: PathLike | None = None,
 ) -> Selection:
@@ -108,7 +112,22 @@ def select(
     return _select(source, budget, embedding, score, labels, ids, method, options, seed, dtype, scratch)
 
 
-def prune(dataset: Any, budget: int | float, **arguments: Any) -> Any:
+class SelectArguments(TypedDict, total=False):
+    """The arguments of `select` that `prune` passes on, so that type checkers see into them."""
+
+    embedding: str | None
+    score: Any
+    labels: Any
+    ids: str | None
+    method: _methods.Method
+    options: Mapping[str, Any] | None
+    seed: _arrays.Seed
+    dtype: Float
+    batch_size: int
+    scratch: PathLike | None
+
+
+def prune(dataset: Any, budget: int | float, **arguments: Unpack[SelectArguments]) -> Any:
     """Keep the rows of a Hugging Face data set that are worth training on.
 
     Parameters
@@ -228,10 +247,10 @@ def select_parquet(
     score: Any = None,
     labels: Any = None,
     ids: str | None = None,
-    method: str = "infomax",
+    method: _methods.Method = "infomax",
     options: Mapping[str, Any] | None = None,
     seed: _arrays.Seed = 0,
-    dtype: str = "float32",
+    dtype: Float = "float32",
     batch_size: int = 10_000,
     scratch: PathLike | None = None,
 ) -> ShardSelection:
@@ -402,13 +421,13 @@ def _select(
     score: Any,
     labels: Any,
     ids: str | None,
-    method: str,
+    method: _methods.Method,
     options: Mapping[str, Any] | None,
     seed: _arrays.Seed,
-    dtype: str,
+    dtype: Float,
     scratch: PathLike | None,
 ) -> Selection:
-    _arrays.as_choice(dtype, "dtype", _FLOATS)
+    dtype = _arrays.as_choice(dtype, "dtype", _FLOATS)
     given = {"x": ("embedding", embedding), "score": ("score", score)}
     needed = {what: pair for what, pair in given.items() if _methods.needs(method, what)}
     for argument, value in needed.values():
