@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -161,10 +161,14 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
 
 
 def _rows(y: Any, kept: np.ndarray[Any, Any]) -> Any:
-    """Some rows of a column; Arrow can not take them of every type of text."""
+    """Some rows of a column, of those kinds as well that scikit-learn's function does not know."""
+    if isinstance(y, Sequence):
+        return [y[row] for row in kept.tolist()]
     try:
         return _safe_indexing(y, kept)
-    except NotImplementedError:
+    except TypeError:  # an index of pandas
+        return y[kept]
+    except NotImplementedError:  # a type of text that Arrow can not take rows of
         return sys.modules["pyarrow"].array([y[row].as_py() for row in kept.tolist()], y.type)
 
 

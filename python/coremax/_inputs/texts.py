@@ -132,6 +132,8 @@ def require_column(column: Any, name: str) -> None:
     if (names := _column_names(column)) is not None:
         shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
         raise TypeError(f"{name} must be one column, got a {kind} of columns {shown}: pass one of them")
+    if hasattr(column, "nlevels") and column.nlevels > 1:
+        raise TypeError(f"{name} must be one column, got a {kind} of {column.nlevels} levels")
     if isinstance(column, Set) and not isinstance(column, KeysView):
         raise TypeError(f"{name} must be a column, got a {kind}, whose items have no order: pass a list")
 
@@ -170,8 +172,6 @@ def _from_numpy(column: Any, name: str) -> Iterator[Any]:
 
 
 def _from_pandas(column: Any, name: str, first: int) -> Iterator[Any]:
-    if column.ndim != 1 or hasattr(column, "levels"):
-        raise ValueError(f"{name} must be one-dimensional, got a {type(column).__name__} of several levels")
     require_no_null(np.asarray(column.isna()), name, first=first)
     if not is_text(column) and column.dtype != object and len(column):
         raise TypeError(f"{name} must be a column of texts, got a {type(column).__name__} of {column.dtype}")
