@@ -73,7 +73,7 @@ def folder(tmp_path: Path) -> Path:
 # --- Hugging Face ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", list(_methods.NEEDS))
+@pytest.mark.parametrize("method", [method for method in _methods.NEEDS if method != "dsir"])
 def test_every_method_on_a_data_set_and_on_shards(method: str, folder: Path) -> None:
     arguments = dict(
         COLUMNS, method=method, labels="label" if _methods.takes(method, "labels") else None, seed=3, batch_size=17

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from . import _arrays, selection
@@ -17,6 +17,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "d2": ("x", "score"),
     "moderate": ("x",),
     "semdedup": ("x",),
+    "dsir": ("texts", "target"),
     "top": ("score",),
     "random": ("n",),
 }
@@ -32,13 +33,19 @@ def needs(method: Any, argument: str) -> bool:
     return argument in NEEDS[_arrays.as_choice(method, "method", tuple(NEEDS))]
 
 
+def needs_more(method: str, missing: Sequence[str]) -> str:
+    """The message for what a method reads and was not given."""
+    shown = ["scores (pass importance=)" if name == "score" else name for name in missing]
+    return f"method {method!r} needs {' and '.join(shown)}"
+
+
 def choose(
     method: str, budget: int | float, data: Mapping[str, Any], labels: Any, seed: _arrays.Seed, options: Mapping[str, Any]
 ) -> Selection:
-    """Call a method with what it reads of the data ("n", "x", "score"), and with labels and seed if it knows them."""
+    """Call a method with what it reads of the data ("n", "x", "score", ...), and with labels and seed if it knows them."""
     missing = [name for name in NEEDS[method] if data.get(name) is None]
     if missing:
-        raise ValueError(f"method {method!r} needs {' and '.join(missing)}")
+        raise ValueError(needs_more(method, missing))
     if not isinstance(options, Mapping):
         raise TypeError(f"options must be a mapping of names to values, got {type(options).__name__}")
     positional = list(inspect.signature(_function(method)).parameters)[: len(NEEDS[method]) + 1]

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _arrays, _core, _cuda_graph, _cuda_solver, _limits
+from ._inputs.aliases import aliased
 from ._progress import Progress, reporting
 from .graph import Graph
 
@@ -116,6 +117,7 @@ class Solution:
         return solution_html(self)
 
 
+@aliased(score="importance")
 def solve(
     importance: Any,
     graph: Any,
@@ -289,6 +291,7 @@ def solve(
     )
 
 
+@aliased(score="importance")
 def solve_path(
     importance: Any, graph: Any, budgets: Sequence[int | float], *, nested: bool = False, **options: Any
 ) -> list[Solution]:
@@ -522,6 +525,7 @@ def check_options(alpha: Any, method: Any, effort: Any, bound: Any, max_iteratio
         _arrays.as_count(max_iterations, "max_iterations", 0, 2**62)
 
 
+@aliased(score="importance")
 def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> float:
     """Evaluate f of any subset.
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _core
+from .._inputs.aliases import aliased
 from .._progress import Progress
 from ..graph import Graph, topk_graph
 from ._result import Reals, Selection, as_scores
@@ -15,6 +16,7 @@ from ._result import Reals, Selection, as_scores
 _METRICS = ("euclidean", "cosine")
 
 
+@aliased(importance="score")
 def d2(
     x: Any,
     score: Any,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _limits
+from .._inputs.aliases import aliased
 from .._progress import Progress
 from ..graph import METRICS, Graph, GraphStats, Limits, search
 from ..sampling import largest_remainder, sample
@@ -91,6 +92,7 @@ def n_hardest(fraction: float, n: Any) -> Any:
     return np.asarray(fraction * n + 1e-9 * n).astype(np.int64)
 
 
+@aliased(importance="score")
 def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str = "auto", seed: _arrays.Seed = 0) -> Any:
     """Importance that draws every difficulty equally often, harder ones more the more is kept; what `infomax` uses by default.
 
@@ -149,6 +151,7 @@ def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str =
     return _arrays.like(found, score)
 
 
+@aliased(score="importance")
 def infomax(
     x: Any,
     importance: Any,

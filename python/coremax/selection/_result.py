@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays
+from .._inputs.aliases import aliased
 from ..graph import Graph
 from ..solver import Solution
 
@@ -82,6 +83,7 @@ class Selection:
 
         return selection_html(self)
 
+    @aliased(importance="score")
     def report(
         self,
         path: str | os.PathLike[str] | None = None,
