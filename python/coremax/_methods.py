@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from . import _arrays, selection
@@ -33,9 +33,17 @@ def needs(method: Any, argument: str) -> bool:
     return argument in NEEDS[_arrays.as_choice(method, "method", tuple(NEEDS))]
 
 
+def require_options(method: str, names: Iterable[str]) -> None:
+    """Raise TypeError where a method has no such options besides what it reads, the budget, labels and the seed."""
+    positional = list(inspect.signature(_function(method)).parameters)[: len(NEEDS[method]) + 1]
+    unknown = [name for name in names if not takes(method, name) or name in (*positional, "labels", "seed")]
+    if unknown:
+        raise TypeError(f"method {method!r} has no option {', '.join(map(repr, unknown))}")
+
+
 def needs_more(method: str, missing: Sequence[str]) -> str:
     """The message for what a method reads and was not given."""
-    shown = ["scores (pass importance=)" if name == "score" else name for name in missing]
+    shown = ["scores (pass importance=)" if name in ("score", "importance") else name for name in missing]
     return f"method {method!r} needs {' and '.join(shown)}"
 
 
@@ -48,11 +56,8 @@ def choose(
         raise ValueError(needs_more(method, missing))
     if not isinstance(options, Mapping):
         raise TypeError(f"options must be a mapping of names to values, got {type(options).__name__}")
-    positional = list(inspect.signature(_function(method)).parameters)[: len(NEEDS[method]) + 1]
     known = {name: value for name, value in (("labels", labels), ("seed", seed)) if takes(method, name)}
-    unknown = [name for name in options if not takes(method, name) or name in known or name in positional]
-    if unknown:
-        raise TypeError(f"method {method!r} has no option {', '.join(map(repr, unknown))}")
+    require_options(method, options)
     return _function(method)(*(data[name] for name in NEEDS[method]), budget, **{**known, **options})
 
 

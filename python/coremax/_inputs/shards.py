@@ -1,7 +1,7 @@
 """Which files of a folder, pattern or list are the shards of a data set, in which order, and what their folders say of them.
 
-The rules are those of PyArrow's data sets, Spark and Hive: what begins with _ or . is hidden, folders are looked into, files come
-in the order of their paths, and a folder called "year=2024" is a column.
+The rules are those of PyArrow's data sets, Spark and Hive: what begins with _ or . is hidden, folders are looked into, files
+come in the order of their paths, and a folder called "year=2024" is a column.
 """
 
 from __future__ import annotations
