@@ -106,6 +106,10 @@ def _is_array(obj: Any) -> bool:
 def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
     if obj is None or isinstance(obj, (str, bytes, dict, set)):
         raise TypeError(f"{name} must be an array, got {type(obj).__name__}")
+    if isinstance(obj, (list, tuple)) and not {str, bytes, np.str_}.isdisjoint(map(type, obj)):
+        # Before NumPy gives every one of them the room of the longest.
+        place = next(place for place, item in enumerate(obj) if isinstance(item, (str, bytes)))
+        raise TypeError(f"{name} must be an array of numbers, got a text as {name}[{place}]")
     try:
         array = np.asarray(obj)
     except (ValueError, TypeError) as error:

@@ -99,7 +99,7 @@ def as_keys(column: Any, name: str, n: int | None = None, of: str = "x") -> Keys
         texts.require_column(column, name)
         if not hasattr(column, "__len__") and not hasattr(column, "__dlpack__"):
             raise TypeError(f"{name} must be a column of whole numbers or texts, got {type(column).__name__}: pass a list")
-        keys = number_texts(texts.iterate(column, name), name) if _holds_texts(column, name) else _of_numbers(column, name)
+        keys = number_texts(texts.iterate(column, name), name) if holds_texts(column, name) else _of_numbers(column, name)
     if n is not None:
         _arrays.require_length(len(keys), name, n, of)
     return keys
@@ -150,8 +150,14 @@ def _without_absent(keys: Keys) -> Keys:
     return Keys((np.cumsum(there) - 1)[keys.codes], left)
 
 
-def _holds_texts(column: Any, name: str) -> bool:
-    """Whether a column is one of texts; a mixture of texts, numbers and nothing is refused by its place."""
+def holds_texts(column: Any, name: str) -> bool:
+    """Whether a column is one of texts.
+
+    Raises
+    ------
+    TypeError
+        A mixture of texts, numbers and nothing; the place is named.
+    """
     is_text = texts.is_text(column)
     if not _of_objects(column):
         return is_text
@@ -171,7 +177,7 @@ def _of_objects(column: Any) -> bool:
     """Whether the items tell what they are, and not the column's type."""
     dtype = getattr(column, "dtype", None)
     if dtype is not None:
-        return bool(dtype == object) and getattr(column, "ndim", 1) == 1
+        return str(dtype) == "object" and getattr(column, "ndim", 1) == 1
     return isinstance(column, Sequence) and not hasattr(column, "__dlpack__")
 
 
@@ -180,19 +186,19 @@ def _is_no_number(kind: type) -> bool:
 
 
 def _of_numbers(column: Any, name: str) -> Keys:
-    array = _as_array(column, name)
+    array = as_array(column, name)
     try:
         _arrays.as_view(array, name, ndim=1, dtypes=_TYPES, convert_to="int64")
     except TypeError as error:
-        found = str(error).rpartition(", got ")[2]
-        raise TypeError(f"{name} must be whole numbers (int64 or int32), booleans or texts, got {found}") from None
+        what = str(error).rpartition(", got ")[2]
+        raise TypeError(f"{name} must be int64 or int32, booleans or texts, got {what}") from None
     values = np.asarray(_arrays.as_numpy(array))
     found, codes = np.unique(values.astype(np.int64) if values.size == 0 else values, return_inverse=True)
     present = found if found.dtype == bool else found.astype(np.int64, copy=False)
     return Keys(codes.reshape(-1).astype(np.int64, copy=False), present)
 
 
-def _as_array(column: Any, name: str) -> Any:
+def as_array(column: Any, name: str) -> Any:
     """An array of numbers: Python's of objects gathered, booleans and the other byte order as NumPy has them."""
     if _of_objects(column) and all(issubclass(kind, int | np.integer | np.bool_) for kind in set(map(type, column))):
         try:

@@ -5,7 +5,7 @@ Texts are Python strings here, never arrays of fixed width, which would give eve
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterator, KeysView, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -40,6 +40,11 @@ def iterate(column: Any, name: str, first: int = 0) -> Iterator[Any]:
     ValueError
         More than one dimension; a null (the place is named).
     """
+    if isinstance(column, str | bytes):
+        raise TypeError(
+            f"{name} must be an iterable of texts, got one {type(column).__name__}: put a text into a list, the name of a file "
+            "into pathlib.Path"
+        )
     require_column(column, name)
     library, kind = _library(column), type(column).__name__
     if library == "pyarrow" and hasattr(column, "null_count"):
@@ -101,7 +106,7 @@ def is_text(column: Any) -> bool:
         dtype = column.dtype
         dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # of what categories stand for
         arrow = getattr(dtype, "pyarrow_dtype", None)
-        return _is_arrow_text(arrow) if arrow is not None else dtype == object or str(dtype).startswith("str")
+        return _is_arrow_text(arrow) if arrow is not None else str(dtype).startswith(("str", "object"))
     kind = getattr(getattr(column, "dtype", None), "kind", None)
     if (isinstance(column, np.ndarray) or library == "pandas") and kind != "O":
         return kind in ("U", "S", "T")
@@ -123,11 +128,11 @@ def require_column(column: Any, name: str) -> None:
     """
     kind = type(column).__name__
     if isinstance(column, str | bytes | bytearray | memoryview):
-        raise TypeError(f"{name} must be a column, got one {kind}: put it into a list, the name of a file into pathlib.Path")
+        raise TypeError(f"{name} must be an array, got {kind}: put a single item into a list")
     if (names := _column_names(column)) is not None:
         shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
         raise TypeError(f"{name} must be one column, got a {kind} of columns {shown}: pass one of them")
-    if isinstance(column, Set):
+    if isinstance(column, Set) and not isinstance(column, KeysView):
         raise TypeError(f"{name} must be a column, got a {kind}, whose items have no order: pass a list")
 
 
