@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -357,7 +358,7 @@ def test_texts_in_any_form(kind: str, tmp_path: Path) -> None:
 def test_ids_of_several_widths(tmp_path: Path) -> None:
     put(tmp_path / "a.parquet", range(3), id=pa.array([1, 2, 3], pa.int32()))
     put(tmp_path / "b.parquet", range(2), id=pa.array([4, 1], pa.int64()))
-    refused(tmp_path, r"id\[4\] is 1, as id\[0\] is: ids must be unique", ids="id")
+    refused(tmp_path, r"id\[4\] is 1, as id\[0\] is: ids must be unique; .*a.parquet: row 0; .*b.parquet: row 1$", ids="id")
 
 
 @pytest.mark.parametrize(
@@ -434,6 +435,18 @@ def test_groups_by_name(corpus: Path) -> None:
         r"group_limits has group 'news', which no element is in; there are 'books', 'web', 'wiki'",
         **{"method": "infomax", **arguments},
     )
+
+
+def test_one_long_text_takes_no_room_for_the_others(tmp_path: Path) -> None:
+    n = 20_000
+    labels = [f"class {row % 7}" for row in range(n - 1)] + ["x" * 200_000]  # as an array of fixed width 16 GB
+    put(tmp_path / "a.parquet", range(n), label=labels)
+    tracemalloc.start()
+    try:
+        select_parquet(tmp_path, 9, importance="i", method="sims", labels="label", ids="i", batch_size=1000)
+        assert tracemalloc.get_traced_memory()[1] < 20_000_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_clusters_by_column(corpus: Path) -> None:

@@ -290,9 +290,9 @@ class ShardSelection:
         if not target.parent.is_dir():
             raise ValueError(f"the folder {target.parent} does not exist")
         names = [_visible(shard.name) for shard in self.sources] or [os.path.basename(file) for file in self.files]
-        for name in names:
-            if names.count(name) > 1:
-                raise ValueError(f"two shards would be written as {name}: select from their common folder, or rename one")
+        if len(set(names)) < len(names):
+            twice = next(name for number, name in enumerate(names) if name in names[:number])
+            raise ValueError(f"two shards would be written as {twice}: select from their common folder, or rename one")
         temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex}.tmp")
         temporary.mkdir()
         try:
@@ -444,7 +444,7 @@ def _select(
     with tempfile.TemporaryDirectory(prefix="coremax-", dir=scratch) if scratch is not None else _nothing() as folder:
         found = _read_columns(source, columns, dtype, folder, progress)
         arguments = {
-            name: found[name] if name in found else _checked(source, name, {"score": given["called"]}.get(name, name), value)
+            name: found[name] if name in found else _checked(source, name, value, given["called"])
             for name, value in wanted.items()
         }
         data = {"n": source.n, **{name: arguments.pop(name) for name in _methods.NEEDS[method] if name in arguments}}
@@ -517,11 +517,11 @@ def _reader(name: str, column: _rows.Column, dtype: str, folder: str | None) -> 
     return _rows.KeyColumn(column) if name in _KEYS else _rows.Numbers(column)
 
 
-def _checked(source: _Source, name: str, argument: str, value: Any) -> Any:
+def _checked(source: _Source, name: str, value: Any, called: str) -> Any:
     """Arrays of the caller, once their length is right."""
     if name not in _READ or value is None:
         return value
-    argument = _ARGUMENTS.get(argument, argument)
+    argument = called if name == "score" else _ARGUMENTS.get(name, name)
     if isinstance(value, (int, float, np.number)) or getattr(value, "shape", None) == ():
         raise TypeError(f"{argument} must be the name of a column, or an array, got {value!r:.80}")
     if name in _KEYS:

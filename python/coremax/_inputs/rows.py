@@ -27,6 +27,7 @@ from .shards import Shard
 Array = np.ndarray[Any, Any]
 
 _LARGEST_EXACT = 2**53  # of the whole numbers that float64 holds
+_CELLS = 1000  # rows read at a time to find one of them
 _LISTS = ("list", "large_list", "fixed_size_list", "list_view", "large_list_view")
 _TEXTS = ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")
 
@@ -107,7 +108,7 @@ class Parquet:
         for shard in shards:
             with opened(shard.path) as file:
                 counts.append(file.metadata.num_rows)
-                self._schemas.append(file.schema_arrow)
+                self._schemas.append(file.schema_arrow.remove_metadata())
         self.offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
         self.n = int(self.offsets[-1])
         self._folders = _folder_types(shards)
@@ -430,6 +431,7 @@ class UniqueIds:
 
     def __init__(self, column: Column) -> None:
         self._name, self._parts = column.name, list[Any]()
+        self._places: list[tuple[str, int]] = []  # file and first row of each part, where there are files
         kinds = [_bare(kind) for kind in column.types]
         for kind in kinds:
             if pa.types.is_nested(kind):
@@ -445,6 +447,7 @@ class UniqueIds:
             part = part.dictionary_decode()
         try:
             self._parts.append(part if self._type is None else part.cast(self._type))
+            self._places.append((name.removesuffix(self._name), first))
         except pa.ArrowInvalid as error:
             raise ValueError(f"{name}: {error}") from None
 
@@ -458,7 +461,15 @@ class UniqueIds:
         again = int(order[1:][codes[order[1:]] == codes[order[:-1]]].min())
         first = int(np.flatnonzero(codes == codes[again])[0])
         name, value = self._name, everything[again].as_py()
-        raise ValueError(f"{name}[{again}] is {value!r}, as {name}[{first}] is: ids must be unique")
+        places = "".join(self._place(row) for row in (first, again))
+        raise ValueError(f"{name}[{again}] is {value!r}, as {name}[{first}] is: ids must be unique{places}")
+
+    def _place(self, row: int) -> str:
+        """Where a row is, as the end of a message: nothing where there are no files."""
+        starts = np.cumsum([0, *map(len, self._parts)])
+        part = int(np.searchsorted(starts, row, "right")) - 1
+        file, first = self._places[part]
+        return f"; {file}row {first + row - starts[part]}" if file else ""
 
 
 def _without_null(part: Any, name: str, first: int) -> Any:
@@ -503,13 +514,12 @@ class Cells(Sequence[Any]):
     def __init__(self, source: Parquet, name: str) -> None:
         self._source, self._name = source, name
         source.column(name)
-        self._last: tuple[tuple[int, int], list[Any]] | None = None
 
     def __len__(self) -> int:
         return self._source.n
 
     def __getitem__(self, row: Any) -> Any:
-        """The value of one row, as a Python object."""
+        """The value of one row, as a Python object; reads its group of rows up to it, a few rows at a time."""
         if not 0 <= row < len(self):
             raise IndexError(row)
         number = int(np.searchsorted(self._source.offsets, row, "right")) - 1
@@ -517,10 +527,11 @@ class Cells(Sequence[Any]):
         with opened(shard.path) as file:
             if file.schema_arrow.get_field_index(self._name) < 0:
                 return shard.keys.get(self._name)
-            group, start = 0, 0
-            while place >= start + file.metadata.row_group(group).num_rows:
-                start += file.metadata.row_group(group).num_rows
-                group += 1
-            if self._last is None or self._last[0] != (number, group):
-                self._last = (number, group), file.read_row_group(group, [self._name]).column(0).to_pylist()
-        return self._last[1][place - start]
+            group = 0
+            while place >= (n_rows := file.metadata.row_group(group).num_rows):
+                place, group = place - n_rows, group + 1
+            for batch in file.iter_batches(_CELLS, row_groups=[group], columns=[self._name]):
+                if place < len(batch):
+                    return batch.column(self._name)[place].as_py()
+                place -= len(batch)
+        raise ValueError(f"{shard.path} holds fewer rows than it says it has")
