@@ -272,7 +272,8 @@ class ShardSelection:
         Parameters
         ----------
         folder : path
-            Must not exist; it appears when all shards are written, or not at all.
+            Must not exist; it appears when all shards are written, or not at all. Not within the folder selected from, whose
+            data it would become a part of.
 
         Returns
         -------
@@ -284,7 +285,7 @@ class ShardSelection:
         ValueError
             The folder exists, or a shard can not be read or is no longer what it was; two would get one name.
         """
-        target = Path(as_path(folder, "folder"))
+        target = Path(as_path(folder, "folder", to_write=True))
         if os.path.lexists(target):  # a link to nowhere, too
             raise ValueError(f"{target} is there already: name a new folder")
         if not target.parent.is_dir():
@@ -293,7 +294,8 @@ class ShardSelection:
         if len(set(names)) < len(names):
             twice = next(name for number, name in enumerate(names) if name in names[:number])
             raise ValueError(f"two shards would be written as {twice}: select from their common folder, or rename one")
-        temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex}.tmp")
+        # Hidden: what an interruption leaves of it is no part of a data set.
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
         temporary.mkdir()
         try:
             written = []

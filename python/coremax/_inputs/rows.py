@@ -299,7 +299,7 @@ class Numbers:
 
     def add(self, part: Any, name: str, first: int) -> None:
         """Take a part, see `Reader`."""
-        rows = _arrow.to_numpy(part, name, first=first)
+        rows = _numbers(part, name, first)
         _require_exact(rows, self._values.dtype, name, first)
         self._values[self._done : self._done + len(rows)] = rows
         self._done += len(rows)
@@ -307,6 +307,13 @@ class Numbers:
     def result(self) -> Array:
         """The numbers [n]."""
         return self._values
+
+
+def _numbers(part: Any, name: str, first: int) -> Array:
+    """A part as an array; raises ValueError where there is a null, in columns of nothing else too."""
+    if pa.types.is_null(part.type):
+        require_no_null(np.ones(len(part), dtype=bool), name, first=first)
+    return _arrow.to_numpy(part, name, first=first)
 
 
 def _require_exact(rows: Array, dtype: np.dtype[Any], name: str, first: int) -> None:
@@ -335,7 +342,7 @@ class Embeddings:
 
     def add(self, part: Any, name: str, first: int) -> None:
         """Take a part, see `Reader`."""
-        rows = _arrow.to_numpy(part, name, first=first)
+        rows = _numbers(part, name, first)
         if self._values is None:
             self._values, self._reference = self._room(rows, name), f"{name}[{first}]"
         if rows.shape[1:] != self._values.shape[1:]:
@@ -382,7 +389,7 @@ class KeyColumn:
     def add(self, part: Any, name: str, first: int) -> None:
         """Take a part, see `Reader`."""
         part = _without_null(part, name, first)
-        codes = self._numbered(part, name, first) if self._of_texts else _arrow.to_numpy(part, name, first=first)
+        codes = self._numbered(part, name, first) if self._of_texts else _numbers(part, name, first)
         _require_exact(codes, self._codes.dtype, name, first)
         self._codes[self._done : self._done + len(part)] = codes
         self._done += len(part)
@@ -418,7 +425,7 @@ class RowsThatAreTrue:
 
     def add(self, part: Any, name: str, first: int) -> None:
         """Take a part, see `Reader`."""
-        self._parts.append(np.flatnonzero(_arrow.to_numpy(part, name, first=first)) + self._done)
+        self._parts.append(np.flatnonzero(_numbers(part, name, first)) + self._done)
         self._done += len(part)
 
     def result(self) -> Array:

@@ -84,8 +84,8 @@ def shards_of(files: Any) -> list[Shard]:
     return [Shard(path, _relative(path, folder), _keys(path, base)) for path, base in found]
 
 
-def as_path(value: Any, name: str) -> str:
-    """Check the path of a local file or folder.
+def as_path(value: Any, name: str, *, to_write: bool = False) -> str:
+    """Check the path of a local file or folder, to read or to write.
 
     Raises
     ------
@@ -97,16 +97,20 @@ def as_path(value: Any, name: str) -> str:
     path = os.fsdecode(value)
     if not path:
         raise ValueError(f"{name} must be a path, got an empty text")
-    require_local(path, name)
+    require_local(path, name, to_write=to_write)
     return path
 
 
-def require_local(path: str, name: str) -> None:
+def require_local(path: str, name: str, *, to_write: bool = False) -> None:
     """Raise ValueError where a path is the address of something elsewhere."""
     scheme = _ADDRESS.match(path)
     if scheme is None or os.path.exists(path):
         return
     kind = scheme[1].lower()
+    if to_write and kind != "file":
+        raise ValueError(
+            f"{name} {path!r} is an address, and only local files are written: write a folder here and copy it there"
+        )
     if kind == "file":
         advice = "pass the path itself, without file://"
     elif kind == "hf":
