@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import pickle
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -56,6 +57,21 @@ def test_the_report_takes_both() -> None:
     pytest.importorskip("jinja2")
     chosen = coremax.selection.random(60, 5)
     assert chosen.report(score=SCORE) == chosen.report(importance=SCORE)  # type: ignore[call-arg]
+
+
+def test_the_command_line_takes_both(tmp_path: Path) -> None:
+    click_testing = pytest.importorskip("click.testing")
+    from coremax.cli.commands import coremax as command
+
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "s.npy", SCORE)
+    kept = []
+    for name in ("importance", "score"):
+        arguments = ["select", "{}/x.npy", f"--{name}", "{}/s.npy", "--budget", "5", "-o", f"{{}}/{name}.npy"]
+        done = click_testing.CliRunner().invoke(command, [part.format(tmp_path) for part in arguments])
+        assert done.exit_code == 0, done.output
+        kept.append(np.load(tmp_path / f"{name}.npy").tolist())
+    assert kept[0] == kept[1] == infomax(X, SCORE, 5).indices.tolist()
 
 
 def test_names_of_any_function() -> None:

@@ -86,6 +86,19 @@ def test_rows_of_a_folder_are_those_of_other_readers(messy: Path) -> None:
     assert [shard.path for shard in shards_of(messy)] == ds.dataset(messy, format="parquet").files
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_any_tree_is_listed_as_pyarrow_lists_it(seed: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(seed)
+    part = put(tmp_path / "part", [0]).read_bytes()
+    for _ in range(60):
+        names = ["".join(rng.choice(list("_.-=aZ0 %\u00e9"), rng.integers(1, 4))) for _ in range(rng.integers(1, 4))]
+        if not {".", ".."} & set(names):
+            path = tmp_path / "tree" / "/".join(f"{name}d" for name in names[:-1]) / f"{names[-1]}.parquet"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(part)
+    assert [shard.path for shard in shards_of(tmp_path / "tree")] == ds.dataset(tmp_path / "tree", format="parquet").files
+
+
 def test_what_is_no_parquet_is_left_out(messy: Path) -> None:
     expected = order(messy)
     for name in ("README", "data.csv", "a.parquet.crdownload", "b.parquet.tmp", "c.parquet.part", "d.parquet.crc"):
