@@ -74,7 +74,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("method", [method for method in _methods.NEEDS if method != "dsir"])
-def test_every_method_on_a_data_set_and_on_shards(method: str, folder: Path) -> None:
+def test_every_method_on_a_data_set_and_on_shards(method: _methods.Method, folder: Path) -> None:
     arguments = dict(
         COLUMNS, method=method, labels="label" if _methods.takes(method, "labels") else None, seed=3, batch_size=17
     )

@@ -605,6 +605,6 @@ def test_reports_of_shards(corpus: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("method", sorted(_methods.NEEDS))
-def test_every_method_takes_shards(method: str, corpus: Path) -> None:
+def test_every_method_takes_shards(method: _methods.Method, corpus: Path) -> None:
     given: dict[str, Any] = {"text": "text", "target": ["wiki"], "options": {"min_tokens": 1}} if method == "dsir" else {}
     assert len(select_parquet(corpus, 8, embedding="e", importance="score", method=method, **given)) == 8

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
@@ -22,7 +22,7 @@ from . import _arrays, _methods
 from ._inputs.aliases import either
 from ._inputs.keys import as_keys
 from ._inputs.shards import SUFFIXES, Shard, as_path, shards_of
-from ._progress import Progress
+from ._progress import Progress, as_progress
 from .selection import Selection
 
 try:
@@ -33,9 +33,13 @@ try:
 except ImportError as error:
     raise ImportError('coremax.datasets needs PyArrow: pip install "coremax[datasets]"') from error
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
 __all__ = ["ShardSelection", "prune", "select", "select_parquet"]
 
-_FLOATS = ("float32", "float16")
+Float = Literal["float32", "float16"]
+_FLOATS: tuple[Float, ...] = get_args(Float)
 _MOST_SLICES = 64  # a selection of more contiguous ranges is kept as an indices mapping
 _ROWS_PER_GROUP = 1 << 16
 
@@ -60,10 +64,10 @@ def select(
     ids: str | None = None,
     text: str | None = None,
     target: Any = None,
-    method: str = "infomax",
+    method: _methods.Method = "infomax",
     options: Mapping[str, Any] | None = None,
     seed: _arrays.Seed = 0,
-    dtype: str = "float32",
+    dtype: Float = "float32",
     batch_size: int = 10_000,
     scratch: PathLike | None = None,
     progress: Progress = False,
@@ -137,7 +141,31 @@ def select(
     return _select(source, budget, given, ids, method, options, seed, dtype, scratch, progress)
 
 
-def prune(dataset: Any, budget: int | float, **arguments: Any) -> Any:
+class SelectArguments(TypedDict, total=False):
+    """The arguments of `select` that `prune` passes on, so that type checkers see into them."""
+
+    embedding: str | None
+    importance: Any
+    labels: Any
+    groups: Any
+    group_limits: Any
+    costs: Any
+    include: Any
+    exclude: Any
+    ids: str | None
+    text: str | None
+    target: Any
+    method: _methods.Method
+    options: Mapping[str, Any] | None
+    seed: _arrays.Seed
+    dtype: Float
+    batch_size: int
+    scratch: PathLike | None
+    progress: Progress
+    score: Any
+
+
+def prune(dataset: Any, budget: int | float, **arguments: Unpack[SelectArguments]) -> Any:
     """Keep the rows of a Hugging Face data set that are worth training on.
 
     Parameters
@@ -331,10 +359,10 @@ def select_parquet(
     ids: str | None = None,
     text: str | None = None,
     target: Any = None,
-    method: str = "infomax",
+    method: _methods.Method = "infomax",
     options: Mapping[str, Any] | None = None,
     seed: _arrays.Seed = 0,
-    dtype: str = "float32",
+    dtype: Float = "float32",
     batch_size: int = 10_000,
     scratch: PathLike | None = None,
     progress: Progress = False,
@@ -422,14 +450,15 @@ def _select(
     budget: int | float,
     given: Mapping[str, Any],
     ids: str | None,
-    method: str,
+    method: _methods.Method,
     options: Mapping[str, Any] | None,
     seed: _arrays.Seed,
-    dtype: str,
+    dtype: Float,
     scratch: PathLike | None,
     progress: Progress,
 ) -> Selection:
-    _arrays.as_choice(dtype, "dtype", _FLOATS)
+    dtype, progress = _arrays.as_choice(dtype, "dtype", _FLOATS), as_progress(progress)
+    method = _arrays.as_choice(method, "method", _methods.METHODS)
     wanted = _wanted(method, given, options)
     if ids is not None and not isinstance(ids, str):
         raise TypeError(f"ids must be the name of a column, got {type(ids).__name__}")
@@ -456,7 +485,7 @@ def _select(
 
 
 def _read_columns(
-    source: _Source, columns: Mapping[str, _rows.Column], dtype: str, folder: str | None, progress: Progress
+    source: _Source, columns: Mapping[str, _rows.Column], dtype: Float, folder: str | None, progress: Progress
 ) -> dict[str, Any]:
     """Read the columns: the large one of embeddings last, when nothing is wrong with the others."""
     readers = {name: (column, _reader(name, column, dtype, folder)) for name, column in columns.items()}
@@ -470,7 +499,7 @@ def _nothing() -> Iterator[None]:
     yield None
 
 
-def _wanted(method: str, given: Mapping[str, Any], options: Mapping[str, Any] | None) -> dict[str, Any]:
+def _wanted(method: _methods.Method, given: Mapping[str, Any], options: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the method is to get, by the names of its arguments: columns by their names, all else as it is.
 
     Raises
@@ -509,7 +538,7 @@ def _is_column(name: str, value: Any) -> bool:
     return name in (*_READ, *_TRUTHS) and isinstance(value, str)
 
 
-def _reader(name: str, column: _rows.Column, dtype: str, folder: str | None) -> _rows.Reader:
+def _reader(name: str, column: _rows.Column, dtype: Float, folder: str | None) -> _rows.Reader:
     if name == "x":
         return _rows.Embeddings(column, dtype, folder)
     if name == "ids":

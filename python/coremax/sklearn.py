@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _methods
+from ._inputs import checks
 from ._inputs.aliases import either
 from ._inputs.keys import as_keys
 from .selection import Selection
@@ -74,7 +75,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         self,
         budget: int | float = 0.1,
         *,
-        method: str = "infomax",
+        method: _methods.Method = "infomax",
         options: Mapping[str, Any] | None = None,
         random_state: Any = 0,
     ) -> None:
@@ -117,8 +118,8 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         if wants_score and score is None and _methods.needs(self.method, "x"):
             score = np.zeros(len(x))
         seed = self.random_state
-        if not isinstance(seed, (int, np.integer)):
-            seed = int(check_random_state(seed).randint(2**31 - 1))
+        if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+            seed = _drawn_seed(seed)
         data = {"n": len(x), "x": x, "score": score}
         self.selection_: Selection = _methods.choose(self.method, self.budget, data, _classes(y), int(seed), self.options or {})
         self.support_ = self.selection_.mask()
@@ -138,7 +139,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         array [n] of bool, or array of int64
         """
         check_is_fitted(self)
-        return np.array(self.sample_indices_ if indices else self.support_)
+        return np.array(self.sample_indices_ if checks.as_flag(indices, "indices") else self.support_)
 
     def fit_resample(
         self,
@@ -161,6 +162,16 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         """
         kept = self.fit(X, y, importance, score).sample_indices_
         return _safe_indexing(X, kept), None if y is None else _safe_indexing(y, kept)
+
+
+def _drawn_seed(random_state: Any) -> int:
+    """A seed from what is no int."""
+    try:
+        if isinstance(random_state, (bool, np.bool_)):
+            raise ValueError  # scikit-learn would take it for 0 or 1
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        raise ValueError(f"random_state must be an int, a RandomState or None, got {random_state!r}") from None
 
 
 def _classes(y: Any) -> Any:

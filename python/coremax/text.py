@@ -8,17 +8,18 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from . import _arrays, _core
 from ._inputs.texts import iterate
-from ._progress import Progress, reporting
+from ._progress import Progress, as_progress, reporting
 
 __all__ = ["ngram_counts"]
 
-HASHES = ("fast", "sha256")
+Hash = Literal["fast", "sha256"]
+HASHES: tuple[Hash, ...] = get_args(Hash)
 MAX_NGRAMS = 16
 MAX_BUCKETS = 2**24
 
@@ -36,7 +37,7 @@ def ngram_counts(
     *,
     n_buckets: int = 10_000,
     ngrams: int = 2,
-    hash: str = "fast",  # noqa: A002
+    hash: Hash = "fast",  # noqa: A002
     threads: int | None = None,
     progress: Progress = False,
 ) -> Counts:
@@ -103,12 +104,12 @@ def ngram_counts(
 class Features:
     """The options of the features, checked, and the two things done with a corpus."""
 
-    def __init__(self, n_buckets: int, ngrams: int, hashing: str, threads: int | None, progress: Progress) -> None:
+    def __init__(self, n_buckets: int, ngrams: int, hashing: Hash, threads: int | None, progress: Progress) -> None:
         self.n_buckets = _arrays.as_count(n_buckets, "n_buckets", 1, MAX_BUCKETS)
         self.ngrams = _arrays.as_count(ngrams, "ngrams", 1, MAX_NGRAMS)
         self.hash = _arrays.as_choice(hashing, "hash", HASHES)
         self._threads = _arrays.as_threads(threads)
-        self._progress = progress
+        self._progress = as_progress(progress)
 
     def counts(self, texts: Texts, name: str) -> tuple[Counts, int]:
         """Counts of all n-grams [n_buckets], and the number of documents."""

@@ -209,6 +209,10 @@ def as_array(column: Any, name: str) -> Any:
         raise TypeError(f"{name} must be one column, got a {type(column).__name__} of {column.nlevels} levels")
     if type(column).__module__.partition(".")[0] == "pandas" and type(column).__name__ != "Series":
         column = sys.modules["pandas"].Series(column)  # of indexes and of what columns are made of
+    if _of_objects(column) and any(issubclass(kind, list | tuple) for kind in set(map(type, column))):
+        lengths = {len(row) if isinstance(row, list | tuple) else None for row in column}
+        if len(lengths) > 1:  # NumPy would call it ragged
+            raise ValueError(f"{name} must be one-dimensional, got lists in it")
     array = _arrays.as_array(column, name)
     if isinstance(array, np.ndarray):
         return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))

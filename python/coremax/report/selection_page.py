@@ -18,7 +18,7 @@ from .findings import ClassShare, Group
 from .notebook import METHOD_NAMES, fact_rows
 from .numbers import count, short
 from .page import environment, plotting, write
-from .tiles import Samples, Tile, shortened
+from .tiles import Samples, Tile, require_sequence, shortened
 
 __all__ = ["Given", "render_page", "write_page"]
 
@@ -184,6 +184,8 @@ def _classes(labels: Any, n: int) -> tuple[list[str], _Array] | None:
     """Names of the classes there are, ascending, and the place of each sample's class among them."""
     if labels is None:
         return None
+    if not hasattr(labels, "__dlpack__"):
+        require_sequence(labels, "labels", n)
     keys = as_keys(labels, "labels", n, "the selection")
     return [shortened(str(label)) for label in keys.values], keys.codes
 

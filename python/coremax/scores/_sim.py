@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _core, _device
+from .._inputs import checks
 from .._inputs.keys import Keys, as_keys
 from .._inputs.texts import is_text
 from . import _inputs
@@ -98,6 +99,7 @@ def sim(
     >>> sim(x, np.array([0, 0, 1, 1])).round(2)
     array([1.  , 0.99, 0.  , 0.  ])
     """
+    log, rescale = checks.as_flag(log, "log"), checks.as_flag(rescale, "rescale")
     low, high = _limits(percentiles)
     epsilon = _arrays.as_real(epsilon, "epsilon", 1e-12, 1.0)
     models, names = _inputs.of_models(embeddings, "embeddings")
@@ -125,13 +127,13 @@ def sim(
             raise ValueError(f"isa names a level of the CPU, got {isa!r}: {names[0]} is on {call.name}")
         out = call.empty((n,), "float64", like=arrays[0])
         given = (views, names, tolerances, label_view, experts, panel_names)
-        _device.extension().sim(*given, epsilon, bool(log), low, high, bool(rescale), call.output(out), call.place)
+        _device.extension().sim(*given, epsilon, log, low, high, rescale, call.output(out), call.place)
         return call.handed_over(out, like=arrays[0])
     level, n_threads = _arrays.resolve_isa(isa), _arrays.as_threads(threads)
     dense, n_labels = _dense_labels(array, experts[0].shape[1] if experts else None)
     total = np.zeros(n)
     for view, name, tolerance in zip(views, names, tolerances, strict=True):
-        separability, norm = _core.separability(view, name, dense, n_labels, epsilon, bool(log), level, n_threads)
+        separability, norm = _core.separability(view, name, dense, n_labels, epsilon, log, level, n_threads)
         total += _scaled(separability, low, high) * _scaled(norm, low, high, tolerance)
     total /= len(views)
     if experts:

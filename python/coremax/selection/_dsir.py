@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays
+from .._inputs import checks
 from .._inputs.texts import is_text
 from .._progress import Progress
 from ..sampling import sample
-from ..text import Features, Texts
+from ..text import Features, Hash, Texts
 from ._result import Selection
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -25,7 +26,7 @@ def dsir_log_weights(
     raw: Any = None,
     n_buckets: int = 10_000,
     ngrams: int = 2,
-    hash: str = "fast",  # noqa: A002
+    hash: Hash = "fast",  # noqa: A002
     smoothing: float = 1e-8,
     min_tokens: int = 100,
     threads: int | None = None,
@@ -98,7 +99,7 @@ def dsir(
     raw: Any = None,
     n_buckets: int = 10_000,
     ngrams: int = 2,
-    hash: str = "fast",  # noqa: A002
+    hash: Hash = "fast",  # noqa: A002
     smoothing: float = 1e-8,
     min_tokens: int = 100,
     top: bool = False,
@@ -147,7 +148,7 @@ def dsir(
     smoothing = _smoothing(smoothing)
     min_tokens = _arrays.as_count(min_tokens, "min_tokens", 0)
     _arrays.as_budget(budget, 2**60)  # what can be said before the corpora are read
-    number = _arrays.as_seed(seed)
+    number, top = _arrays.as_seed(seed), checks.as_flag(top, "top")
     start = time.perf_counter()
     log_weights = _log_weights(texts, target, raw, features, smoothing, min_tokens)
     weighed = time.perf_counter()
@@ -168,7 +169,7 @@ def dsir(
         method="dsir",
         parameters={
             "n_buckets": features.n_buckets, "ngrams": features.ngrams, "hash": features.hash, "smoothing": smoothing,
-            "min_tokens": min_tokens, "top": bool(top), "candidates": len(candidates), "seed": number,
+            "min_tokens": min_tokens, "top": top, "candidates": len(candidates), "seed": number,
         },
         timings={"weights": weighed - start, "draw": time.perf_counter() - weighed},
         inputs={"score": log_weights, "texts": texts if _is_shown(texts, n) else None},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from ..solver import Solution
 
 Reals = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
+Meaning = Literal["hard", "easy"]  # of a higher score
+MEANINGS: tuple[Meaning, ...] = get_args(Meaning)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -177,9 +179,9 @@ def as_scores(score: Any, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     return scores
 
 
-def as_hardness(score: Any, higher: str) -> tuple[Reals, str]:
+def as_hardness(score: Any, higher: Meaning) -> tuple[Reals, Meaning]:
     """Check scores and turn them so that higher is harder; returns them and what `higher` says."""
-    higher = _arrays.as_choice(higher, "higher", ("hard", "easy"))
+    higher = _arrays.as_choice(higher, "higher", MEANINGS)
     scores = as_scores(score, "score")
     if len(scores) == 0:
         raise ValueError("score is empty")
