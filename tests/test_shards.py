@@ -449,6 +449,12 @@ def test_groups_by_name(corpus: Path) -> None:
         arguments: dict[str, Any] = {"embedding": "e", "importance": "score", "groups": groups, "group_limits": limits}
         assert np.array_equal(select_parquet(corpus, 9, **arguments).indices, expected)
         assert np.array_equal(select(hugging_face(corpus), 9, **arguments).indices, expected)
+    datasets = pytest.importorskip("datasets")
+    classes = datasets.ClassLabel(names=["books", "web", "wiki"])
+    data = hugging_face(corpus).cast_column("source", classes)
+    for given in (limits, {0: (1, 1), 2: (6, 6)}):
+        found = select(data, 9, embedding="e", importance="score", groups="source", group_limits=given)
+        assert np.array_equal(found.indices, expected)
     arguments["group_limits"] = {"news": (1, 1)}
     refused(
         corpus,
@@ -578,6 +584,7 @@ def test_what_a_selection_of_shards_tells(corpus: Path) -> None:
     assert np.array_equal(chosen.indices, plain.indices)
     assert np.array_equal(chosen.mask(), plain.mask())
     assert np.array_equal(chosen.weights, plain.weights)
+    assert chosen._repr_html_() == chosen.selection._repr_html_()
     assert repr(chosen) == "ShardSelection(sims: 8 of 80 rows in 2 files)"
     rows = [row for _, rows in chosen for row in rows]
     assert len(rows) == 8

@@ -89,7 +89,7 @@ def select(
         Column of whole numbers (such as a ClassLabel), truth values or texts, or classes from elsewhere.
     groups, group_limits, costs, include, exclude : optional
         Of `coremax.infomax`. groups may be a column as of labels, whose values `group_limits` speaks of; costs a column of
-        numbers; include and exclude columns of true and false.
+        numbers; include and exclude columns of true and false. Classes of a ClassLabel go by their numbers or their names.
     ids : str, optional
         Column of whole numbers or texts that must be unique.
     text : str, optional
@@ -343,6 +343,9 @@ class ShardSelection:
         n_files = f"{len(self.files)} file" + ("" if len(self.files) == 1 else "s")
         return f"ShardSelection({self.selection.method}: {len(self)} of {self.n} rows in {n_files})"
 
+    def _repr_html_(self) -> str:
+        return self.selection._repr_html_()
+
 
 def select_parquet(
     files: PathLike | Sequence[PathLike],
@@ -472,12 +475,13 @@ def _select(
     for name in ("texts", "target", "raw"):
         if name in wanted:
             wanted[name] = _corpus(source, name, wanted[name], given["text"])
+    arguments = {name: _checked(source, name, value, given["called"]) for name, value in wanted.items() if name not in columns}
+    if "groups" in columns and isinstance(source, _rows.HuggingFace):
+        names = source.class_names(columns["groups"].name)
+        arguments["group_limits"] = _by_number(arguments.get("group_limits"), names)
     with tempfile.TemporaryDirectory(prefix="coremax-", dir=scratch) if scratch is not None else _nothing() as folder:
-        found = _read_columns(source, columns, dtype, folder, progress)
-        arguments = {
-            name: found[name] if name in found else _checked(source, name, value, given["called"])
-            for name, value in wanted.items()
-        }
+        arguments |= _read_columns(source, columns, dtype, folder, progress)
+        arguments.pop("ids", None)
         data = {"n": source.n, **{name: arguments.pop(name) for name in _methods.NEEDS[method] if name in arguments}}
         if progress is not False and _methods.takes(method, "progress"):
             arguments.setdefault("progress", progress)
@@ -532,6 +536,13 @@ def _wanted(method: _methods.Method, given: Mapping[str, Any], options: Mapping[
     read_here = [name for name in wanted if name not in _methods.NEEDS[method] and name != "labels"]
     _methods.require_options(method, read_here)
     return wanted
+
+
+def _by_number(limits: Any, names: list[str]) -> Any:
+    """Limits of a ClassLabel's classes, by their numbers where they are by their names."""
+    if not isinstance(limits, Mapping):
+        return limits
+    return {names.index(group) if group in names else group: limit for group, limit in limits.items()}
 
 
 def _is_column(name: str, value: Any) -> bool:

@@ -90,6 +90,10 @@ class HuggingFace:
             raise ValueError(f"the data set has no column {name!r}; it has {', '.join(map(repr, self._dataset.column_names))}")
         return Column(name, name, [self._dataset.features.arrow_schema.field(name).type], self.n)
 
+    def class_names(self, name: str) -> list[str]:
+        """What the numbers of a column of a ClassLabel stand for; nothing of other columns."""
+        return list(getattr(self._dataset.features[name], "names", None) or [])
+
     def batches(self, columns: Sequence[str]) -> Iterator[Batch]:
         """Read columns, see `Source`."""
         start = 0
