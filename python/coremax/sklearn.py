@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from . import _methods
 from ._inputs import checks
 from ._inputs.aliases import either
 from ._inputs.keys import as_keys
+from ._inputs.texts import as_texts, is_text
 from .selection import Selection
 
 try:
@@ -111,6 +113,10 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         score = either(importance, score, "importance", "score")
         wants_score = _methods.needs(self.method, "score")
         real = [np.float32, np.float64]
+        if y is not None and is_text(y):
+            texts = as_texts(y, "y")  # scikit-learn would give each the room of the longest
+            y = np.empty(len(texts), object)
+            y[:] = texts
         if y is None:
             x = validate_data(self, X, dtype=real, order="C")
         else:
@@ -161,7 +167,19 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
             X and y of the samples kept, of the types given (data frames stay data frames); y is None where it was.
         """
         kept = self.fit(X, y, importance, score).sample_indices_
-        return _safe_indexing(X, kept), None if y is None else _safe_indexing(y, kept)
+        return _safe_indexing(X, kept), None if y is None else _rows(y, kept)
+
+
+def _rows(y: Any, kept: np.ndarray[Any, Any]) -> Any:
+    """Some rows of a column, of those kinds as well that scikit-learn's function does not know."""
+    if isinstance(y, Sequence):
+        return [y[row] for row in kept.tolist()]
+    try:
+        return _safe_indexing(y, kept)
+    except TypeError:  # an index of pandas
+        return y[kept]
+    except NotImplementedError:  # a type of text that Arrow can not take rows of
+        return sys.modules["pyarrow"].array([y[row].as_py() for row in kept.tolist()], y.type)
 
 
 def _drawn_seed(random_state: Any) -> int:
