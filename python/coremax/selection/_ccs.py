@@ -8,11 +8,13 @@ from typing import Any, Literal
 import numpy as np
 
 from .. import _arrays, _order
+from .._inputs.aliases import aliased
 from ..sampling import stratified
 from ._infomax import auto_drop_hardest, n_hardest
 from ._result import Integers, Meaning, Selection, as_hardness, normalized
 
 
+@aliased(importance="score")
 def ccs(
     score: Any,
     budget: int | float,

@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from .. import _arrays, _core, _order
+from .._inputs.aliases import aliased
 from .._progress import Progress, as_progress
 from ..graph import Graph, topk_graph
 from ._result import Reals, Selection, as_scores
@@ -16,6 +17,7 @@ DistanceMetric = Literal["euclidean", "cosine"]
 _METRICS: tuple[DistanceMetric, ...] = get_args(DistanceMetric)
 
 
+@aliased(importance="score")
 def d2(
     x: Any,
     score: Any,

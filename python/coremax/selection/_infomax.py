@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _arrays, _limits, _order
 from .._inputs import checks
+from .._inputs.aliases import aliased
 from .._progress import Progress, as_progress
 from ..graph import METRICS, Graph, GraphStats, Limits, Metric, search
 from ..sampling import largest_remainder, sample
@@ -96,6 +97,7 @@ def n_hardest(fraction: float, n: Any) -> Any:
     return np.asarray(fraction * n + 1e-9 * n).astype(np.int64)
 
 
+@aliased(importance="score")
 def coverage(
     score: Any, keep: float, *, labels: Any = None, tilt: float | Literal["auto"] = "auto", seed: _arrays.Seed = 0
 ) -> Any:
@@ -156,6 +158,7 @@ def coverage(
     return _arrays.like(found, score)
 
 
+@aliased(score="importance")
 def infomax(
     x: Any,
     importance: Any,

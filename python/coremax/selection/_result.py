@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from .. import _arrays
+from .._inputs.aliases import aliased
 from .._inputs.keys import as_keys
 from ..graph import Graph
 from ..solver import Solution
@@ -86,6 +87,7 @@ class Selection:
 
         return selection_html(self)
 
+    @aliased(importance="score")
     def report(
         self,
         path: str | os.PathLike[str] | None = None,
