@@ -203,7 +203,7 @@ BARE = coremax.Graph.from_neighbors(DOT.neighbors, -DOT.similarities)
         (lambda: d2(X[:0], SCORE[:0], 5), ValueError, "x is empty"),
         (lambda: d2(X, SCORE, 5, k=0), ValueError, "k must be at least 1"),
         (lambda: d2(X, SCORE, 5, gamma=-0.1), ValueError, "gamma must be finite and at least 0"),
-        (lambda: d2(X, SCORE, 5, metric="dot"), ValueError, "metric must be one of 'euclidean', 'cosine'"),
+        (lambda: d2(X, SCORE, 5, metric="dot"), ValueError, "metric must be 'euclidean', 'cosine' or None"),
         (lambda: d2(DOT, SCORE, 5), ValueError, "metric of the graph must be one of 'euclidean', 'cosine', got 'dot'"),
         (lambda: d2(DOT, SCORE, 5, metric="cosine"), ValueError, "metric is 'cosine', but that of the graph 'dot'"),
         (lambda: d2(BARE, SCORE, 5), ValueError, "metric of the graph .* got None"),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _order
+from .._inputs.aliases import aliased
 from ..sampling import sample
 from ._result import Selection, as_scores
 
@@ -45,6 +46,7 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     )
 
 
+@aliased(importance="score")
 def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     """Keep the samples of highest score.
 
