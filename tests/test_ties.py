@@ -1,8 +1,8 @@
 """Ties go by the seed: where samples are equal to all a method knows of them, their position must not matter.
 
 Data sorted by date are the case to have in mind. Counts over many seeds are compared with their mean; those of a tenth of the
-rows spread less than binomial ones (draws without replacement, of which all tenths have the same kinds). Six standard deviations:
-false alarm below 2e-9 for each count, below 4e-6 for all here, and seeds are fixed.
+rows spread less than binomial ones (draws without replacement, of which all tenths have the same kinds). Six standard
+deviations: false alarm below 2e-9 for each count, below 4e-6 for all here, and seeds are fixed.
 """
 
 from __future__ import annotations
@@ -266,7 +266,8 @@ def test_top_tells_all_whole_numbers_apart(kind: Any) -> None:
     score = np.random.default_rng(0).permutation(1000).astype(kind) + kind(base)
     expected = np.sort(np.argsort(score)[-10:])
     for seed in range(3):
-        assert np.array_equal(selection.top(score, 10, seed=seed).indices, expected)
+        for stored in (score, score.astype(score.dtype.newbyteorder(">")), score.tolist(), np.repeat(score, 2)[::2]):
+            assert np.array_equal(selection.top(stored, 10, seed=seed).indices, expected)
     if kind is np.int64:
         low = np.array([-(2**63), 2**53, 2**53 + 1, -(2**53) - 1], dtype=np.int64)
         assert selection.top(low, 1).indices.tolist() == [2]

@@ -61,8 +61,8 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
     -----
     Classes are taken from y where it is a classification target (numbers, booleans or text) and the method knows labels; a
     continuous y is not looked at. Without a score all samples count alike: "infomax" draws at random and keeps similar samples
-    apart (with ``options={"target": "score"}`` it keeps the least redundant ones instead), and "d2" goes by the neighbours alone.
-    X may be float32 or float64; anything else that is dense becomes float32, as scikit-learn has it.
+    apart (with ``options={"target": "score"}`` it keeps the least redundant ones instead), and "d2" goes by the neighbours
+    alone. X may be float32 or float64; anything else that is dense becomes float32, as scikit-learn has it.
 
     Examples
     --------
