@@ -119,7 +119,7 @@ def test_the_solver_favours_no_position_within_limits() -> None:
         {"budget": 4, "exclude": np.arange(N)[np.arange(N) % 40 > 1]},  # so few that all are tried
     ]
     for limit in limits:
-        options = {"budget": BUDGET, "effort": "fast", "bound": None} | limit
+        options: dict[str, Any] = {"budget": BUDGET, "effort": "fast", "bound": None} | limit
         seeds = range(SEEDS)
         kept = [coremax.solve(ones, graph, seed=seed, **options).indices for seed in seeds]
         counts = np.bincount(np.concatenate(kept) * 10 // N, minlength=10)
@@ -151,7 +151,7 @@ def test_reordered_elements_are_the_same_problem() -> None:
 
 
 @pytest.mark.parametrize("method", ["infomax", "d2"])
-def test_an_estimator_without_scores_counts_all_alike(method: str) -> None:
+def test_an_estimator_without_scores_counts_all_alike(method: Any) -> None:
     options = {"effort": "fast"} if method == "infomax" else {}
     kept = []
     for seed in range(SEEDS):
@@ -162,7 +162,7 @@ def test_an_estimator_without_scores_counts_all_alike(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", ["infomax", "ccs", "d2", "top"])
-def test_data_sets_pass_the_seed_on(method: str) -> None:
+def test_data_sets_pass_the_seed_on(method: Any) -> None:
     hugging_face = pytest.importorskip("datasets")
     options = {"effort": "fast"} if method == "infomax" else {}
     kept = []
@@ -214,7 +214,7 @@ def test_nothing_is_dropped_where_the_score_says_nothing() -> None:
 def test_equal_classes_take_turns() -> None:
     """Ten classes of equal size and fifteen places: each has a second one half of the time."""
     labels = np.arange(200) % 10
-    draws = {
+    draws: dict[str, Callable[[int], Any]] = {
         "stratified": lambda seed: stratified(labels, 15, seed=seed),
         "sims": lambda seed: selection.sims(np.ones(200), 15, labels=labels, class_fraction=1, seed=seed).indices,
         "infomax": lambda seed: (

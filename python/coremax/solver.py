@@ -286,9 +286,9 @@ def solve(
     progress mean nothing there, and a callback makes every iteration wait for the host.
 
     The same bits for any thread count (time_limit and callbacks that stop it apart). Where some elements are of equal
-    importance all are searched in a random order, so that none is favoured for its number. A sweep of the heat bath costs O(n) plus
-    the degrees of the elements that change; memory is some arrays of n float64 beyond the graph, and a copy of the part of
-    the graph that is left where elements are fixed.
+    importance all are searched in a random order, so that none is favoured for its number. A sweep of the heat bath costs
+    O(n) plus the degrees of the elements that change; memory is some arrays of n float64 beyond the graph, and a copy of the
+    part of the graph that is left where elements are fixed or put in order.
 
     Examples
     --------
