@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import _core
+from .._inputs import records
 from .._progress import Progress, reporting
 from ._read import naming, require_file
 
@@ -104,8 +105,10 @@ def read_config(path: str) -> dict[str, Any]:
     """Read a TOML file; raises ValueError of one line where it is none."""
     if require_file(path).st_size > _LARGEST_CONFIG:
         raise ValueError(f"{path}: too large for a configuration")
-    with naming(path), open(path, "rb") as file:
-        return tomllib.load(file)
+    with open(path, "rb") as file:
+        text = records.decode_file(file.read(), path)
+    with naming(path):
+        return tomllib.loads(text)
 
 
 def to_toml(document: Mapping[str, Any], comment: str = "") -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from .._files import replacing
 from ._errors import require_extra
+from ._read import ending_of
 
 Array = np.ndarray[Any, Any]
 Writer = Callable[[IO[bytes]], None]
@@ -27,7 +28,7 @@ def require_target(path: str, endings: Iterable[str], inputs: Iterable[str]) -> 
         The file is named.
     """
     endings = tuple(endings)
-    if os.path.splitext(path)[1] not in endings:
+    if ending_of(path) not in endings:
         raise ValueError(f"{path}: the name must end in {' or '.join(endings)}")
     try:
         path.encode()
@@ -63,12 +64,12 @@ def write_all(targets: Mapping[str, Writer]) -> None:
 
 def columns_writer(path: str, columns: Mapping[str, Array]) -> Writer:
     """Return what writes columns of equal length: all of them to .parquet, the first to .npy and .txt (a value a line)."""
-    suffix = os.path.splitext(path)[1]
+    suffix = ending_of(path)
     first = next(iter(columns.values()))
     if suffix == ".parquet":
         require_extra("files", "pyarrow")
     if suffix == ".txt" and first.dtype.kind == "U":
-        broken = np.flatnonzero([len(text.splitlines()) > 1 or text.endswith(("\n", "\r")) for text in first.tolist()])
+        broken = np.flatnonzero(["\n" in text or "\r" in text for text in first.tolist()])  # as lines are read
         if broken.size:
             raise ValueError(f"{path}: the id {str(first[broken[0]])!r} does not fit on a line: write .npy or .parquet")
 
