@@ -207,7 +207,7 @@ def test_objects_equal_the_oracle(pairs: list[tuple[str, str]], marked: bool, es
 def _stream(content: bytes) -> Any:
     import io
 
-    return records._text_stream(io.BufferedReader(io.BytesIO(content)), "f")  # type: ignore[type-var]
+    return records._text_stream(io.BufferedReader(io.BytesIO(content)), "f")
 
 
 def _zstandard(content: bytes) -> bytes:
@@ -217,7 +217,12 @@ def _zstandard(content: bytes) -> bytes:
     return bytes(sink.getvalue().to_pybytes())
 
 
-PACKERS = {".gz": gzip.compress, ".bz2": bz2.compress, ".xz": lzma.compress, ".zst": _zstandard}
+PACKERS: dict[str, Callable[[bytes], bytes]] = {
+    ".gz": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": _zstandard,
+}
 
 
 @pytest.mark.parametrize("ending", PACKERS)
