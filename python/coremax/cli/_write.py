@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .._files import replacing
+from .._files import Unbuffered, replacing
 from ._errors import require_extra
 
 Array = np.ndarray[Any, Any]
@@ -58,7 +58,9 @@ def write_all(targets: Mapping[str, Writer]) -> None:
     """Write files; they take their places when all of them are whole."""
     with ExitStack() as stack:
         for path, write in targets.items():
-            write(stack.enter_context(replacing(path)))
+            file = stack.enter_context(replacing(path))
+            write(file)
+            file.flush()  # a full disk is found before any of them takes its place
 
 
 def columns_writer(path: str, columns: Mapping[str, Array]) -> Writer:
@@ -74,7 +76,7 @@ def columns_writer(path: str, columns: Mapping[str, Array]) -> Writer:
 
     def write(file: IO[bytes]) -> None:
         if suffix == ".npy":
-            np.save(file, first, allow_pickle=False)
+            np.save(Unbuffered(file), first, allow_pickle=False)
         elif suffix == ".txt":
             file.write("".join(f"{value}\n" for value in first.tolist()).encode())
         else:

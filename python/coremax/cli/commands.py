@@ -10,6 +10,7 @@ import click
 
 from .._config import format_config, show_config
 from .._core import __version__
+from .._files import require_writable
 from ..graph import METRICS, MODES
 from ._errors import BadInput, bad_input_exits, require_extra
 from ._job import open_job
@@ -51,9 +52,10 @@ def coremax(context: click.Context) -> None:
 @click.pass_context
 @bad_input_exits()
 def _select(context: click.Context, /, **parameters: Any) -> None:
+    job = open_job(context, parameters)
     files = {name: parameters[name] for name in ("embeddings", "importance", "ids", "titles", "output", "report")}
     given = {knob.name: parameters[knob.name] for knob in KNOBS}
-    run_select(open_job(context, parameters), parameters["method"], parameters["budget"], files, given)
+    run_select(job, parameters["method"], parameters["budget"], files, given)
 
 
 coremax.add_command(
@@ -205,13 +207,20 @@ def demo(
 
     if output.is_dir() or not output.parent.is_dir():
         raise BadInput(f"--output {output}: {'is a folder' if output.is_dir() else f'there is no folder {output.parent}'}")
+    require_writable(output)
     log = progress_printer()
     result = run_demo(load(data, folder), budget=budget, seed=seed, threads=threads, log=log)
-    write_page(result, output)
+    failure = None
+    try:
+        write_page(result, output)
+    except OSError as error:  # the results are worth telling all the same
+        failure = BadInput(f"the page is not written: {error}")
     if as_json:
-        click.echo(json.dumps({**to_json(result), "page": str(output)}))
+        click.echo(json.dumps({**to_json(result), "page": None if failure else str(output)}))
     else:
-        click.echo(f"{format_result(result)}\npage: {output}")
+        click.echo(format_result(result) + ("" if failure else f"\npage: {output}"))
+    if failure is not None:
+        raise failure
 
 
 @coremax.command()

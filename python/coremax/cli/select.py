@@ -62,10 +62,8 @@ def run_select(
         return
     chosen = _timed(job, call)
     targets = {output: _write.columns_writer(output, _columns(chosen, ids, files["ids"]))}
-    if report is not None:
-        with job.stage("report"):
-            targets[report] = _write.text_writer(_page(chosen, data, labels, ids, titles, output))
-    job.finish(targets, _summary(chosen, output, report), format_summary)
+    page = None if report is None else (report, lambda: _page(chosen, data, labels, ids, titles, output))
+    job.finish(targets, _summary(chosen, output), format_summary, page)
 
 
 def _total(budget: int | float | None, arguments: dict[str, Any], file: str | None) -> int | float | None:
@@ -221,7 +219,7 @@ def _page(chosen: Any, data: dict[str, Any], labels: Any, ids: Any, titles: Any,
     return page
 
 
-def _summary(chosen: Selection, output: str, report: str | None) -> dict[str, Any]:
+def _summary(chosen: Selection, output: str) -> dict[str, Any]:
     summary: dict[str, Any] = {
         "method": chosen.method,
         "n": chosen.n,
@@ -239,7 +237,7 @@ def _summary(chosen: Selection, output: str, report: str | None) -> dict[str, An
         }
     if chosen.diagnostics is not None:
         summary["diagnostics"] = dict(chosen.diagnostics)
-    return {**summary, "output": output, **({"report": report} if report is not None else {})}
+    return {**summary, "output": output}
 
 
 def format_summary(summary: dict[str, Any]) -> str:
