@@ -1,4 +1,4 @@
-"""Paths in records and configurations: kept relative to the file that names them, so that they do not depend on who reads it where."""
+"""Paths in records and configurations: relative to the file that names them, so that they mean the same from any folder."""
 
 from __future__ import annotations
 
