@@ -183,7 +183,7 @@ def test_the_report_gets_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ValueError("no page")
 
     monkeypatch.setattr(selection.Selection, "report", failing, raising=False)
-    assert run(*arguments, "--report", "other.html").stderr == "coremax: no page\n"
+    assert run(*arguments, "--report", "other.html").stderr == "coremax: kept.npy is written, but its report is not: no page\n"
     assert set(os.listdir()) == before
 
 

@@ -126,7 +126,7 @@ def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_
         _check_count(n, count, fixed)
         limit = 0.0
     else:
-        count, limit = 0, _cost_limit(budget, costs, cost)
+        count, limit = 0, _cost_limit(budget, costs)
     if groups is None:
         if group_limits is not None:
             raise TypeError("group_limits needs groups")
@@ -184,7 +184,7 @@ def _costs(costs: Any, n: int) -> NDArray[np.float64]:
     return array
 
 
-def _cost_limit(budget: Any, costs: Any, cost: NDArray[np.float64]) -> float:
+def _cost_limit(budget: Any, costs: Any) -> float:
     """The budget as a total cost; refused where it looks like the share that it is without costs."""
     limit = _arrays.as_real(budget, "budget (a total cost, as costs are given)", 0.0)
     if not limit > 0:

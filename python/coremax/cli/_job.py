@@ -16,6 +16,7 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
+from .._inputs.keys import as_keys
 from ._errors import BadInput, is_watched
 from ._paths import FROM_FILE, FROM_FOLDER, KEY, file_options, relative, resolved, with_paths
 from ._read import Array, Source, parse_source, read_array, require_file
@@ -121,9 +122,10 @@ class Job:
         found = _numbers(self._vector(text, rows), text)
         return found.astype(np.float32) if found.dtype.kind == "V" or found.dtype == np.float16 else found
 
-    def numbers(self, text: str) -> Array:
-        """Read numbers of samples [m]."""
-        return _numbers(self._vector(text, None), text)
+    def keys(self, text: str, rows: tuple[int, str] | None = None) -> tuple[Array, dict[str, int]]:
+        """Read classes [n] as their places in ascending order, and the place of each by its name."""
+        keys = as_keys(self._vector(text, rows), text)
+        return keys.codes, {str(value): place for place, value in enumerate(keys.values)}
 
     def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array:
         """Read classes [n]: whole numbers, or texts, which become their places in alphabetical order."""

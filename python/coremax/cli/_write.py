@@ -9,7 +9,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from .._files import Unbuffered, replacing
+from .._files import Unbuffered, replacing, require_no_address
 from ._errors import require_extra
 
 Array = np.ndarray[Any, Any]
@@ -27,6 +27,9 @@ def require_target(path: str, endings: Iterable[str], inputs: Iterable[str]) -> 
         The file is named.
     """
     endings = tuple(endings)
+    require_no_address(path)
+    if os.path.isdir(path) and os.path.splitext(path)[1] not in endings:
+        raise ValueError(f"{path}: is a folder: name a file in it, such as {os.path.join(path, 'kept' + endings[0])}")
     if os.path.splitext(path)[1] not in endings:
         raise ValueError(f"{path}: the name must end in {' or '.join(endings)}")
     try:

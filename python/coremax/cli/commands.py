@@ -19,6 +19,7 @@ from ._options import (
     BUDGET,
     SEED,
     THREADS,
+    LocalPath,
     OneLineGroup,
     SectionedCommand,
     SectionedOption,
@@ -53,7 +54,8 @@ def coremax(context: click.Context) -> None:
 @bad_input_exits()
 def _select(context: click.Context, /, **parameters: Any) -> None:
     job = open_job(context, parameters)
-    files = {name: parameters[name] for name in ("embeddings", "importance", "ids", "titles", "output", "report")}
+    names = ("embeddings", "importance", "ids", "only", "titles", "images", "output", "report")
+    files = {name: parameters[name] for name in names}
     given = {knob.name: parameters[knob.name] for knob in KNOBS}
     run_select(job, parameters["method"], parameters["budget"], files, given)
 
@@ -74,7 +76,7 @@ coremax.add_command(
             SectionedOption(
                 ["--importance"], section="What to keep", metavar="FILE",
                 help="Scores [n]. Of infomax, ccs, d2 and top (higher = harder) and of sims (higher = easier); "
-                "--higher turns them.",
+                "--higher turns them. A score of quality, where high is good: infomax with --target score --drop-hardest 0.",
             ),
             SectionedOption(
                 ["--method"], section="What to keep", type=click.Choice(list(METHODS)), default="infomax", show_default=True,
@@ -84,10 +86,20 @@ coremax.add_command(
                 ["--ids"], section="What to keep", metavar="FILE",
                 help="Ids [n], or a .txt of lines: write the ids kept instead of their numbers.",
             ),
+            SectionedOption(
+                ["--only"], section="What to keep", metavar="FILE",
+                help="Choose among these alone: numbers (with --ids: ids), such as what an earlier step kept, .npy, .txt or "
+                ".parquet. A share as --budget stays one of all.",
+            ),
             *housekeeping("Where the numbers kept go: .npy, .parquet (with weights) or .txt."),
             SectionedOption(["--report"], section="Report", metavar="FILE", help="Write a page about the selection, .html."),
             SectionedOption(
                 ["--titles"], section="Report", metavar="FILE", help="Texts [n] that stand for the samples there; default: ids."
+            ),
+            SectionedOption(
+                ["--images"], section="Report", metavar="FILE",
+                help="Pictures there: an array [n, h, w] or [n, h, w, 3], or paths, a .txt of lines or a column, seen from the "
+                "file's folder.",
             ),
             *(knob.option() for knob in KNOBS),
         ],
@@ -183,11 +195,9 @@ def bench(rows: int, dimensions: int, weights: int, rounds: int, threads: int | 
 
 @coremax.command()
 @click.option("--data", type=click.Choice(DATA_SETS), default="digits", show_default=True, help="Images to select from.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Folder of the four IDX files of Fashion-MNIST.")
+@click.option("--folder", type=LocalPath(path_type=Path), help="Folder of the four IDX files of Fashion-MNIST.")
 @click.option("--budget", type=BUDGET, default="10%", show_default=True, help="A share (10%, 0.1) or a count (500).")
-@click.option(
-    "--output", type=click.Path(path_type=Path), default="coremax-demo.html", show_default=True, help="Page to write."
-)
+@click.option("--output", type=LocalPath(path_type=Path), default="coremax-demo.html", show_default=True, help="Page to write.")
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of everything random.")
 @click.option("--threads", type=THREADS, help="Default: COREMAX_NUM_THREADS, else every CPU.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
