@@ -607,10 +607,10 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (2, {"costs": [1.0, 1.0, 1.0, 1e101]}, ValueError, r"costs\[3\] is 1e\+101"),
     (2, {"costs": [1.0] * 4, **GROUPS}, TypeError, "groups needs group_limits where costs are given"),
     (2, {"costs": [1.0] * 4, "include": [0, 1, 2]}, ValueError, "include costs 3, more than the budget of 2"),
-    (2, {"costs": [1.0] * 4, **GROUPS}, TypeError, r"there is no default, .*; pass what to keep .* such as 0.1 or \(None, 0.2\)"),
-    (0.1, {"costs": [3, 3, 4, 5]}, ValueError, r"^budget is 0.1, but where .* a total cost: for a tenth .* 0.1 \* costs.sum\(\)$"),
+    (2, {"costs": [1.0] * 4, **GROUPS}, TypeError, r"there is no default, .*; pass what .* such as 0.1 or \(None, 0.2\)"),
+    (0.1, {"costs": [3, 3, 4, 5]}, ValueError, r"^budget is 0.1, but .* a total cost: for a .* 0.1 \* costs.sum\(\)$"),
     (np.float32(1), {"costs": np.array([1, 3, 4, 5])}, ValueError, r"^budget is 1.0, .* \(the int 1 is a total of one\)"),
-    (0.1, {"costs": [0.3, 3.0, 4.0, 5.0]}, ValueError, r"cheapest costs 0.3 \(budget is 0.1, but where costs are given it is a t"),
+    (0.1, {"costs": [0.3, 3.0, 4.0, 5.0]}, ValueError, r"cheapest costs 0.3 \(budget is 0.1, but where costs are given it"),
     (2, {"groups": [0, 0, 1, 1], "group_limits": (0.5, 1)}, ValueError, r"is \(0.5, 1\), a share and the count 1: write 1.0"),
     (2, {"costs": [3.0, 3.0, 4.0, 5.0]}, ValueError, "no element costs as little as the budget of 2; the cheapest costs 3"),
     (
