@@ -157,7 +157,7 @@ def test_limits_as_typed(given: tuple[str, ...], limits: Any) -> None:
         (("news=10%,web",), "'web' is no limit of a group"),
         (("news=",), "'' is no limit"),
         (("50%:1",), "'50%:1' has a share and the count 1: write 100%"),
-        (("nws=10%",), "--group-limits names 'nws', but the groups of groups.npy are R,D, a=b, news, web"),
+        (("nws=10%",), "--group-limits names 'nws', but the groups are R,D, a=b, news, web"),
     ],
 )
 def test_limits_that_are_none(given: tuple[str, ...], message: str) -> None:
@@ -175,6 +175,15 @@ def test_limits_by_name() -> None:
     assert np.load("again.npy").tolist() == found
     by_number = kept("--importance", "score.npy", "--budget", "30", "--groups", "labels.npy", "--group-limits", "2=1:1")
     assert (np.array(by_number) % 3 == 2).sum() == 1
+
+
+def test_groups_and_classes_keep_their_names() -> None:
+    common = ("select", "x.npy", "--importance", "score.npy", "--budget", "20", "-o", "k.npy")
+    message = refused(*common, "--groups", "groups.npy", "--group-limits", "news=90:90")
+    assert "group 'news' wants at least 90, but has 30 elements" in message
+    pytest.importorskip("matplotlib")
+    assert run(*common, "--labels", "groups.npy", "--report", "page.html").exit_code == 0
+    assert "R,D" in Path("page.html").read_text()
 
 
 def test_costs_need_limits_of_groups() -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Literal, get_args
 
 from . import _arrays, selection
 from .selection import Selection
 
+Method = Literal["infomax", "sims", "ccs", "d2", "moderate", "semdedup", "top", "random"]
+METHODS: tuple[Method, ...] = get_args(Method)
 # What a method reads, in the order of its arguments; after them comes the budget.
-NEEDS: dict[str, tuple[str, ...]] = {
+NEEDS: dict[Method, tuple[str, ...]] = {
     "infomax": ("x", "score"),
     "sims": ("score",),
     "ccs": ("score",),
@@ -22,20 +24,21 @@ NEEDS: dict[str, tuple[str, ...]] = {
 }
 
 
-def takes(method: str, argument: str) -> bool:
+def takes(method: Method, argument: str) -> bool:
     """Whether a method has an argument of this name."""
     return argument in inspect.signature(_function(method)).parameters
 
 
 def needs(method: Any, argument: str) -> bool:
     """Whether a method reads this; raises ValueError where there is no such method."""
-    return argument in NEEDS[_arrays.as_choice(method, "method", tuple(NEEDS))]
+    return argument in NEEDS[_arrays.as_choice(method, "method", METHODS)]
 
 
 def choose(
-    method: str, budget: int | float, data: Mapping[str, Any], labels: Any, seed: _arrays.Seed, options: Mapping[str, Any]
+    method: Method, budget: int | float, data: Mapping[str, Any], labels: Any, seed: _arrays.Seed, options: Mapping[str, Any]
 ) -> Selection:
     """Call a method with what it reads of the data ("n", "x", "score"), and with labels and seed if it knows them."""
+    method = _arrays.as_choice(method, "method", METHODS)
     missing = [name for name in NEEDS[method] if data.get(name) is None]
     if missing:
         raise ValueError(f"method {method!r} needs {' and '.join(missing)}")
@@ -49,6 +52,6 @@ def choose(
     return _function(method)(*(data[name] for name in NEEDS[method]), budget, **{**known, **options})
 
 
-def _function(method: str) -> Callable[..., Selection]:
-    function: Callable[..., Selection] = getattr(selection, method)
+def _function(method: Method) -> Callable[..., Selection]:
+    function: Callable[..., Selection] = getattr(selection, _arrays.as_choice(method, "method", METHODS))
     return function

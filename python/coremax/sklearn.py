@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from . import _methods
+from ._inputs import checks
+from ._inputs.keys import as_keys
 from .selection import Selection
 
 try:
@@ -72,7 +74,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         self,
         budget: int | float = 0.1,
         *,
-        method: str = "infomax",
+        method: _methods.Method = "infomax",
         options: Mapping[str, Any] | None = None,
         random_state: Any = 0,
     ) -> None:
@@ -112,8 +114,8 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         if wants_score and score is None and _methods.needs(self.method, "x"):
             score = np.zeros(len(x))
         seed = self.random_state
-        if not isinstance(seed, (int, np.integer)):
-            seed = int(check_random_state(seed).randint(2**31 - 1))
+        if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+            seed = _drawn_seed(seed)
         data = {"n": len(x), "x": x, "score": score}
         self.selection_: Selection = _methods.choose(self.method, self.budget, data, _classes(y), int(seed), self.options or {})
         self.support_ = self.selection_.mask()
@@ -133,7 +135,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         array [n] of bool, or array of int64
         """
         check_is_fitted(self)
-        return np.array(self.sample_indices_ if indices else self.support_)
+        return np.array(self.sample_indices_ if checks.as_flag(indices, "indices") else self.support_)
 
     def fit_resample(self, X: Any, y: Any = None, score: Any = None) -> tuple[Any, Any]:  # noqa: N803
         """Select, and return the samples kept.
@@ -152,6 +154,16 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         return _safe_indexing(X, kept), None if y is None else _safe_indexing(y, kept)
 
 
+def _drawn_seed(random_state: Any) -> int:
+    """A seed from what is no int."""
+    try:
+        if isinstance(random_state, (bool, np.bool_)):
+            raise ValueError  # scikit-learn would take it for 0 or 1
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        raise ValueError(f"random_state must be an int, a RandomState or None, got {random_state!r}") from None
+
+
 def _classes(y: Any) -> Any:
     """Classes numbered from 0, or None where y is no classification target."""
     kind = None if y is None else type_of_target(y)
@@ -159,4 +171,5 @@ def _classes(y: Any) -> Any:
         raise ValueError("Unknown label type: y holds objects that are no text: pass numbers or text, as by y.astype(int)")
     if kind not in ("binary", "multiclass"):
         return None
-    return np.unique(np.asarray(y), return_inverse=True)[1].reshape(-1).astype(np.int64)
+    y = np.asarray(y)
+    return np.unique(y, return_inverse=True)[1].reshape(-1) if y.dtype.kind in "iufb" else as_keys(y, "y").codes

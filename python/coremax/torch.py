@@ -12,13 +12,15 @@ import warnings
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _arrays, _core
+from ._inputs import checks
 from .sampling import AliasTable, sample
+from .scores._losses import STRATEGIES, Strategy
 
 try:
     import torch
@@ -57,9 +59,7 @@ class _EpochSampler(Sampler[int]):
         self._total = total
         self._seed = _arrays.as_seed(seed)
         self._rank, self._world_size = _resolve_rank(rank, world_size)
-        if not isinstance(drop_last, bool):
-            raise TypeError(f"drop_last must be a bool, got {drop_last!r}")
-        self._drop_last = drop_last
+        self._drop_last = checks.as_flag(drop_last, "drop_last")
         self._epoch = 0
         self._requested = 0  # the epoch of the last set_epoch; the present one differs while a loaded state is gone on from
         self._start = 0  # where the next pass over this epoch begins: after load_state_dict not at 0
@@ -342,10 +342,8 @@ class ImportanceSampler(_EpochSampler):
         drop_last: bool = False,
         threads: int | None = None,
     ) -> None:
-        if not isinstance(replacement, bool):
-            raise TypeError(f"replacement must be a bool, got {replacement!r}")
-        self._replacement = replacement
-        self._wraps = not replacement
+        self._replacement = checks.as_flag(replacement, "replacement")
+        self._wraps = not self._replacement
         self._threads = _arrays.as_threads(threads)
         source = self._source(weights)
         self._n = source.n if isinstance(source, AliasTable) else len(source)
@@ -503,9 +501,7 @@ class SubsetSampler(_EpochSampler):
         world_size: int | None = None,
         drop_last: bool = False,
     ) -> None:
-        if not isinstance(shuffle, bool):
-            raise TypeError(f"shuffle must be a bool, got {shuffle!r}")
-        self._shuffle = shuffle
+        self._shuffle = checks.as_flag(shuffle, "shuffle")
         self._indices: NDArray[np.int64] | None = None
         if isinstance(indices, (int, np.integer)):
             total = _arrays.as_count(indices, "indices", 0, 2**62)
@@ -563,7 +559,7 @@ def _resolve_rank(rank: int | None, world_size: int | None) -> tuple[int, int]:
 
 def loss_reweight(
     losses: torch.Tensor,
-    strategy: Literal["linupper", "quadratic", "extremes"] = "linupper",
+    strategy: Strategy = "linupper",
     *,
     r: float = 1.0,
     group: distributed.ProcessGroup | None = None,
@@ -609,7 +605,7 @@ def loss_reweight(
     >>> loss_reweight(torch.tensor([0.0, 1.0, 2.0]))
     tensor([0.1554, 0.4223, 0.4223])
     """
-    strategy = cast(Any, _arrays.as_choice(strategy, "strategy", ("linupper", "quadratic", "extremes")))
+    strategy = _arrays.as_choice(strategy, "strategy", STRATEGIES)
     r = _arrays.as_real(r, "r", 1e-300)
     if not isinstance(losses, torch.Tensor) or not losses.is_floating_point():
         raise TypeError(
@@ -627,7 +623,7 @@ def loss_reweight(
     return weights.to(torch.promote_types(losses.dtype, torch.float32))
 
 
-def _loss_weights(losses: torch.Tensor, strategy: str, r: float) -> torch.Tensor:
+def _loss_weights(losses: torch.Tensor, strategy: Strategy, r: float) -> torch.Tensor:
     if losses.numel() == 0:
         return losses
     low, high = losses.min() / 2, losses.max() / 2  # halves: their sum and difference can not overflow

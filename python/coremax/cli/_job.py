@@ -16,7 +16,7 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
-from .._inputs.keys import as_keys
+from .._inputs.keys import Keys, as_keys
 from ._errors import BadInput, is_watched
 from ._paths import FROM_FILE, FROM_FOLDER, KEY, file_options, relative, resolved, with_paths
 from ._read import Array, Source, parse_source, read_array, require_file
@@ -122,15 +122,15 @@ class Job:
         found = _numbers(self._vector(text, rows), text)
         return found.astype(np.float32) if found.dtype.kind == "V" or found.dtype == np.float16 else found
 
-    def keys(self, text: str, rows: tuple[int, str] | None = None) -> tuple[Array, dict[str, int]]:
-        """Read classes [n] as their places in ascending order, and the place of each by its name."""
-        keys = as_keys(self._vector(text, rows), text)
-        return keys.codes, {str(value): place for place, value in enumerate(keys.values)}
-
     def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array:
-        """Read classes [n]: whole numbers, or texts, which become their places in alphabetical order."""
+        """Read the numbers of classes [n]: whole numbers, or texts, which become their places in alphabetical order."""
         found = self._vector(text, rows)
-        return np.unique(found, return_inverse=True)[1].reshape(-1) if found.dtype.kind == "U" else found
+        return as_keys(found, text).codes if found.dtype.kind == "U" else found
+
+    def keys(self, text: str, rows: tuple[int, str] | None = None) -> Array | Keys:
+        """Read classes or groups [n]: whole numbers, or texts, which are numbered and keep their names."""
+        found = self._vector(text, rows)
+        return as_keys(found, text) if found.dtype.kind == "U" else found
 
     def _vector(self, text: str, rows: tuple[int, str] | None) -> Array:
         found = self.array(text)

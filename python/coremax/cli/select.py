@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import as_budget
+from .._inputs.keys import as_keys
 from ..selection import Selection
 from . import _write
 from ._errors import require_extra
@@ -63,7 +64,7 @@ def run_select(
     names = Names(job, rows, ids, files["ids"])
     arguments = _arguments(job, knobs, names)
     only = None if files["only"] is None else names.read(files["only"])
-    labels = arguments.get("labels") if shown is None else job.labels(shown, rows)
+    labels = arguments.get("labels") if shown is None else job.keys(shown, rows)
     images = None if files["images"] is None else _images(job, files["images"], rows)
     budget = _total(budget, arguments, given.get("costs"))
     call = Call(job, method, data, budget, arguments) if only is None else _among(only, job, method, data, budget, arguments)
@@ -206,14 +207,14 @@ def _load(job: Job, method: str, files: Mapping[str, str | None]) -> tuple[Rows,
 def _arguments(job: Job, knobs: list[tuple[Knob, Any]], names: Names) -> dict[str, Any]:
     """The further arguments of the method."""
     arguments = {knob.keyword: _argument(job, knob, value, names) for knob, value in knobs if value is not None}
-    limits, groups = arguments.get("group_limits"), next((value for knob, value in knobs if knob.name == "groups"), None)
+    limits, groups = arguments.get("group_limits"), arguments.get("groups")
     if isinstance(limits, dict) and groups is not None:
-        codes, place = job.keys(groups, names.rows)
-        unknown = [name for name in limits if name not in place]
+        key = {str(value): value for value in as_keys(groups, "groups").values}
+        unknown = [name for name in limits if name not in key]
         if unknown:
-            shown = ", ".join(list(place)[:10]) + (", ..." if len(place) > 10 else "")
-            raise ValueError(f"--group-limits names {unknown[0]!r}, but the groups of {groups} are {shown}")
-        arguments |= {"groups": codes, "group_limits": {place[name]: limit for name, limit in limits.items()}}
+            shown = ", ".join(list(key)[:10]) + (", ..." if len(key) > 10 else "")
+            raise ValueError(f"--group-limits names {unknown[0]!r}, but the groups are {shown}")
+        arguments["group_limits"] = {key[name]: limit for name, limit in limits.items()}
     return arguments
 
 
@@ -223,7 +224,7 @@ def _argument(job: Job, knob: Knob, value: Any, names: Names) -> Any:
     if knob.file == "numbers":
         return names.read(value)
     if knob.file:
-        return job.labels(value, names.rows) if knob.file == "labels" else job.scores(value, names.rows)
+        return job.keys(value, names.rows) if knob.file == "labels" else job.scores(value, names.rows)
     return None if value == "none" and knob.name in ("bound", "cap") else value
 
 

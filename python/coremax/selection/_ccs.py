@@ -3,23 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from .. import _arrays
 from ..sampling import stratified
 from ._infomax import auto_drop_hardest, n_hardest
-from ._result import Integers, Selection, as_hardness, normalized
+from ._result import Integers, Meaning, Selection, as_hardness, normalized
 
 
 def ccs(
     score: Any,
     budget: int | float,
     *,
-    drop_hardest: float | str = "auto",
+    drop_hardest: float | Literal["auto"] = "auto",
     strata: int = 50,
-    higher: str = "hard",
+    higher: Meaning = "hard",
     seed: _arrays.Seed = 0,
     threads: int | None = None,
 ) -> Selection:
@@ -73,9 +73,9 @@ def ccs(
     hardness, higher = as_hardness(score, higher)
     n, n_strata = len(hardness), _arrays.as_count(strata, "strata", 1, 2**31 - 1)
     count = _arrays.as_budget(budget, n)
-    automatic = isinstance(drop_hardest, str) and drop_hardest == "auto"
     number = _arrays.as_seed(seed)
-    beta = auto_drop_hardest(count / n) if automatic else _arrays.as_real(drop_hardest, "drop_hardest", 0.0, 1.0)
+    asked = _arrays.as_real_or_auto(drop_hardest, "drop_hardest", 0.0, 1.0)
+    beta = auto_drop_hardest(count / n) if asked is None else asked
 
     left = np.sort(np.argsort(hardness, kind="stable")[: max(n - n_hardest(beta, n), count)])
     stratum = np.minimum((normalized(hardness[left], "minmax") * n_strata).astype(np.int64), n_strata - 1)

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from .. import _arrays, _core
-from .._progress import Progress
+from .._progress import Progress, as_progress
 from ..graph import Graph, topk_graph
 from ._result import Reals, Selection, as_scores
 
-_METRICS = ("euclidean", "cosine")
+DistanceMetric = Literal["euclidean", "cosine"]
+_METRICS: tuple[DistanceMetric, ...] = get_args(DistanceMetric)
 
 
 def d2(
@@ -23,7 +24,7 @@ def d2(
     k: int = 5,
     gamma: float = 0.1,
     gamma_forward: float = 1.0,
-    metric: str | None = None,
+    metric: DistanceMetric | None = None,
     memory_limit: int | str | None = None,
     threads: int | None = None,
     isa: str | None = None,
@@ -81,8 +82,7 @@ def d2(
     gamma = _arrays.as_real(gamma, "gamma", 0.0)
     gamma_forward = _arrays.as_real(gamma_forward, "gamma_forward", 0.0)
     k, n_threads = _arrays.as_count(k, "k", 1), _arrays.as_threads(threads)
-    if metric is not None:
-        metric = _arrays.as_choice(metric, "metric", _METRICS)
+    metric, progress = _arrays.as_optional_choice(metric, "metric", _METRICS), as_progress(progress)
     given = isinstance(x, Graph)
     if not given:
         x = _arrays.as_array(x, "x")
@@ -99,9 +99,7 @@ def d2(
     graph = x if given else _graph(x, n, k, metric or "euclidean", memory_limit, n_threads, isa, progress)
     if graph.metric is not None and metric not in (None, graph.metric):
         raise ValueError(f"metric is {metric!r}, but that of the graph {graph.metric!r}")
-    metric = metric or graph.metric
-    if metric not in _METRICS:
-        raise ValueError(f"metric of the graph must be one of {', '.join(map(repr, _METRICS))}, got {metric!r}")
+    metric = _arrays.as_choice(metric or graph.metric, "metric of the graph", _METRICS)
     graph_done = time.perf_counter()
     indptr, targets, distances = _undirected(graph, metric, n_threads)
     unit = np.ldexp(scores, -int(np.frexp(np.abs(scores).max())[1]))  # sums stay within float64; the order does not change
@@ -124,7 +122,14 @@ def d2(
 
 
 def _graph(
-    x: Any, n: int, k: int, metric: str, memory_limit: int | str | None, threads: int, isa: str | None, progress: Progress
+    x: Any,
+    n: int,
+    k: int,
+    metric: DistanceMetric,
+    memory_limit: int | str | None,
+    threads: int,
+    isa: str | None,
+    progress: Progress,
 ) -> Graph:
     if n == 1:  # nobody to compare with; still a row to check
         topk_graph(np.repeat(_arrays.as_numpy(x), 2, axis=0), 1, metric=metric, threads=threads)

@@ -4,22 +4,27 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from .. import _arrays, _limits
-from .._progress import Progress
-from ..graph import METRICS, Graph, GraphStats, Limits, search
+from .._inputs import checks
+from .._progress import Progress, as_progress
+from ..graph import METRICS, Graph, GraphStats, Limits, Metric, search
 from ..sampling import largest_remainder, sample
 from ..scores._clusters import clustered
 from ..scores._inputs import embeddings
 from ..scores._neighbours import of_lists
-from ..solver import Inputs, check_options, solve_within
+from ..solver import Bound, Effort, Inputs, Method, check_options, solve_within
 from ._result import Integers, Reals, Selection, as_classes, as_scores, normalized
 
-NORMALIZATIONS = ("minmax", "rank", "none")
-TARGETS = ("coverage", "score")
+Normalization = Literal["minmax", "rank", "none"]
+Target = Literal["coverage", "score"]
+Negative = Literal["clip", "keep"]
+NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
+TARGETS: tuple[Target, ...] = get_args(Target)
+NEGATIVES: tuple[Negative, ...] = get_args(Negative)
 _BINS = 50
 _DOUBT, _USUAL = 0.7, 0.12  # of auto_max_contradiction
 
@@ -91,7 +96,9 @@ def n_hardest(fraction: float, n: Any) -> Any:
     return np.asarray(fraction * n + 1e-9 * n).astype(np.int64)
 
 
-def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str = "auto", seed: _arrays.Seed = 0) -> Any:
+def coverage(
+    score: Any, keep: float, *, labels: Any = None, tilt: float | Literal["auto"] = "auto", seed: _arrays.Seed = 0
+) -> Any:
     """Importance that draws every difficulty equally often, harder ones more the more is kept; what `infomax` uses by default.
 
     Parameters
@@ -100,7 +107,7 @@ def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str =
         Difficulty of each sample.
     keep : float
         Fraction kept, in (0, 1].
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes: rare ones then count as much as frequent ones.
     tilt : float or "auto"
         How much more important the hardest sample is than the easiest. "auto": 8 keep.
@@ -155,26 +162,26 @@ def infomax(
     budget: int | float,
     *,
     labels: Any = None,
-    alpha: float | str = "auto",
+    alpha: float | Literal["auto"] = "auto",
     k: int = 10,
-    metric: str = "cosine",
+    metric: Metric = "cosine",
     partitions: int = 1,
-    target: str = "coverage",
-    tilt: float | str = "auto",
-    normalize: str | None = "minmax",
-    drop_hardest: float | str = "auto",
-    max_contradiction: float | str = "auto",
-    class_floor: float | str = "auto",
+    target: Target = "coverage",
+    tilt: float | Literal["auto"] = "auto",
+    normalize: Normalization | None = "minmax",
+    drop_hardest: float | Literal["auto"] = "auto",
+    max_contradiction: float | Literal["auto"] = "auto",
+    class_floor: float | Literal["auto"] = "auto",
     typical: int = 10,
-    negative_similarities: str = "clip",
+    negative_similarities: Negative = "clip",
     include: Any = None,
     exclude: Any = None,
     groups: Any = None,
     group_limits: Any = None,
     costs: Any = None,
-    method: str = "auto",
-    effort: str = "default",
-    bound: str | None = "fast",
+    method: Method = "auto",
+    effort: Effort = "default",
+    bound: Bound | None = "fast",
     max_iterations: int | None = None,
     memory_limit: int | str | None = None,
     seed: _arrays.Seed = 0,
@@ -194,7 +201,7 @@ def infomax(
     budget : int or float
         An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1); with costs the total allowed,
         never a fraction (for a tenth of all: ``0.1 * costs.sum()``).
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes. **Give them where there are any**: samples whose neighbours contradict their label are left out first, and
         the first few of each class are its typical ones, and classes are kept in balance (`max_contradiction`, `typical`,
         `class_floor`).
@@ -285,14 +292,15 @@ def infomax(
     10
     """
     number = _arrays.as_seed(seed)
-    _arrays.as_choice(metric, "metric", METRICS)
-    fixed_alpha = None if _is_auto(alpha) else alpha
+    metric = _arrays.as_choice(metric, "metric", METRICS)
+    copy, progress = checks.as_optional_flag(copy, "copy"), as_progress(progress)
+    fixed_alpha = _arrays.as_real_or_auto(alpha, "alpha", 0.0, 1e100)
     # Before the graph, which takes nearly all of the time.
-    check_options(0.0 if fixed_alpha is None else fixed_alpha, method, effort, bound, max_iterations)
-    normalize = _arrays.as_choice(normalize or "none", "normalize", NORMALIZATIONS)
+    method, effort, bound = check_options(0.0 if fixed_alpha is None else fixed_alpha, method, effort, bound, max_iterations)
+    normalize = _arrays.as_choice("none" if normalize is None else normalize, "normalize", NORMALIZATIONS)
     target = _arrays.as_choice(target, "target", TARGETS)
-    _arrays.as_choice(negative_similarities, "negative_similarities", ("clip", "keep"))
-    most = None if _is_auto(max_contradiction) else _arrays.as_real(max_contradiction, "max_contradiction", 0.0, 1.0)
+    negative_similarities = _arrays.as_choice(negative_similarities, "negative_similarities", NEGATIVES)
+    most = _arrays.as_real_or_auto(max_contradiction, "max_contradiction", 0.0, 1.0)
     n_typical = _arrays.as_count(typical, "typical", 0)
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     scores = as_scores(importance, "importance")
@@ -305,8 +313,10 @@ def infomax(
     share = limits.kept_share(n)
     n_parts = _arrays.as_count(partitions, "partitions", 1, n)
     k = _arrays.as_count(k, "k", 1)
-    fraction = auto_drop_hardest(share) if _is_auto(drop_hardest) else _arrays.as_real(drop_hardest, "drop_hardest", 0.0, 1.0)
-    floor = 1 - share if _is_auto(class_floor) else _arrays.as_real(class_floor, "class_floor", 0.0, 1.0)
+    dropped = _arrays.as_real_or_auto(drop_hardest, "drop_hardest", 0.0, 1.0)
+    fraction = auto_drop_hardest(share) if dropped is None else dropped
+    asked_floor = _arrays.as_real_or_auto(class_floor, "class_floor", 0.0, 1.0)
+    floor = 1 - share if asked_floor is None else asked_floor
     slope = _tilt(tilt, share)
 
     clock = time.perf_counter
@@ -335,11 +345,11 @@ def infomax(
     weights = normalized(scores[candidates], normalize)
     if target == "coverage":
         weights = _coverage(weights, place[candidates], slope, (1 - share) * _gumbel(n, number)[candidates])
-    strength = float(fixed_alpha) if fixed_alpha is not None else _auto_alpha(weights, graph, share)
+    strength = fixed_alpha if fixed_alpha is not None else _auto_alpha(weights, graph, share)
     within = limits.among(candidates, "drop_hardest")
     if shares is not None:
         fewest = np.ceil(floor * shares - 1e-9).astype(np.int64)
-        if _is_auto(class_floor):
+        if asked_floor is None:
             fewest[shares == sizes] = shares[shares == sizes]
         within = _with_fewest(within, place[candidates], fewest)
         quotas = np.minimum(shares, n_typical)
@@ -383,12 +393,9 @@ def infomax(
     )
 
 
-def _is_auto(argument: Any) -> bool:
-    return isinstance(argument, str) and argument == "auto"
-
-
-def _tilt(given: float | str, keep: float) -> float:
-    return 8 * keep if _is_auto(given) else _arrays.as_real(given, "tilt", -100.0, 100.0)
+def _tilt(given: Any, keep: float) -> float:
+    asked = _arrays.as_real_or_auto(given, "tilt", -100.0, 100.0)
+    return 8 * keep if asked is None else asked
 
 
 def _gumbel(n: int, seed: Any) -> Reals:

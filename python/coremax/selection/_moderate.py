@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from .. import _arrays
 from ._result import Integers, Reals, Selection, as_classes
 
+Center = Literal["mean", "median"]
+CENTERS: tuple[Center, ...] = get_args(Center)
 _BLOCK_ELEMENTS = 1 << 22  # of embeddings brought to float64 at a time: 32 MB
 
 
-def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "mean") -> Selection:
+def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center = "mean") -> Selection:
     """Keep the samples whose distance to the centre of their class is closest to the median distance, by rank.
 
     Parameters
@@ -23,7 +25,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
         Embeddings.
     budget : int or float
         As `coremax.infomax`.
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes. Without them all samples are one class.
     center : {"mean", "median"}
         Centre of a class: the mean of its embeddings, or their median coordinate by coordinate.
@@ -52,7 +54,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
     array([1, 2])
     """
     start = time.perf_counter()
-    center = _arrays.as_choice(center, "center", ("mean", "median"))
+    center = _arrays.as_choice(center, "center", CENTERS)
     x = _arrays.as_array(x, "x")
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, strided_rows=True)
     n, d = view.shape

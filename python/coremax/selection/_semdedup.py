@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
@@ -14,7 +14,8 @@ from ..scores import spherical_kmeans
 from ._moderate import require_finite_rows
 from ._result import Integers, Reals, Selection, as_classes
 
-_KEEP = ("hard", "easy", "random")
+Keep = Literal["hard", "easy", "random"]
+KEEP: tuple[Keep, ...] = get_args(Keep)
 _ROWS_PER_CLUSTER = 1000
 _BLOCK_ROWS = 4096
 
@@ -24,9 +25,9 @@ def semdedup(
     budget: int | float | None = None,
     *,
     eps: float | None = None,
-    n_clusters: int | str = "auto",
+    n_clusters: int | Literal["auto"] = "auto",
     clusters: Any = None,
-    keep: str = "hard",
+    keep: Keep = "hard",
     seed: _arrays.Seed = 0,
     threads: int | None = None,
 ) -> Selection:
@@ -42,7 +43,7 @@ def semdedup(
         In [0, 2]: a sample goes where its cosine to an earlier one of its cluster is above 1 - eps. Either eps or budget.
     n_clusters : int or "auto"
         Clusters of spherical k-means. "auto": one for 1,000 samples (ours; the paper has 50,000 for 440 million).
-    clusters : array [n] of int64 or int32, optional
+    clusters : array or column [n] of whole numbers or texts, optional
         Clusters made elsewhere; n_clusters is then not used.
     keep : {"hard", "easy", "random"}
         Which samples of a cluster come first, and so stay: those farthest from its centroid (the paper's), those nearest to
@@ -81,7 +82,7 @@ def semdedup(
     """
     if (budget is None) == (eps is None):
         raise TypeError("pass either budget or eps" + ("" if budget is None else ", not both"))
-    keep, n_threads = _arrays.as_choice(keep, "keep", _KEEP), _arrays.as_threads(threads)
+    keep, n_threads = _arrays.as_choice(keep, "keep", KEEP), _arrays.as_threads(threads)
     given_seed = _arrays.as_seed(seed)
     number = _arrays.seed_of("semdedup", given_seed)
     x = _arrays.as_array(x, "x")
@@ -90,8 +91,7 @@ def semdedup(
     if n == 0 or d == 0:
         raise ValueError(f"x is empty, shape {view.shape}")
     count = None if budget is None else _arrays.as_budget(budget, n)
-    automatic = isinstance(n_clusters, str) and n_clusters == "auto"
-    n_wanted = -(-n // _ROWS_PER_CLUSTER) if automatic else _arrays.as_count(n_clusters, "n_clusters", 1, n)
+    n_wanted = _arrays.as_count_or_auto(n_clusters, "n_clusters", 1, n) or -(-n // _ROWS_PER_CLUSTER)
     threshold = None if eps is None else _arrays.as_real(eps, "eps", 0.0, 2.0)
     rows = _arrays.as_numpy(x)
     require_finite_rows(rows)
