@@ -141,6 +141,9 @@ class Call:
         arguments = {name: value for name, value in self.arguments.items() if name not in left_out}
         if "labels" in arguments:
             arguments["labels"] = arguments["labels"][rows]
+        for name in ("partitions", "n_clusters"):  # that are possible of all rows are possible of some
+            if isinstance(arguments.get(name), int):
+                arguments[name] = min(arguments[name], len(rows))
         share = self._budget
         if "costs" in self.arguments:
             share = 0.1  # a total of costs says little of how many
