@@ -17,7 +17,7 @@ import numpy as np
 from click.core import ParameterSource
 
 from .._inputs.keys import Keys, as_keys
-from ._errors import BadInput, is_watched
+from ._errors import BadInput, is_watched, tell
 from ._paths import FROM_FILE, FROM_FOLDER, KEY, file_options, relative, resolved, with_paths
 from ._read import Array, Source, parse_source, read_array, require_file
 from ._record import Fingerprint, read_config, require_same, to_toml, versions
@@ -216,9 +216,9 @@ class Job:
     def tell(self, summary: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> None:
         """Print a summary, unless asked to be quiet."""
         if self.as_json:
-            click.echo(json.dumps(_finite(summary)))
+            tell(json.dumps(_finite(summary)))
         elif not self.quiet:
-            click.echo(text(summary))
+            tell(text(summary))
 
 
 def one_line_comment(text: str) -> str:

@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from .._files import require_no_address
-from ._errors import is_watched, one_line
+from ._errors import is_watched, one_line, unexpected
 from ._job import load_config
 
 __all__ = [
@@ -116,8 +116,11 @@ class OneLineGroup(click.Group):
             click.echo("coremax: interrupted", err=True)
             sys.exit(130)
         except OSError as error:  # the help, to a disk that is full
-            click.echo(f"coremax: {one_line(str(error))}", err=True)
+            click.echo(f"coremax: standard output can not be written: {one_line(error.strerror or str(error))}", err=True)
             sys.exit(2)
+        except Exception as error:
+            click.echo(f"coremax: {one_line(unexpected(error))}", err=True)
+            sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)
 
 

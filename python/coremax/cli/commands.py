@@ -12,7 +12,7 @@ from .._config import format_config, show_config
 from .._core import __version__
 from .._files import require_writable
 from ..graph import METRICS, MODES
-from ._errors import BadInput, bad_input_exits, require_extra
+from ._errors import BadInput, bad_input_exits, require_extra, tell
 from ._job import open_job
 from ._methods import KNOBS, METHODS
 from ._options import (
@@ -190,7 +190,7 @@ def bench(rows: int, dimensions: int, weights: int, rounds: int, threads: int | 
     from .bench import format_bench, run_bench
 
     found = run_bench(rows, dimensions, weights, rounds=rounds, threads=threads, log=progress_printer())
-    click.echo(json.dumps(found) if as_json else format_bench(found))
+    tell(json.dumps(found) if as_json else format_bench(found))
 
 
 @coremax.command()
@@ -226,9 +226,9 @@ def demo(
     except OSError as error:  # the results are worth telling all the same
         failure = BadInput(f"the page is not written: {error}")
     if as_json:
-        click.echo(json.dumps({**to_json(result), "page": None if failure else str(output)}))
+        tell(json.dumps({**to_json(result), "page": None if failure else str(output)}))
     else:
-        click.echo(format_result(result) + ("" if failure else f"\npage: {output}"))
+        tell(format_result(result) + ("" if failure else f"\npage: {output}"))
     if failure is not None:
         raise failure
 
@@ -239,4 +239,4 @@ def demo(
 def info(as_json: bool) -> None:
     """Show version, CPU, threads and optional libraries."""
     config = show_config("dicts")
-    click.echo(json.dumps(config) if as_json else format_config(config))
+    tell(json.dumps(config) if as_json else format_config(config))
