@@ -13,6 +13,10 @@ import click
 from .. import selection
 from ..graph import METRICS
 from ..selection import NORMALIZATIONS, TARGETS
+from ..selection._infomax import NEGATIVES
+from ..selection._moderate import CENTERS
+from ..selection._result import MEANINGS
+from ..selection._semdedup import KEEP
 from ..selection._sims import SCALES
 from ..solver import BOUNDS, EFFORTS
 from ..solver import METHODS as SOLVERS
@@ -224,7 +228,7 @@ _ALL = [
     Knob("--metric", _METRICS, "Of the graph; d2: euclidean (its default) or cosine."),
     Knob("--memory-limit", str, "For the graph, for example 2GB."),
     Knob("--drop-hardest", SHARE, "Share of the hardest left out first."),
-    Knob("--higher", click.Choice(["hard", "easy"]), "What a higher score means."),
+    Knob("--higher", click.Choice(MEANINGS), "What a higher score means."),
     Knob("--isa", str, "Instruction-set level, see `coremax info`."),
     # infomax
     Knob("--alpha", WEIGHT, "Weight of the redundancy."),
@@ -235,7 +239,7 @@ _ALL = [
     Knob("--max-contradiction", WEIGHT, "With --labels: above this a sample is left out as mislabelled."),
     Knob("--class-floor", WEIGHT, "With --labels: least part of an equal share a class keeps."),
     Knob("--typical", _INT, "With --labels: most samples of each class that are kept for being typical of it."),
-    Knob("--negative-similarities", click.Choice(["clip", "keep"]), "Set them to 0, or reward them."),
+    Knob("--negative-similarities", click.Choice(NEGATIVES), "Set them to 0, or reward them."),
     Knob("--include", str, "Numbers (with --ids: ids) that must be kept.", file="numbers"),
     Knob("--exclude", str, "Numbers (with --ids: ids) that must not be kept.", file="numbers"),
     Knob("--groups", str, "A group for every sample [n].", file="labels"),
@@ -267,11 +271,11 @@ _ALL = [
     Knob("--strata", _INT, "Ranges of difficulty."),
     Knob("--gamma", _FLOAT, "Of the reverse messages."),
     Knob("--gamma-forward", _FLOAT, "Of the forward messages."),
-    Knob("--center", click.Choice(["mean", "median"]), "Centre of a class."),
+    Knob("--center", click.Choice(CENTERS), "Centre of a class."),
     Knob("--eps", _FLOAT, "Instead of --budget: samples closer than this to an earlier one go."),
     Knob("--n-clusters", ParsedText("number", _parse_clusters), "Clusters of k-means."),
     Knob("--clusters", str, "Clusters made elsewhere [n].", file="labels"),
-    Knob("--keep", click.Choice(["hard", "easy", "random"]), "Which samples of a cluster come first, and stay."),
+    Knob("--keep", click.Choice(KEEP), "Which samples of a cluster come first, and stay."),
     Knob("--target-texts", str, "Texts to look like.", argument="target", file="texts", only=["dsir"]),
     Knob("--raw-texts", str, "Where the raw distribution comes from; default: all texts.", argument="raw", file="texts"),
     Knob("--n-buckets", _INT, "Of the hashed n-grams."),
