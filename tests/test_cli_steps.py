@@ -81,14 +81,43 @@ def test_only_some_are_chosen_among(method: str) -> None:
 
 
 def test_what_only_means() -> None:
-    assert kept("--importance", "score.npy", "--budget", "9", "--only", "chosen.npy") == [
-        int(i) for i in coremax.infomax(X, SCORE, 9, exclude=np.setdiff1d(np.arange(N), CHOSEN)).indices
+    assert kept(*OPTIONS["infomax"], "--budget", "9", "--only", "chosen.npy") == [
+        int(i) for i in CHOSEN[coremax.infomax(X[CHOSEN], SCORE[CHOSEN], 9, labels=CHOSEN % 3).indices]
     ]
-    assert kept("--method", "top", "--importance", "score.npy", "--budget", "9", "--only", "chosen.npy") == [
-        int(i) for i in CHOSEN[selection.top(SCORE[CHOSEN], 9).indices]
-    ]
-    nothing = ("--importance", "score.npy", "--budget", "9", "--only", "chosen.npy", "--exclude", "chosen.npy", "-o", "k.npy")
-    assert "exclude leaves 0 elements" in refused("select", "x.npy", *nothing)
+    np.save("costs.npy", np.arange(1, N + 1))
+    np.save("some.npy", [7, 8, 9])
+    np.save("three.npy", [7, 11, 13])
+    options: tuple[str, ...] = (
+        "--importance",
+        "score.npy",
+        "--costs",
+        "costs.npy",
+        "--budget",
+        "10%",
+        "--groups",
+        "groups.npy",
+    )
+    options += ("--group-limits", "10%:90%", "--only", "chosen.npy")
+    found = kept(*options, "--exclude", "some.npy")
+    direct = coremax.infomax(
+        X[CHOSEN], SCORE[CHOSEN], 0.1 * N * (N + 1) / 2, costs=CHOSEN + 1, groups=GROUPS[CHOSEN], group_limits=(0.1, 0.9),
+        exclude=[1, 2],
+    )  # fmt: skip
+    assert found == [int(i) for i in CHOSEN[direct.indices]]
+    assert set(kept(*options, "--include", "three.npy")) >= {7, 11, 13}
+    no_result = ("select", "x.npy", *options, "-o", "k.npy")
+    assert "--include names sample 8, which --only leaves out" in refused(*no_result, "--include", "some.npy")
+    np.save("far.npy", [999])
+    assert "--exclude names samples from 999 to 999" in refused(*no_result, "--exclude", "far.npy")
+
+
+def test_a_report_on_some_of_the_rows() -> None:
+    pytest.importorskip("matplotlib")
+    common = ("select", "x.npy", *OPTIONS["infomax"], "--budget", "9", "--only", "chosen.npy", "--ids", "ids.txt")
+    assert run(*common, "-o", "k.txt", "--report", "page.html").exit_code == 0
+    page = Path("page.html").read_text()
+    assert all(name in page for name in Path("k.txt").read_text().splitlines()[:1])
+    assert "upper bound" in page
 
 
 @pytest.mark.parametrize("ids", [(), ("--ids", "ids.txt"), ("--ids", "ids.npy")], ids=["numbers", "texts", "ints"])

@@ -88,8 +88,8 @@ coremax.add_command(
             ),
             SectionedOption(
                 ["--only"], section="What to keep", metavar="FILE",
-                help="Choose among these alone: numbers (with --ids: ids), such as what an earlier step kept, .npy, .txt or "
-                ".parquet. A share as --budget stays one of all.",
+                help="Choose among these alone, as if there were no others: numbers (with --ids: ids), such as what an earlier "
+                "step kept, .npy, .txt or .parquet. A share as --budget stays one of all.",
             ),
             *housekeeping("Where the numbers kept go: .npy, .parquet (with weights) or .txt."),
             SectionedOption(["--report"], section="Report", metavar="FILE", help="Write a page about the selection, .html."),

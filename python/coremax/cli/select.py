@@ -23,6 +23,7 @@ from ._methods import METHODS, Knob, accepts, knobs_of
 from ._read import Array, is_lines, parse_source, read_ids, read_names, read_titles, require_file
 
 Rows = tuple[int, str] | None  # how many there are, and of which file
+_BY_ROW = ("labels", "clusters", "groups", "costs")  # arguments with an entry for every row
 _LOOKED_FOR = 1000  # paths of images, of which there may be millions
 _TEXTS = (".txt", ".jsonl", ".ndjson")
 
@@ -280,27 +281,34 @@ def _as_ints(values: list[str], text: str) -> list[int]:
 def _among(
     only: Array, job: Job, method: str, data: dict[str, Any], budget: int | float | None, arguments: dict[str, Any]
 ) -> Call:
-    """A call that chooses among some of the rows: by exclusion where the method knows of it, else of these rows alone."""
+    """A call that chooses among some of the rows, as if there were no others."""
     n, rows = len(data["x"]), np.unique(only)
     if rows[0] < 0 or rows[-1] >= n:
         raise ValueError(f"--only names sample {rows[0] if rows[0] < 0 else rows[-1]}, but there are 0 to {n - 1}")
-    if accepts(method, "exclude"):
-        others = np.setdiff1d(np.arange(n), rows)
-        exclude = np.union1d(others, arguments["exclude"]) if "exclude" in arguments else others
-        return Call(job, method, data, budget, {**arguments, "exclude": exclude})
-    if budget is not None:
+    if budget is not None and "costs" not in arguments:
         budget = as_budget(budget, n)
         if budget > len(rows):
             raise ValueError(f"--budget asks for {budget} of all {n}, but --only leaves {len(rows)}")
-    cut = {name: array[rows] for name, array in data.items()}
-    arguments = {name: value[rows] if name in ("labels", "clusters") else value for name, value in arguments.items()}
-    return Call(job, method, cut, budget, arguments, rows)
+    place = np.full(n, -1)
+    place[rows] = np.arange(len(rows))
+    cut = {name: value[rows] if name in _BY_ROW else value for name, value in arguments.items()}
+    for name in ("include", "exclude"):
+        if name in cut:
+            numbers = np.asarray(cut[name])
+            if numbers.min(initial=0) < 0 or numbers.max(initial=0) >= n:
+                raise ValueError(f"--{name} names samples from {numbers.min()} to {numbers.max()}, but there are 0 to {n - 1}")
+            lost = numbers[place[numbers] < 0]
+            if name == "include" and lost.size:
+                raise ValueError(f"--include names sample {lost[0]}, which --only leaves out")
+            cut[name] = place[numbers[place[numbers] >= 0]]
+    return Call(job, method, {name: array[rows] for name, array in data.items()}, budget, cut, rows)
 
 
 def _of_all(chosen: Selection, rows: Array, n: int) -> Selection:
     """A selection from some of the rows, in numbers of all."""
     candidates = rows if chosen.candidates is None else rows[np.asarray(chosen.candidates)]
-    return replace(chosen, indices=rows[np.asarray(chosen.indices)], n=n, candidates=candidates, inputs={})
+    known = {name: value for name, value in chosen.inputs.items() if name in ("importance", "limits")}  # of the candidates
+    return replace(chosen, indices=rows[np.asarray(chosen.indices)], n=n, candidates=candidates, inputs=known)
 
 
 def _images(job: Job, text: str, rows: Rows) -> Any:
