@@ -87,8 +87,8 @@ def test_what_only_means() -> None:
     np.save("costs.npy", np.arange(1, N + 1))
     np.save("some.npy", [7, 8, 9])
     np.save("three.npy", [7, 11, 13])
-    options: tuple[str, ...] = (
-        "--importance",
+    options: tuple[str, ...] = ("--importance", "score.npy", "--costs", "costs.npy", "--budget", "10%")
+    options += ("--groups", "groups.npy", "--group-limits", "10%:90%", "--only", "chosen.npy")
         "score.npy",
         "--costs",
         "costs.npy",
