@@ -89,15 +89,6 @@ def test_what_only_means() -> None:
     np.save("three.npy", [7, 11, 13])
     options: tuple[str, ...] = ("--importance", "score.npy", "--costs", "costs.npy", "--budget", "10%")
     options += ("--groups", "groups.npy", "--group-limits", "10%:90%", "--only", "chosen.npy")
-        "score.npy",
-        "--costs",
-        "costs.npy",
-        "--budget",
-        "10%",
-        "--groups",
-        "groups.npy",
-    )
-    options += ("--group-limits", "10%:90%", "--only", "chosen.npy")
     found = kept(*options, "--exclude", "some.npy")
     direct = coremax.infomax(
         X[CHOSEN], SCORE[CHOSEN], 0.1 * N * (N + 1) / 2, costs=CHOSEN + 1, groups=GROUPS[CHOSEN], group_limits=(0.1, 0.9),

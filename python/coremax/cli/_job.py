@@ -122,15 +122,10 @@ class Job:
         found = _numbers(self._vector(text, rows), text)
         return found.astype(np.float32) if found.dtype.kind == "V" or found.dtype == np.float16 else found
 
-    def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array:
-        """Read the numbers of classes [n]: whole numbers, or texts, which become their places in alphabetical order."""
+    def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array | Keys:
+        """Read classes [n]: whole numbers as they are, texts numbered in alphabetical order."""
         found = self._vector(text, rows)
-        return as_keys(found, text).codes if found.dtype.kind == "U" else found
-
-    def keys(self, text: str, rows: tuple[int, str] | None = None) -> Array | Keys:
-        """Read classes or groups [n]: whole numbers, or texts, which are numbered and keep their names."""
-        found = self._vector(text, rows)
-        return as_keys(found, text) if found.dtype.kind == "U" else found
+        return as_keys(found, text) if found.dtype == object else found
 
     def _vector(self, text: str, rows: tuple[int, str] | None) -> Array:
         found = self.array(text)
@@ -241,8 +236,8 @@ def _file_of(text: str) -> str:
 
 
 def _numbers(array: Array, text: str) -> Array:
-    if array.dtype.kind == "U":
-        raise ValueError(f"{text} holds text ({array.dtype}), not numbers")
+    if array.dtype == object:
+        raise ValueError(f"{text} holds text, not numbers")
     return array
 
 

@@ -65,7 +65,8 @@ def run_select(
     names = Names(job, rows, ids, files["ids"])
     arguments = _arguments(job, knobs, names)
     only = None if files["only"] is None else names.read(files["only"])
-    labels = arguments.get("labels") if shown is None else job.keys(shown, rows)
+    labels = arguments.get("labels") if shown is None else job.labels(shown, rows)
+    _write.require_writable(output, ids, _most_kept(budget, arguments, ids))
     images = None if files["images"] is None else _images(job, files["images"], rows)
     budget = _total(budget, arguments, given.get("costs"))
     call = Call(job, method, data, budget, arguments) if only is None else _among(only, job, method, data, budget, arguments)
@@ -89,6 +90,13 @@ def _total(budget: int | float | None, arguments: dict[str, Any], file: str | No
             raise ValueError(f"{file}: the costs have no finite sum") from None
         return int(total) if total == 1 else total  # which as a float of whole costs looks like a share
     return budget
+
+
+def _most_kept(budget: int | float | None, arguments: dict[str, Any], ids: Any) -> int | None:
+    """How many samples are kept, where that is known before work starts."""
+    if budget is None or ids is None or "costs" in arguments:
+        return None
+    return budget if isinstance(budget, int) else math.ceil(budget * len(ids))
 
 
 def _timed(job: Job, call: Call) -> Selection:
@@ -228,7 +236,7 @@ def _argument(job: Job, knob: Knob, value: Any, names: Names) -> Any:
     if knob.file == "numbers":
         return names.read(value)
     if knob.file:
-        return job.keys(value, names.rows) if knob.file == "labels" else job.scores(value, names.rows)
+        return job.labels(value, names.rows) if knob.file == "labels" else job.scores(value, names.rows)
     return None if value == "none" and knob.name in ("bound", "cap") else value
 
 
@@ -351,7 +359,7 @@ def _page(chosen: Any, data: dict[str, Any], labels: Any, ids: Any, titles: Any,
     """The page of `Selection.report`: the only place that calls it."""
     x = data.get("x")
     page: str = chosen.report(
-        embeddings=x if x is not None and x.ndim == 2 and x.dtype.kind != "U" else None,
+        embeddings=x if x is not None and x.ndim == 2 and x.dtype != object else None,
         score=data.get("importance"),
         labels=labels,
         images=images,
