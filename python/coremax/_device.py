@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from . import _cuda
 
 _WHY_NO_MODULE: str | None = None  # why the extension can not be had, "" where it can; None: nobody has needed it yet
-_HOMES = ("coremax._cuda", "coremax_cu13._cuda")  # built with this package, or installed by the extra cu13
+_HOMES = ("coremax._cuda", "coremax_cu13._cuda")  # built with this package, or a wheel beside it
 
 _CUDA_TYPES = (2, 13)  # device types of DLPack: CUDA memory and CUDA managed memory
 _LEGACY_DEFAULT_STREAM = 1
@@ -174,11 +174,14 @@ def _import_extension() -> str:
         if module.__version__ != _core.__version__:
             return (
                 f"its CUDA backend {home} is of version {module.__version__}, not {_core.__version__}: "
-                f"install them together with pip install 'coremax[cu13]=={_core.__version__}'"
+                "install both from the same sources"
             )
         globals()["_cuda"] = module
         return ""
-    return "this installation of coremax has no CUDA backend: install it with pip install 'coremax[cu13]'"
+    return (
+        "this installation of coremax has no CUDA backend: it is built from the sources, where CUDA 12.8 or later is, with "
+        "pip install . -Ccmake.define.COREMAX_CUDA=ON"
+    )
 
 
 def _place(array: Any) -> int | None:

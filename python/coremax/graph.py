@@ -7,7 +7,7 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import IO, Any, Literal, get_args
 
 import numpy as np
 
@@ -333,13 +333,18 @@ class Graph:
         return rows[present], columns[present], values[present]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the graph to an .npz file under exactly this name."""
+        """Write the graph to an .npz file under exactly this name; raises OSError with name and cause where that fails."""
+        with _files.replacing(path) as file:
+            self.write(file)
+
+    def write(self, file: IO[bytes]) -> None:
+        """Write what `load` reads to a file that is open for bytes; `save` is this to a file of a name, whole or not at all."""
         graph = self.cpu()
         arrays = {"indices": graph._indices, "values": graph._values}
         if graph._indptr is not None:
             arrays["indptr"] = graph._indptr
         plain = {name: _arrays.as_numpy(array) for name, array in arrays.items()}
-        _files.save_archive(path, _FILE_VERSION, {"metric": np.array(self.metric or ""), **plain})
+        _files.write_archive(file, _FILE_VERSION, {"metric": np.array(self.metric or ""), **plain})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Graph:

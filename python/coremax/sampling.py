@@ -165,7 +165,7 @@ class AliasTable:
         return self._table.probabilities()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table to an .npz file under exactly this name."""
+        """Write the table to an .npz file under exactly this name; raises OSError with name and cause where that fails."""
         _files.save_archive(path, _FILE_VERSION, {"cells": self._table.cells()})
 
     @classmethod

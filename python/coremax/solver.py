@@ -182,7 +182,7 @@ def solve(
         Its symmetric K (see `Graph`) is the redundancy; similarities may be negative, see Notes.
     budget : int or float
         An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1). With costs, the total cost
-        allowed.
+        allowed, never a fraction: for a tenth of all pass ``0.1 * costs.sum()``.
     alpha : float
         Weight of the redundancy, 0 to 1e100. Every unordered pair counts twice.
     method : {"auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax", "lp"}
@@ -200,11 +200,12 @@ def solve(
         A group (class, language, source) for every element.
     group_limits : float, (min, max), mapping of group to either, or sequence of either for groups 0, 1, ..., optional
         A fraction keeps that share of each group, rounded up or down as it suits; min and max are counts (ints) or shares
-        (floats) of the group, None an open end. A mapping, or a pandas Series indexed by group, leaves groups it does not
-        name unlimited. Default: every group keeps its share of the budget.
+        (floats) of the group's elements, None an open end. A mapping, or a pandas Series indexed by group, leaves groups it
+        does not name unlimited. Default: every group keeps its share of the budget; with costs there is no default, and limits
+        still speak of elements.
     costs : array [n] of float32 or float64, optional
         Tokens, bytes, seconds: 1e-100 to 1e100. The budget is then what the kept elements may cost in all, and as many are
-        kept as pay.
+        kept as pay. With costs of an integer type a float of at most 1 is refused as budget, since it looks like a fraction.
     x0 : array [n] of float64 or Solution, optional
         Starting point, brought into the relaxed set. Default: the relaxed methods start from the same value everywhere, the
         others from the greedy subset.

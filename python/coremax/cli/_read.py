@@ -7,6 +7,7 @@ one that does not fit into memory a MemoryError; pickles are never opened.
 from __future__ import annotations
 
 import fnmatch
+import glob
 import json
 import math
 import os
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from .. import _memory
+from .._files import require_no_address
 from .._inputs import records
 from .._inputs.texts import as_text, is_arrow_text, iterate
 from .._progress import Progress, reporting
@@ -69,6 +71,7 @@ class Source:
 
 def parse_source(text: str) -> Source:
     """Take FILE or FILE:NAME apart; raises ValueError for a name that is no array's."""
+    require_one_file(text)
     if ending_of(text) in FORMATS and os.path.exists(text):
         return Source(text, text)
     if named := _NAMED.fullmatch(text):
@@ -78,9 +81,30 @@ def parse_source(text: str) -> Source:
     return Source(text, text)
 
 
+def path_of(text: str) -> str:
+    """The file of FILE or FILE:NAME, whether it holds arrays or texts; raises ValueError as `parse_source`."""
+    require_one_file(text)
+    return records.source_of(text).path if records.is_text_file(text) else parse_source(text).path
+
+
 def ending_of(path: str) -> str:
     """Ending of a file's name, in lower case: X.NPY is .npy."""
     return os.path.splitext(path)[1].lower()
+
+
+def require_one_file(text: str) -> None:
+    """Raise ValueError for an address, a folder or a pattern where a file is wanted, and say what to do instead."""
+    require_no_address(text)
+    if os.path.isdir(text):
+        raise ValueError(
+            f"{text}: is a folder, and a file is wanted: name one in it; the rows of a folder of Parquet files are selected by "
+            "coremax.datasets.select_parquet in Python"
+        )
+    if glob.has_magic(text.partition(":")[0]) and not os.path.exists(text) and not os.path.exists(text.partition(":")[0]):
+        raise ValueError(
+            f"{text}: is a pattern, and one file is wanted: join the files first, or, of Parquet files, use "
+            "coremax.datasets.select_parquet in Python"
+        )
 
 
 def require_file(path: str) -> os.stat_result:
@@ -89,6 +113,7 @@ def require_file(path: str) -> os.stat_result:
         path.encode()
     except UnicodeEncodeError:
         raise ValueError(f"{os.fsencode(path)!r}: the name of the file is not UTF-8, so no record could repeat it") from None
+    require_one_file(path)
     try:
         status = os.stat(path)
         if stat.S_ISREG(status.st_mode):
@@ -363,3 +388,33 @@ def read_ids(text: str) -> Array:
         first, second = order[again[0]], order[again[0] + 1]
         raise ValueError(f"{text}: the id {ids[first].item()!r} comes twice, in rows {first} and {second}")
     return ids
+
+
+def is_lines(text: str) -> bool:
+    """Whether a file holds a value a line."""
+    return records.is_text_file(text) and records.source_of(text).kind != "parquet"
+
+
+def read_names(text: str) -> tuple[Any, bool]:
+    """Read what some samples are called, and whether these are their numbers for certain.
+
+    That is so of the column "index" of a Parquet file as the command line writes it, which is read where none is named.
+    """
+    if is_lines(text):
+        return read_titles(text), False
+    source = parse_source(text)
+    if source.suffix == ".parquet" and source.name is None:
+        require_extra("files", "pyarrow")
+        import pyarrow.parquet as pq
+
+        require_file(source.path)
+        with naming(text), pq.ParquetFile(source.path) as file:
+            if "index" in file.schema_arrow.names:
+                source = Source(text, source.path, "index")
+    found = read_array(source)
+    if found.ndim == 2 and found.shape[1] == 1:
+        found = found[:, 0]
+    if found.ndim != 1 or found.dtype.kind not in "iuO":
+        hint = ": pass numbers, np.flatnonzero of the mask" if found.dtype.kind == "b" else ""
+        raise ValueError(f"{text}: must hold numbers of samples or ids, one a row, got {found.dtype} {found.shape}{hint}")
+    return found, source.name == "index"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -37,12 +37,7 @@ def run_graph(job: Job, given: dict[str, Any]) -> None:
         graph = topk_graph(x, given["k"], progress=job.progress, **options)
     assert graph.stats is not None
     found = {"n": graph.n, "k": graph.k, "metric": graph.metric, "isa": graph.stats.isa, "recall": graph.stats.recall}
-
-    def write(file: IO[bytes]) -> None:
-        file.close()  # Graph.save renames a file of its own to this name
-        graph.save(file.name)
-
-    job.finish({output: write}, {**found, "output": output}, _format_graph)
+    job.finish({output: graph.write}, {**found, "output": output}, _format_graph)
 
 
 def _format_graph(summary: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _arrays
 from .._core import __version__
+from .._files import require_writable
 from .._inputs.keys import as_keys
 from ..selection import Selection
 from ..selection._result import as_scores
@@ -82,10 +83,10 @@ class _Data:
 
 def write_page(selection: Selection, given: Given, path: str | os.PathLike[str] | None) -> str:
     """Write the page to a file and return its name, or return the page itself."""
-    page = render_page(selection, given)
     if path is None:
-        return page
-    write(page, path)
+        return render_page(selection, given)
+    require_writable(path)  # before the work
+    write(render_page(selection, given), path)
     return os.fspath(path)
 
 

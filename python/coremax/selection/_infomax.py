@@ -202,7 +202,8 @@ def infomax(
     importance : array [n] of float32 or float64
         Score of each sample, higher = harder (and more informative): EL2N, margin, entropy, ...
     budget : int or float
-        An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1); with costs the total allowed.
+        An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1); with costs the total allowed,
+        never a fraction (for a tenth of all: ``0.1 * costs.sum()``).
     labels : array or column [n] of whole numbers or texts, optional
         Classes. **Give them where there are any**: samples whose neighbours contradict their label are left out first, and
         the first few of each class are its typical ones, and classes are kept in balance (`max_contradiction`, `typical`,
