@@ -5,20 +5,22 @@ Everything here is about arguments: it names them in messages, converts once whe
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
-from . import _columns, _core
+from . import _cgroup, _columns, _core
 from ._errors import DeviceError
 
 EMBEDDING_TYPES = ("float32", "float16", "bfloat16", "int8", "float64")
 FLOAT_TYPES = ("float32", "float64")
 INDEX_TYPES = ("int64", "int32")
 
+Choice = TypeVar("Choice", bound=str)
 Seed = int | np.random.SeedSequence | np.random.Generator
 
 
@@ -106,6 +108,10 @@ def _is_array(obj: Any) -> bool:
 def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
     if obj is None or isinstance(obj, (str, bytes, dict, set)):
         raise TypeError(f"{name} must be an array, got {type(obj).__name__}")
+    if isinstance(obj, (list, tuple)) and not {str, bytes, np.str_}.isdisjoint(map(type, obj)):
+        # Before NumPy gives every one of them the room of the longest.
+        place = next(place for place, item in enumerate(obj) if isinstance(item, (str, bytes)))
+        raise TypeError(f"{name} must be an array of numbers, got a text as {name}[{place}]")
     try:
         array = np.asarray(obj)
     except (ValueError, TypeError) as error:
@@ -220,17 +226,59 @@ def as_real(value: Any, name: str, minimum: float, maximum: float = float("inf")
     return number
 
 
-def as_choice(value: Any, name: str, choices: Sequence[str]) -> str:
+def as_real_or_auto(value: Any, name: str, minimum: float, maximum: float = float("inf")) -> float | None:
+    """Check a number as `as_real`, or "auto", which becomes None."""
+    if not isinstance(value, str):
+        return as_real(value, name, minimum, maximum)
+    if value != "auto":
+        raise TypeError(f"{name} must be a number or 'auto', got {value!r}")
+    return None
+
+
+def as_count_or_auto(value: Any, name: str, minimum: int, maximum: int | None = None) -> int | None:
+    """Check a whole number as `as_count`, or "auto", which becomes None."""
+    if not isinstance(value, str):
+        return as_count(value, name, minimum, maximum)
+    if value != "auto":
+        raise TypeError(f"{name} must be an int or 'auto', got {value!r}")
+    return None
+
+
+def as_choice(value: Any, name: str, choices: Sequence[Choice]) -> Choice:
     """Check a name (or an enum over names) against the choices there are."""
-    text = getattr(value, "value", value)
-    if not isinstance(text, str) or text not in choices:
+    if (found := _chosen(value, choices)) is None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-    return text
+    return found
+
+
+def as_optional_choice(value: Any, name: str, choices: Sequence[Choice]) -> Choice | None:
+    """Check a name as `as_choice`, where None is a choice too."""
+    if value is not None and (found := _chosen(value, choices)) is None:
+        raise ValueError(f"{name} must be {', '.join(map(repr, choices))} or None, got {value!r}")
+    return None if value is None else found
+
+
+def _chosen(value: Any, choices: Sequence[Choice]) -> Choice | None:
+    text = getattr(value, "value", value)
+    return next((choice for choice in choices if isinstance(text, str) and choice == text), None)
 
 
 def as_threads(threads: int | None) -> int:
-    """Resolve the number of threads: as asked, else COREMAX_NUM_THREADS, else the CPUs this process may use."""
-    return _core.default_threads() if threads is None else as_count(threads, "threads", 1, 4096)
+    """Resolve the number of threads: as asked, else `default_threads`."""
+    return default_threads() if threads is None else as_count(threads, "threads", 1, 4096)
+
+
+def default_threads() -> int:
+    """COREMAX_NUM_THREADS, else the CPUs that affinity and the quota of a control group leave this process."""
+    number = _core.default_threads()
+    quota = None if "COREMAX_NUM_THREADS" in os.environ else _quota()
+    return number if quota is None else min(number, quota)
+
+
+@functools.cache
+def _quota() -> int | None:
+    """Read once: small calls would feel it."""
+    return _cgroup.cpus()
 
 
 def as_seed(seed: Seed) -> int:

@@ -83,7 +83,7 @@ def sample_on_device(
             f"size is {size}, but there are only {view.shape[0]} weights: without replacement no more can be drawn"
         )
     out = call.empty((size,), "int64", weights)
-    _device.extension().sample_without_replacement(view, bool(log_weights), _arrays.as_seed(seed), call.output(out), call.place)
+    _device.extension().sample_without_replacement(view, log_weights, _arrays.as_seed(seed), call.output(out), call.place)
     return call.handed_over(out, weights)
 
 

@@ -7,17 +7,19 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from . import _arrays, _core
-from ._progress import Progress, reporting
+from ._inputs import records
+from ._inputs.texts import iterate
+from ._progress import Progress, as_progress, reporting
 
 __all__ = ["ngram_counts"]
 
-HASHES = ("fast", "sha256")
+Hash = Literal["fast", "sha256"]
+HASHES: tuple[Hash, ...] = get_args(Hash)
 MAX_NGRAMS = 16
 MAX_BUCKETS = 2**24
 
@@ -35,7 +37,7 @@ def ngram_counts(
     *,
     n_buckets: int = 10_000,
     ngrams: int = 2,
-    hash: str = "fast",  # noqa: A002
+    hash: Hash = "fast",  # noqa: A002
     threads: int | None = None,
     progress: Progress = False,
 ) -> Counts:
@@ -44,9 +46,12 @@ def ngram_counts(
     Parameters
     ----------
     texts : iterable of str or bytes, path, or function
-        The documents; bytes are UTF-8. A path (`os.PathLike`, not str), or one among the documents, stands for the documents
-        of a file, one a line: the field "text" of each object in a file named .jsonl or .ndjson, else plain UTF-8 text. An
-        empty line is an empty document. A function without arguments returns such an iterable. Read once, lazily.
+        The documents, in a list, a generator, or a column of NumPy, pandas, Polars, Arrow or Hugging Face; bytes are UTF-8.
+        Never a whole table, whose items would be the names of its columns. A path (`os.PathLike`, not str), or one among the
+        documents, stands for the documents of a file: the field "text" of each object of JSON Lines (.jsonl, .ndjson, .jl,
+        .jsonlines, .json), the column "text" of a .parquet file, else the lines of a plain text, an empty one being an empty
+        document; gzip, bzip2, xz and Zstandard are unpacked. FILE:NAME takes another field or column. The whole rule: Notes.
+        A function without arguments returns such an iterable. Read once, lazily.
     n_buckets : int
         1 to 2**24.
     ngrams : int
@@ -67,9 +72,13 @@ def ngram_counts(
     Raises
     ------
     TypeError
-        A document that is neither str nor bytes (named by its number), or a str in place of the corpus.
+        A document that is neither str nor bytes (named by its number); a str, a mapping, a data frame, a set or a column of
+        anything but text in place of the corpus.
     ValueError
-        Bytes that are not UTF-8, a lone surrogate, a line that is no JSON object with a "text".
+        Bytes that are not UTF-8, a lone surrogate, a line that is no JSON object with a "text", a damaged file; the file and
+        the line are named.
+    ImportError
+        A Parquet or Zstandard file, and no library that reads it.
 
     Notes
     -----
@@ -82,6 +91,11 @@ def ngram_counts(
     With "sha256" the counts equal those of data-selection 1.0.3 where NLTK splits text by Python's ``re`` (checked with NLTK
     3.8.1 and 3.9.1). NLTK 3.10.4 splits by the library ``regex``, which takes combining marks for word characters: there
     that package's own buckets differ for text that has such marks (decomposed accents, Devanagari, Thai, vowel points).
+
+    Files hold the documents that pandas, PyArrow and Hugging Face `datasets` find in them, in the same order. Endings are told
+    in upper and lower case; compression by the content. In JSON Lines, lines of white space are no documents, and null or
+    a missing field is an error; a file that is one array of objects is read as well, as a whole. A line ends in a line feed,
+    a carriage return or both, in nothing else; a byte order mark at the front is dropped; UTF-16 is refused.
 
     Time linear in the text; memory for a batch of 8 MB.
 
@@ -99,12 +113,12 @@ def ngram_counts(
 class Features:
     """The options of the features, checked, and the two things done with a corpus."""
 
-    def __init__(self, n_buckets: int, ngrams: int, hashing: str, threads: int | None, progress: Progress) -> None:
+    def __init__(self, n_buckets: int, ngrams: int, hashing: Hash, threads: int | None, progress: Progress) -> None:
         self.n_buckets = _arrays.as_count(n_buckets, "n_buckets", 1, MAX_BUCKETS)
         self.ngrams = _arrays.as_count(ngrams, "ngrams", 1, MAX_NGRAMS)
         self.hash = _arrays.as_choice(hashing, "hash", HASHES)
         self._threads = _arrays.as_threads(threads)
-        self._progress = progress
+        self._progress = as_progress(progress)
 
     def counts(self, texts: Texts, name: str) -> tuple[Counts, int]:
         """Counts of all n-grams [n_buckets], and the number of documents."""
@@ -129,11 +143,6 @@ class Features:
     def _batches(self, texts: Texts, name: str) -> Iterator[tuple[str | bytes, ...]]:
         """Documents as the engine takes them, in batches of some megabytes."""
         source: Any = texts() if callable(texts) else texts
-        if isinstance(source, str | bytes):
-            raise TypeError(
-                f"{name} must be an iterable of texts, got one {type(source).__name__}: put a text into a list, the "
-                "name of a file into pathlib.Path"
-            )
         documents = _documents(source, name)
         total = len(source) if hasattr(source, "__len__") else 0
         with reporting(self._progress, name) as report:
@@ -157,38 +166,17 @@ def _next_batch(documents: Iterator[str | bytes]) -> tuple[str | bytes, ...]:
 
 
 def _documents(source: Any, name: str) -> Iterator[str | bytes]:
-    try:
-        items = iter((source,) if isinstance(source, os.PathLike) else source)
-    except TypeError:
-        raise TypeError(f"{name} must be an iterable of texts or a path, got {type(source).__name__}") from None
+    if not hasattr(source, "__iter__") and not hasattr(source, "__getitem__") and not isinstance(source, os.PathLike):
+        raise TypeError(f"{name} must be an iterable of texts or a path, got {type(source).__name__}")
+    items = (source,) if isinstance(source, os.PathLike) else iterate(source, name)
     for number, item in enumerate(items):
         if isinstance(item, str) and item.isascii():
             yield item
         elif isinstance(item, os.PathLike):
-            yield from _lines(Path(item))
+            for place, text in records.Documents(item):
+                yield _utf8(text, place)
         else:
             yield _utf8(item, f"{name}[{number}]")
-
-
-def _lines(path: Path) -> Iterator[str | bytes]:
-    of_objects = path.suffix in (".jsonl", ".ndjson")
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            place = f"{os.fspath(path)!r}, line {number}:"
-            yield _utf8(_text_field(line, place) if of_objects and line.strip() else line, place)
-
-
-def _text_field(line: bytes, place: str) -> str:
-    import json  # here, because few need it
-
-    try:
-        value = json.loads(line)
-    except ValueError as error:  # of JSON or of UTF-8
-        raise ValueError(f"{place} is no JSON: {error}") from None
-    text = value.get("text") if isinstance(value, dict) else None
-    if not isinstance(text, str):
-        raise ValueError(f'{place} is no object with a string "text"')
-    return text
 
 
 def _utf8(text: object, place: str) -> str | bytes:

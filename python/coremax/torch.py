@@ -12,14 +12,15 @@ import warnings
 import zlib
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, cast
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from . import _arrays, _core
-from ._inputs.checks import as_flag
+from ._inputs import checks
 from .sampling import AliasTable, sample
+from .scores._losses import STRATEGIES, Strategy
 from .selection import Selection
 
 try:
@@ -61,9 +62,7 @@ class _EpochSampler(Sampler[int]):
         self._total = total
         self._seed = _arrays.as_seed(seed)
         self._rank, self._world_size = _resolve_rank(rank, world_size)
-        if not isinstance(drop_last, bool):
-            raise TypeError(f"drop_last must be a bool, got {drop_last!r}")
-        self._drop_last = drop_last
+        self._drop_last = checks.as_flag(drop_last, "drop_last")
         self._epoch = 0
         # The epoch of the last set_epoch; the present one differs while a loaded state is gone on from.
         self._requested: int | None = None
@@ -378,10 +377,8 @@ class ImportanceSampler(_EpochSampler):
         drop_last: bool = False,
         threads: int | None = None,
     ) -> None:
-        if not isinstance(replacement, bool):
-            raise TypeError(f"replacement must be a bool, got {replacement!r}")
-        self._replacement = replacement
-        self._wraps = not replacement
+        self._replacement = checks.as_flag(replacement, "replacement")
+        self._wraps = not self._replacement
         self._threads = _arrays.as_threads(threads)
         source = self._source(weights)
         self._n = source.n if isinstance(source, AliasTable) else len(source)
@@ -547,9 +544,7 @@ class SubsetSampler(_EpochSampler):
         drop_last: bool = False,
         pad: bool | None = None,
     ) -> None:
-        if not isinstance(shuffle, bool):
-            raise TypeError(f"shuffle must be a bool, got {shuffle!r}")
-        self._shuffle = shuffle
+        self._shuffle = checks.as_flag(shuffle, "shuffle")
         self._indices: NDArray[np.int64] | None = None
         if isinstance(indices, (int, np.integer)):
             total = _arrays.as_count(indices, "indices", 0, 2**62)
@@ -561,7 +556,7 @@ class SubsetSampler(_EpochSampler):
                 raise ValueError(f"indices[{bad[0]}] is negative: {self._indices[bad[0]]}")
             total, self._fingerprint = len(self._indices), _fingerprint(self._indices)
         super().__init__(total, seed, rank, world_size, drop_last)
-        if pad is not None and as_flag(pad, "pad") and drop_last:
+        if pad is not None and checks.as_flag(pad, "pad") and drop_last:
             raise ValueError("pad and drop_last exclude each other: the last indices are left out or the first yielded again")
         self._even = drop_last or (shuffle if pad is None else bool(pad))
 
@@ -690,7 +685,7 @@ def _sampler_state(state: Mapping[str, Any]) -> Mapping[str, Any] | None:
 
 def loss_reweight(
     losses: torch.Tensor,
-    strategy: Literal["linupper", "quadratic", "extremes"] = "linupper",
+    strategy: Strategy = "linupper",
     *,
     r: float = 1.0,
     group: distributed.ProcessGroup | None = None,
@@ -736,7 +731,7 @@ def loss_reweight(
     >>> loss_reweight(torch.tensor([0.0, 1.0, 2.0]))
     tensor([0.1554, 0.4223, 0.4223])
     """
-    strategy = cast(Any, _arrays.as_choice(strategy, "strategy", ("linupper", "quadratic", "extremes")))
+    strategy = _arrays.as_choice(strategy, "strategy", STRATEGIES)
     r = _arrays.as_real(r, "r", 1e-300)
     if not isinstance(losses, torch.Tensor) or not losses.is_floating_point():
         raise TypeError(
@@ -757,7 +752,7 @@ def loss_reweight(
     return weights.to(torch.promote_types(losses.dtype, torch.float32))
 
 
-def _loss_weights(losses: torch.Tensor, strategy: str, r: float) -> torch.Tensor:
+def _loss_weights(losses: torch.Tensor, strategy: Strategy, r: float) -> torch.Tensor:
     if losses.numel() == 0:
         return losses
     low, high = losses.min() / 2, losses.max() / 2  # halves: their sum and difference can not overflow
