@@ -133,7 +133,7 @@ def _converted(array: Any, name: str, dtype: str, dtypes: Sequence[str], convert
         plain = as_numpy(array)
     except (TypeError, ValueError, RuntimeError, BufferError):
         raise refusal from None
-    if plain.size == 0:
+    if plain.size == 0 and plain.dtype.kind != "c":
         return plain.astype(convert_to)  # NumPy takes an empty list for floats
     integer_wanted = np.dtype(convert_to).kind == "i"
     if plain.dtype.kind not in ("iu" if integer_wanted else "fiu"):
@@ -326,8 +326,8 @@ def as_bytes(limit: int | str | None, name: str) -> int | None:
     if limit is None or isinstance(limit, (int, np.integer)):
         return None if limit is None else as_count(limit, name, 1)
     text = str(limit).strip().upper()
-    if text.isdecimal():  # a number of bytes from the command line
-        return as_count(int(text), name, 1)
+    if text.isdecimal() and len(text) < 20:  # a number of bytes from the command line
+        return as_count(int(text), name, 1, 2**63 - 1)
     for unit in sorted(_UNITS, key=len, reverse=True):
         if text.endswith(unit):
             try:

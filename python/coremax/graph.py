@@ -351,9 +351,10 @@ class Graph:
         """Read a graph that `save` wrote; raises ValueError where the file holds none."""
         arrays = _files.load_archive(path, "graph", _FILE_VERSION, {"metric", "indices", "values"})
         metric: Any = str(arrays["metric"]) or None  # checked with all else
-        if "indptr" in arrays:
-            return cls.from_csr(arrays["indptr"], arrays["indices"], arrays["values"], metric=metric)
-        return cls.from_neighbors(arrays["indices"], arrays["values"], metric=metric)
+        with _files.naming(path):
+            if "indptr" in arrays:
+                return cls.from_csr(arrays["indptr"], arrays["indices"], arrays["values"], metric=metric)
+            return cls.from_neighbors(arrays["indices"], arrays["values"], metric=metric)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self._indices, self._values, self._indptr, self.metric, self.stats)  # without K, which can be rebuilt

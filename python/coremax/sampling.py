@@ -171,7 +171,9 @@ class AliasTable:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AliasTable:
         """Read a table that `save` wrote, to the CPU; raises ValueError where the file holds none."""
-        return cls._restore(_files.load_archive(path, "alias table", _FILE_VERSION, {"cells"})["cells"])
+        cells = _files.load_archive(path, "alias table", _FILE_VERSION, {"cells"})["cells"]
+        with _files.naming(path):
+            return cls._restore(cells)
 
     @classmethod
     def _restore(cls, cells: np.ndarray[Any, Any], into: Callable[[Any], Any] | None = None) -> AliasTable:
