@@ -37,7 +37,6 @@ from oracles import sampling as oracle
 # From Python 3.12 on a fork beside torch's threads warns; the loaders fork all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 # torchdata 0.11 calls what torch 2.13 calls deprecated.
-torchdata_warnings = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")
 
 FALSE_ALARM = 1e-6
 WEIGHTS = np.array([0.5, 2.0, 0.0, 1.0, 4.0, 0.25, 0.0, 1.0, 3.0, 0.125, 1.5])
@@ -829,7 +828,6 @@ def stateful_loader() -> Any:
     return module.StatefulDataLoader
 
 
-@torchdata_warnings
 @all_samplers
 @pytest.mark.parametrize(
     "options",
@@ -902,7 +900,6 @@ def steps_of(steps: Iterable[tuple[int, list[int], Any]]) -> list[tuple[int, lis
     return [(epoch, indices) for epoch, indices, _ in steps]
 
 
-@torchdata_warnings
 @pytest.mark.parametrize("make", [*SAMPLERS, uneven])
 @pytest.mark.parametrize("resumes", [True, False], ids=["resume", "load_state_dict"])
 @pytest.mark.parametrize("options", [{}, {"batch_sampler": True}, {"batch_size": None, "collate_fn": lambda i: [i]}], ids=str)
@@ -922,7 +919,6 @@ def test_three_epochs_stopped_at_every_batch(make: Make, resumes: bool, options:
                 assert steps_of(train(make_one, options, resumes, rest[1][2])) == steps_of(rest[2:])
 
 
-@torchdata_warnings
 @pytest.mark.parametrize(
     ("options", "resumes"),
     [
@@ -941,7 +937,6 @@ def test_three_epochs_stopped_under_workers(resumes: bool, options: dict[str, An
         assert steps_of(train(shuffled, options, resumes, whole[stop][2])) == steps_of(whole[stop + 1 :])
 
 
-@torchdata_warnings
 def test_a_loader_that_was_at_the_end_of_an_epoch(stateful_loader: Any) -> None:
     """Its state is that of the epoch's end, too: nothing is repeated while that epoch is set."""
     for workers in (0, 1):
@@ -960,7 +955,6 @@ def test_a_loader_that_was_at_the_end_of_an_epoch(stateful_loader: Any) -> None:
             assert got == [(2, index) for index in sampler_at(2, 0)]
 
 
-@torchdata_warnings
 def test_resume_refuses(stateful_loader: Any) -> None:
     loader = loader_of(shuffled(), stateful_loader)
     state = loader.state_dict()
@@ -1008,7 +1002,6 @@ for epoch, indices, state in train(state):
 """
 
 
-@torchdata_warnings
 @pytest.mark.parametrize("resumes", [True, False], ids=["resume", "load_state_dict"])
 def test_the_documented_loop(resumes: bool, stateful_loader: Any) -> None:
     del stateful_loader
@@ -1048,7 +1041,6 @@ def make_loaded(make: Make, ranks: dict[str, int], state: Any, kind: Any, option
     return loader
 
 
-@torchdata_warnings
 def test_stateful_loader_with_a_batch_sampler_of_torch(stateful_loader: Any) -> None:
     """That one has no state: the loader counts batches and skips them."""
     expected = grouped(list(importance()), 4)

@@ -619,7 +619,7 @@ def stratified(
         stratum in ascending order of labels or a mapping from labels, or a pandas Series indexed by them (one left out gets
         nothing). Only ratios count; shares
         that sum to size are the numbers drawn, unless a stratum has too few positive weights. `largest_remainder` makes whole
-        numbers of them and hands what a stratum can not provide to the others.
+        numbers of them, equal fractions rounded up and down by chance, and hands what a stratum can not provide to the others.
     log_weights : bool
         The weights are natural logarithms; -inf stands for zero.
     seed : int, SeedSequence or Generator
@@ -665,7 +665,7 @@ def stratified(
     order = partial_sample(weights, n, log_weights=log_weights, seed=number, threads=threads).indices
     strata = keys.codes[order]
     drawable = np.bincount(strata, minlength=len(keys.present))
-    wanted = largest_remainder(_shares(quotas, keys), size, drawable)
+    wanted = largest_remainder(_shares(quotas, keys), size, drawable, seed=number)
     # Strata one after the other, those of each in the order in which they arrive.
     by_stratum = np.argsort(strata, kind="stable")
     place = np.arange(len(order)) - np.repeat(np.cumsum(drawable) - drawable, drawable)

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _arrays
 from . import texts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _TYPES = (*_arrays.INDEX_TYPES, "bool")
 
