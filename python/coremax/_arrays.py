@@ -116,6 +116,8 @@ def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
         array = np.asarray(obj)
     except (ValueError, TypeError) as error:
         raise TypeError(f"{name} can not be read as an array: {error}") from None
+    except MemoryError as error:
+        raise MemoryError(f"{name} can not be read as an array: {error}") from None
     return _numbers_only(array, obj, name)
 
 

@@ -31,7 +31,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
 
     It selects **samples, not features**: `get_support` is a mask over the rows of X, and there is no `transform`, since a step
     of scikit-learn's `Pipeline` must not change the number of samples. `fit_resample` returns the rows kept; imbalanced-learn's
-    `Pipeline` calls it while fitting, and leaves the step out while predicting.
+    `Pipeline` calls it while fitting, and leaves the step out while predicting; it hands no score on.
 
     Parameters
     ----------

@@ -125,7 +125,7 @@ class Job:
     def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array | Keys:
         """Read classes [n]: whole numbers as they are, texts numbered in alphabetical order."""
         found = self._vector(text, rows)
-        return as_keys(found, text) if found.dtype == object else found
+        return found if found.dtype.kind in "iub" else as_keys(found, text)
 
     def _vector(self, text: str, rows: tuple[int, str] | None) -> Array:
         found = self.array(text)

@@ -308,9 +308,10 @@ def _parquet_texts(path: str, column: str, report: Any) -> Array:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, memory_map=True, read_dictionary=[column]) as file:
-        n_rows, place = file.metadata.num_rows, file.schema_arrow.get_field_index(column)
-        groups = [file.metadata.row_group(group).column(place) for group in range(file.metadata.num_row_groups)]
-        needed = sum(group.total_uncompressed_size for group in groups) + n_rows * _TEXT_BYTES
+        n_rows = file.metadata.num_rows
+        place = next(leaf for leaf in range(len(file.schema)) if file.schema.column(leaf).path == column)
+        groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+        needed = sum(group.column(place).total_uncompressed_size for group in groups) + n_rows * _TEXT_BYTES
         _require_memory(needed, f"for the {n_rows} texts of {column}")
         result = np.empty(n_rows, object)
         done = 0

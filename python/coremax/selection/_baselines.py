@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,8 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     Selection
         With weights n / budget.
     """
+    if isinstance(n, (str, bytes, Mapping)):  # their lengths are of characters and of columns
+        raise TypeError(f"n must be an int or a data set of that length, got {type(n).__name__}")
     try:
         size = _arrays.as_count(len(n) if hasattr(n, "__len__") else n, "n", 1, 2**40)
     except TypeError:

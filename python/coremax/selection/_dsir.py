@@ -180,7 +180,9 @@ def _is_shown(texts: Any, n: int) -> bool:
     """Whether a report can find the documents by their numbers: a column that holds them, and no files of them."""
     if not hasattr(texts, "__len__") or not hasattr(texts, "__getitem__") or len(texts) != n:
         return False
-    return is_text(texts) or all(isinstance(text, (str, bytes)) for text in texts)
+    if isinstance(texts, (list, tuple)) or str(getattr(texts, "dtype", "")) == "object":
+        return all(isinstance(text, (str, bytes)) for text in texts)
+    return is_text(texts)
 
 
 def _smoothing(smoothing: Any) -> float:
