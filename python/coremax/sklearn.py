@@ -60,8 +60,9 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
     Notes
     -----
     Classes are taken from y where it is a classification target (numbers, booleans or text) and the method knows labels; a
-    continuous y is not looked at. Without a score "infomax" and "d2" count all samples alike and keep the most diverse ones. X
-    may be float32 or float64; anything else that is dense becomes float32, as scikit-learn has it.
+    continuous y is not looked at. Without a score all samples count alike: "infomax" draws at random and keeps similar samples
+    apart (with ``options={"target": "score"}`` it keeps the least redundant ones instead), and "d2" goes by the neighbours
+    alone. X may be float32 or float64; anything else that is dense becomes float32, as scikit-learn has it.
 
     Examples
     --------
@@ -122,7 +123,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         else:
             x, y = validate_data(self, X, y, dtype=real, order="C")
         if wants_score and score is None and _methods.needs(self.method, "x"):
-            score = np.zeros(len(x))
+            score = np.ones(len(x))  # of zeros d2 would know nothing but their order
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
             seed = _drawn_seed(seed)

@@ -220,7 +220,7 @@ def solve(
     time_limit : float, optional
         Seconds after which the best so far is returned with status TIME_LIMIT. Presolve is not cut short.
     seed : int, SeedSequence or Generator
-        Of everything random.
+        Of everything random, and of which comes first among elements of equal importance.
     threads : int, optional
         Default: COREMAX_NUM_THREADS, else every CPU this process may use.
     callback : callable, optional
@@ -286,9 +286,10 @@ def solve(
     diagonal-shift bound; "tight" copies the problem to the CPU and bounds it there. history is a NumPy array; threads and
     progress mean nothing there, and a callback makes every iteration wait for the host.
 
-    The same bits for any thread count (time_limit and callbacks that stop it apart). A sweep of the heat bath costs O(n) plus
-    the degrees of the elements that change; memory is some arrays of n float64 beyond the graph, and a copy of the part of
-    the graph that is left where elements are fixed.
+    The same bits for any thread count (time_limit and callbacks that stop it apart). Where some elements are of equal
+    importance all are searched in a random order, so that none is favoured for its number. A sweep of the heat bath costs
+    O(n) plus the degrees of the elements that change; memory is some arrays of n float64 beyond the graph, and a copy of the
+    part of the graph that is left where elements are fixed or put in order.
 
     Examples
     --------

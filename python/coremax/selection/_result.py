@@ -174,7 +174,8 @@ def as_scores(score: Any, name: str, exact: bool = False) -> np.ndarray[Any, Any
     score = _arrays.as_array(score, name)
     _arrays.as_view(score, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     given = _arrays.as_numpy(score)
-    beyond = np.flatnonzero((given > _EXACT) | (given < -_EXACT)) if given.dtype in (np.int64, np.uint64) else []
+    whole = given.dtype.kind in "iu" and given.dtype.itemsize == 8
+    beyond: Any = np.flatnonzero((given > _EXACT) | (given < -_EXACT)) if whole else ()
     if len(beyond) and exact:
         return given
     if len(beyond):
