@@ -9,6 +9,8 @@ from importlib.util import find_spec
 
 import click
 
+from . import _mapped
+
 LONGEST = 600
 
 
@@ -32,7 +34,8 @@ def bad_input_exits() -> Iterator[None]:
     except OverflowError as error:
         raise BadInput(f"a number is out of range: {error}") from error
     except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:  # the last tells what to install
-        raise BadInput(str(error) or type(error).__name__) from error
+        # Zeros in place of what was lost of an input may have been found bad before the loss was told.
+        raise BadInput(_mapped.loss() or str(error) or type(error).__name__) from error
 
 
 def require_extra(extra: str, *modules: str) -> None:

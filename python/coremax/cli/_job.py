@@ -17,6 +17,7 @@ import numpy as np
 from click.core import ParameterSource
 
 from .._inputs import records
+from . import _mapped
 from ._errors import is_watched
 from ._read import Array, parse_source, read_array, require_file
 from ._record import Fingerprint, read_config, require_same, to_toml, versions
@@ -59,6 +60,7 @@ class Job:
     seconds: dict[str, float] = field(default_factory=dict)
     _inputs: list[tuple[str, str, str]] = field(default_factory=list)  # role, name, file
     _prints: dict[str, Fingerprint] = field(default_factory=dict)  # by file
+    _found: dict[str, tuple[int, ...]] = field(default_factory=dict)  # what each file was when the run began
     _started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -95,7 +97,7 @@ class Job:
         if len({os.path.realpath(path) for path, _ in targets}) < len(targets):
             raise ValueError(f"two results go to one file: {', '.join(path for path, _ in targets)}")
         for role, text, file in self._inputs:
-            require_file(file)
+            self._found[file] = _identity(require_file(file))
             if (role, text) in self.recorded:
                 require_same(file, self.recorded[role, text], str(self.config), self.progress)
         if self.sidecar and not self.dry_run:
@@ -139,6 +141,10 @@ class Job:
 
     def finish(self, targets: Mapping[str, Writer], summary: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> None:
         """Write the results, the first of `targets` with the record beside it, and tell about it on stdout."""
+        _mapped.require_whole()
+        for file, then in self._found.items():
+            if _identity(require_file(file)) != then:
+                raise ValueError(f"{file} was written to while it was read: run again when it is whole; nothing was written")
         with self.stage("hash"):
             inputs = [
                 {"role": role, "path": name, **self._prints[file].result(self.progress)}
@@ -175,6 +181,11 @@ class Job:
             click.echo(json.dumps(_finite(summary)))
         elif not self.quiet:
             click.echo(text(summary))
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file is written to or another takes its name."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def one_line_comment(text: str) -> str:

@@ -24,6 +24,7 @@ import numpy as np
 from .. import _memory
 from .._inputs import records
 from .._progress import Progress, reporting
+from . import _mapped
 from ._errors import MissingExtra, require_extra
 
 Array = np.ndarray[Any, Any]
@@ -163,7 +164,7 @@ def _npy(path: str) -> Array:
             f"has {size}"
         )
     _require_plain(mapped.dtype)
-    return np.asarray(mapped)
+    return _mapped.watch(np.asarray(mapped), path)
 
 
 def _npz(path: str, name: str | None) -> Array:
@@ -217,14 +218,14 @@ def _safetensors(path: str, name: str | None) -> Array:
     shape = tuple(tensor["shape"])
     if 0 in shape:
         return np.empty(shape, dtype)
-    return np.asarray(np.memmap(path, dtype, "r", 8 + length + tensor["data_offsets"][0], shape))
+    return _mapped.watch(np.asarray(np.memmap(path, dtype, "r", 8 + length + tensor["data_offsets"][0], shape)), path)
 
 
 def _parquet(path: str, name: str | None, progress: Progress) -> Array:
     require_extra("files", "pyarrow")
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, memory_map=True) as file, reporting(progress, "read") as report:
+    with pq.ParquetFile(path) as file, reporting(progress, "read") as report:
         n_rows = file.metadata.num_rows
         columns = _parquet_columns(file.schema_arrow.names, name, path)
         result: Array | None = None
