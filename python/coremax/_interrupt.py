@@ -8,15 +8,15 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from contextlib import suppress
-from typing import Any
 
 
 def quiet() -> None:
     """From here on Ctrl-C ends a process that runs `coremax` or `python -m coremax`."""
     if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
-        with suppress(ValueError):  # of another thread than the main one: none of ours
+        try:  # not with contextlib, whose import takes its time
             signal.signal(signal.SIGINT, _leave)
+        except ValueError:  # not the main thread
+            return
 
 
 def as_usual() -> None:
@@ -33,7 +33,7 @@ def _is_command() -> bool:
     return bool(arguments) and os.path.splitext(os.path.basename(arguments[0]))[0].removesuffix("-script") == "coremax"
 
 
-def _leave(*_: Any) -> None:
+def _leave(*_: object) -> None:
     os._exit(130)
 
 
