@@ -394,9 +394,10 @@ def test_draws() -> None:
     assert set(best) == set(np.argsort(-log_weights)[:20])
 
 
-def test_ties_go_to_the_lower_number() -> None:
+def test_ties_go_to_any() -> None:
     texts = ["b", "a", "b", "a", "a"]
-    assert coremax.dsir(texts, ["a"], 2, top=True, min_tokens=1).indices.tolist() == [1, 3]
+    kept = {tuple(coremax.dsir(texts, ["a"], 2, top=True, min_tokens=1, seed=s).indices.tolist()) for s in range(40)}
+    assert kept == {(1, 3), (1, 4), (3, 4)}, "one is missing with a chance of 3e-7"
 
 
 def test_short_documents_are_never_kept() -> None:
