@@ -27,6 +27,7 @@ from .._files import require_no_address
 from .._inputs import records
 from .._inputs.texts import as_text, is_arrow_text, iterate
 from .._progress import Progress, reporting
+from . import _mapped
 from ._errors import MissingExtra, require_extra
 
 Array = np.ndarray[Any, Any]
@@ -193,7 +194,8 @@ def _npy(path: str) -> Array:
             f"has {size}"
         )
     _require_plain(mapped.dtype)
-    return _texts(mapped) if mapped.dtype.kind in "US" else np.asarray(mapped)
+    array = _mapped.watch(np.asarray(mapped), path)
+    return _texts(array) if array.dtype.kind in "US" else array
 
 
 def _npz(path: str, name: str | None) -> Array:
@@ -247,7 +249,7 @@ def _safetensors(path: str, name: str | None) -> Array:
     shape = tuple(tensor["shape"])
     if 0 in shape:
         return np.empty(shape, dtype)
-    return np.asarray(np.memmap(path, dtype, "r", 8 + length + tensor["data_offsets"][0], shape))
+    return _mapped.watch(np.asarray(np.memmap(path, dtype, "r", 8 + length + tensor["data_offsets"][0], shape)), path)
 
 
 def _parquet(path: str, name: str | None, progress: Progress) -> Array:
@@ -256,7 +258,7 @@ def _parquet(path: str, name: str | None, progress: Progress) -> Array:
 
     from .._arrow import to_numpy
 
-    with pq.ParquetFile(path, memory_map=True) as file, reporting(progress, "read") as report:
+    with pq.ParquetFile(path) as file, reporting(progress, "read") as report:
         n_rows = file.metadata.num_rows
         columns = _parquet_columns(file.schema_arrow.names, name, path)
         texts = [column for column in columns if is_arrow_text(file.schema_arrow.field(column).type)]
@@ -307,7 +309,7 @@ def _parquet_texts(path: str, column: str, report: Any) -> Array:
     """A column of text. Its values come as a dictionary a batch, so that one that is often there is held once in each."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, memory_map=True, read_dictionary=[column]) as file:
+    with pq.ParquetFile(path, read_dictionary=[column]) as file:
         n_rows = file.metadata.num_rows
         place = next(leaf for leaf in range(len(file.schema)) if file.schema.column(leaf).path == column)
         groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
