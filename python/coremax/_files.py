@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -100,6 +101,24 @@ def require_no_address(path: str) -> None:
             f"{path} is an address, not a file: files are read and written on this machine only; "
             "download an input first, upload a result afterwards"
         )
+
+
+def new_map(path: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Map a new file as an array that can be written to, with its room on the disk reserved.
+
+    Raises
+    ------
+    OSError
+        There is no room; the file is named. Without the reservation the process would be killed when a part is written for
+        which there is none.
+    """
+    with naming_file(path), open(path, "xb") as file:
+        size = math.prod(shape) * dtype.itemsize
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+    return np.memmap(path, dtype, "r+", 0, shape)
 
 
 class Unbuffered:
