@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import _memory
-from .._files import require_no_address
+from .._files import require_local
 from .._inputs.texts import as_text, is_arrow_text, iterate
 from .._progress import Progress, reporting
 from ._errors import MissingExtra, require_extra
@@ -80,7 +80,7 @@ def parse_source(text: str) -> Source:
 
 def require_one_file(text: str) -> None:
     """Raise ValueError for an address, a folder or a pattern where a file is wanted, and say what to do instead."""
-    require_no_address(text)
+    require_local(text)
     if os.path.isdir(text):
         raise ValueError(
             f"{text}: is a folder, and a file is wanted: name one in it; the rows of a folder of Parquet files are selected by "
