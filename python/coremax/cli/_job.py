@@ -18,8 +18,8 @@ from click.core import ParameterSource
 
 from .._inputs.keys import Keys, as_keys
 from ._errors import BadInput, is_watched, tell
-from ._paths import FROM_FILE, FROM_FOLDER, KEY, file_options, relative, resolved, with_paths
-from ._read import Array, Source, parse_source, read_array, require_file
+from ._paths import FROM_FILE, FROM_FOLDER, KEY, file_of, file_options, relative, resolved, with_paths
+from ._read import Array, parse_source, read_array, require_file
 from ._record import Fingerprint, read_config, require_same, to_toml, versions
 from ._write import Writer, require_target, text_writer, write_all
 
@@ -87,7 +87,7 @@ class Job:
         inputs : iterable of (role, name)
             Inputs; those whose name is None are not there.
         """
-        self._inputs = [(role, text, _file_of(text)) for role, text in inputs if text is not None]
+        self._inputs = [(role, text, file_of(text)) for role, text in inputs if text is not None]
         files = [file for _, _, file in self._inputs]
         targets = list(outputs.items())
         if self.sidecar:
@@ -226,13 +226,6 @@ def _finite(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: _finite(item) for key, item in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _file_of(text: str) -> str:
-    if os.path.splitext(text)[1] in (".txt", ".jsonl", ".ndjson"):
-        return text
-    source: Source = parse_source(text)
-    return source.path
 
 
 def _numbers(array: Array, text: str) -> Array:

@@ -11,6 +11,7 @@ import glob
 import json
 import math
 import os
+import re
 import stat
 import warnings
 import zipfile
@@ -23,6 +24,7 @@ import numpy as np
 
 from .. import _memory
 from .._files import require_local
+from .._inputs import records
 from .._inputs.texts import as_text, is_arrow_text, iterate
 from .._progress import Progress, reporting
 from ._errors import MissingExtra, require_extra
@@ -34,6 +36,9 @@ FORMATS = {".npy": False, ".npz": True, ".parquet": True, ".safetensors": True}
 _SAFETENSORS_TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
+_NAMED = re.compile(
+    r"(.*?(?:{})):(.*)".format("|".join(re.escape(suffix) for suffix, named in FORMATS.items() if named)), re.I | re.S
+)
 _PARQUET_ROWS = 1 << 16  # read at a time
 _TEXT_ROWS = 1 << 13  # of texts, which may be long
 _TEXT_BYTES = 64  # of a Python string beside its characters, with the reference to it
@@ -60,20 +65,18 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """Ending of the file's name."""
-        return os.path.splitext(self.path)[1]
+        """Ending of the file's name, in lower case."""
+        return ending_of(self.path)
 
 
 def parse_source(text: str) -> Source:
     """Take FILE or FILE:NAME apart; raises ValueError for a name that is no array's."""
     require_one_file(text)
-    if os.path.splitext(text)[1] in FORMATS and os.path.exists(text):
+    if ending_of(text) in FORMATS and os.path.exists(text):
         return Source(text, text)
-    for suffix in (suffix for suffix, named in FORMATS.items() if named):
-        file, colon, name = text.partition(suffix + ":")
-        if colon:
-            return Source(text, file + suffix, name)
-    if os.path.splitext(text)[1] not in FORMATS:
+    if named := _NAMED.fullmatch(text):
+        return Source(text, named[1], named[2])
+    if ending_of(text) not in FORMATS:
         raise ValueError(f"{text}: the name must end in {', '.join(FORMATS)} (or be FILE:NAME)")
     return Source(text, text)
 
@@ -91,6 +94,11 @@ def require_one_file(text: str) -> None:
             f"{text}: is a pattern, and one file is wanted: join the files first, or, of Parquet files, use "
             "coremax.datasets.select_parquet in Python"
         )
+
+
+def ending_of(path: str) -> str:
+    """Ending of a file's name, in lower case: X.NPY is .npy."""
+    return os.path.splitext(path)[1].lower()
 
 
 def require_file(path: str) -> os.stat_result:
@@ -342,12 +350,15 @@ def _require_memory(needed: int, what: str) -> None:
 
 
 def read_titles(text: str) -> Array:
-    """Read what samples are called: whole numbers, or text as objects, from an array file, or the lines of a .txt file."""
-    if os.path.splitext(text)[1] == ".txt":
-        require_file(text)
-        with naming(text), open(text, encoding="utf-8-sig", newline=None) as file:
-            _require_memory(_LINES_FACTOR * os.path.getsize(text), "as lines of text")
-            ids = np.array(file.read().removesuffix("\n").split("\n"), dtype=object)
+    """Read what samples are called: whole numbers, or text as objects, from an array file, or texts as of documents."""
+    if is_lines(text):
+        path = records.source_of(text).path
+        require_file(path)
+        with naming(text):
+            _require_memory(_LINES_FACTOR * os.path.getsize(path), "as lines of text")
+        found = records.read_texts(text)
+        ids = np.empty(len(found), dtype=object)
+        ids[:] = found
     else:
         ids = read_array(parse_source(text))
     if ids.ndim != 1 or ids.dtype.kind not in "iuO":
@@ -374,8 +385,8 @@ def read_ids(text: str) -> Array:
 
 
 def is_lines(text: str) -> bool:
-    """Whether a file holds a value a line."""
-    return os.path.splitext(text)[1] == ".txt"
+    """Whether a file holds a text a line, or an object a line."""
+    return records.is_text_file(text) and records.source_of(text).kind != "parquet"
 
 
 def read_names(text: str) -> tuple[Any, bool]:

@@ -12,6 +12,7 @@ import numpy as np
 from .. import _memory
 from .._files import Unbuffered, replacing, require_local
 from ._errors import require_extra
+from ._read import ending_of
 
 Array = np.ndarray[Any, Any]
 Writer = Callable[[IO[bytes]], None]
@@ -29,9 +30,9 @@ def require_target(path: str, endings: Iterable[str], inputs: Iterable[str]) -> 
     """
     endings = tuple(endings)
     require_local(path, to_write=True)
-    if os.path.isdir(path) and os.path.splitext(path)[1] not in endings:
+    if os.path.isdir(path) and ending_of(path) not in endings:
         raise ValueError(f"{path}: is a folder: name a file in it, such as {os.path.join(path, 'kept' + endings[0])}")
-    if os.path.splitext(path)[1] not in endings:
+    if ending_of(path) not in endings:
         raise ValueError(f"{path}: the name must end in {' or '.join(endings)}")
     try:
         path.encode()
@@ -75,7 +76,7 @@ def require_writable(path: str, ids: Array | None, n_kept: int | None = None) ->
     ValueError, MemoryError
         The file and the id are named.
     """
-    suffix = os.path.splitext(path)[1]
+    suffix = ending_of(path)
     if ids is None or ids.dtype != object:
         return
     texts = ids.tolist()
@@ -96,7 +97,7 @@ def require_writable(path: str, ids: Array | None, n_kept: int | None = None) ->
 
 def columns_writer(path: str, columns: Mapping[str, Array]) -> Writer:
     """Return what writes columns of equal length: all of them to .parquet, the first to .npy and .txt (a value a line)."""
-    suffix = os.path.splitext(path)[1]
+    suffix = ending_of(path)
     first = next(iter(columns.values()))
     if suffix == ".parquet":
         require_extra("files", "pyarrow")

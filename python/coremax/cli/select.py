@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .._arrays import as_budget
+from .._inputs import records
 from .._inputs.keys import as_keys
 from ..selection import Selection
 from . import _write
@@ -20,12 +21,12 @@ from ._errors import require_extra
 from ._estimate import estimate_selection, format_estimate
 from ._job import Job
 from ._methods import METHODS, Knob, accepts, knobs_of
-from ._read import Array, is_lines, parse_source, read_ids, read_names, read_titles, require_file
+from ._paths import file_of
+from ._read import Array, is_lines, read_ids, read_names, read_titles, require_file
 
 Rows = tuple[int, str] | None  # how many there are, and of which file
 _BY_ROW = ("labels", "clusters", "groups", "costs")  # arguments with an entry for every row
 _LOOKED_FOR = 1000  # paths of images, of which there may be millions
-_TEXTS = (".txt", ".jsonl", ".ndjson")
 
 
 def run_select(
@@ -197,8 +198,13 @@ def _require_inputs(method: str, budget: Any, files: Mapping[str, str | None], o
     texts = [str(files["embeddings"])] if method == "dsir" else []
     texts += [options[name] for name in ("target_texts", "raw_texts") if options.get(name) is not None]
     for path in texts:
-        if os.path.splitext(path)[1] not in _TEXTS:
-            raise ValueError(f"{path}: texts come from {', '.join(_TEXTS)}: a document a line, or objects with a field text")
+        if not records.is_text_file(path):
+            raise ValueError(
+                f"{path}: texts come from .txt (a document a line), {', '.join(records.JSON_ENDINGS)} (objects with a field "
+                f"text, or FILE:FIELD) and .parquet (FILE:COLUMN); the others also {', '.join(records.COMPRESSED_ENDINGS)}"
+            )
+        if records.source_of(path).kind == "parquet":
+            require_extra("files", "pyarrow")
 
 
 def _load(job: Job, method: str, files: Mapping[str, str | None]) -> tuple[Rows, dict[str, Any]]:
@@ -329,7 +335,7 @@ def _images(job: Job, text: str, rows: Rows) -> Any:
     names, are_text = _listed(found) if getattr(found, "ndim", 1) == 1 else ([], False)
     if not are_text:
         raise ValueError(f"{text}: images are an array [n, h, w] or [n, h, w, channels], or paths, got shape {found.shape}")
-    folder = os.path.dirname(parse_source(text).path if not is_lines(text) else text)
+    folder = os.path.dirname(file_of(text))
     paths = [os.path.join(folder, name) for name in names]
     for number in range(0, len(paths), max(len(paths) // _LOOKED_FOR, 1)):
         require_file(paths[number])
