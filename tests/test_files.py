@@ -46,6 +46,29 @@ def test_a_full_disk_is_named_with_its_file(name: str, tmp_path: Path, monkeypat
     assert Path(name).read_text() == "of before"
 
 
+def test_a_full_disk_under_data_sets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    resource, signal = (pytest.importorskip(name) for name in ("resource", "signal"))
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    from coremax.datasets import select_parquet
+
+    monkeypatch.chdir(tmp_path)
+    pq.write_table(pa.table({"emb": list(X), "score": np.arange(3000.0)}), "rows.parquet")
+    chosen = select_parquet("rows.parquet", 2000, score="score", method="top")
+    scratched: dict[str, Any] = {"embedding": "emb", "method": "semdedup", "scratch": "."}
+    assert len(select_parquet("rows.parquet", 5, **scratched).selection) == 5
+    limit, handler = resource.getrlimit(resource.RLIMIT_FSIZE), signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, limit[1]))
+        with pytest.raises(OSError, match=r"\[Errno 27\] File too large: 'new/rows.parquet'$"):
+            chosen.write("new")
+        with pytest.raises(OSError, match=r"\[Errno 27\] File too large: '.*/embeddings'$"):
+            select_parquet("rows.parquet", 5, **scratched)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        signal.signal(signal.SIGXFSZ, handler)
+    assert os.listdir() == ["rows.parquet"]
+
+
 @pytest.mark.parametrize("output", ["kept.npy", "kept.txt", "kept.parquet"])
 def test_a_full_disk_on_the_command_line(output: str, tmp_path: Path) -> None:
     pytest.importorskip("resource")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import re
 from collections.abc import Iterator, Mapping
@@ -48,7 +49,7 @@ def _begun(path: str | os.PathLike[str]) -> tuple[str, str, str, IO[bytes]]:
     name = os.fsdecode(path)
     if not name:
         raise ValueError("the name of the file to write is empty")
-    require_no_address(name)
+    require_local(name, to_write=True)
     target = os.path.realpath(name)
     if os.path.exists(target) and not os.path.isfile(target):
         raise OSError(f"{name!r} is there already and is no file")
@@ -88,18 +89,56 @@ def _named(error: OSError, name: str) -> OSError:
     return OSError(error.errno, os.strerror(error.errno), name)
 
 
-def is_address(path: str) -> bool:
-    """Whether a text is the address of something elsewhere, such as s3://bucket/x.npy, and no path of this machine."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", path) is not None
+_ADDRESS = re.compile(r"([a-z][a-z0-9+-]+):/", re.IGNORECASE)  # at least two letters: C:/ is a drive
 
 
-def require_no_address(path: str) -> None:
-    """Raise ValueError where a text that stands for a file is an address."""
-    if is_address(path):
-        raise ValueError(
-            f"{path} is an address, not a file: files are read and written on this machine only; "
-            "download an input first, upload a result afterwards"
-        )
+def require_local(path: str, name: str = "", *, to_write: bool = False) -> None:
+    """Raise ValueError where a path is the address of something elsewhere, such as s3://bucket/x.npy.
+
+    Parameters
+    ----------
+    path : str
+        What stands for a file, or with a name for files and folders.
+    name : str
+        The argument's name, for messages, where it may not be plain.
+    to_write : bool
+        Whether it is to be written.
+    """
+    scheme = _ADDRESS.match(path)
+    if scheme is None or os.path.exists(path):
+        return
+    kind = scheme[1].lower()
+    what = f"{name} {path!r} is an address, and only local files" if name else f"{path} is an address, not a file"
+    if to_write and kind != "file":
+        place = "a folder" if name else "a file"
+        raise ValueError(f"{what}{' are written' if name else ''}: write {place} here and copy it there")
+    if kind == "file":
+        advice = "pass the path itself, without file://"
+    elif kind == "hf":
+        advice = "download it first, as by huggingface_hub.snapshot_download(NAME, repo_type='dataset'), and pass the folder"
+        advice = advice if name else advice.replace("the folder", "a file of it")
+    else:
+        whole = ", FOLDER, recursive=True), or mount it" if name else ", '.'), or mount it"
+        advice = f"copy it here first, as by fsspec.filesystem({kind!r}).get({path!r}{whole}"
+    raise ValueError(f"{what}{' and folders are read' if name else ''}: {advice}")
+
+
+def new_map(path: str, dtype: np.dtype[Any], shape: tuple[int, ...]) -> np.ndarray[Any, Any]:
+    """Map a new file as an array that can be written to, with its room on the disk reserved.
+
+    Raises
+    ------
+    OSError
+        There is no room; the file is named. Without the reservation the process would be killed when a part is written for
+        which there is none.
+    """
+    with naming_file(path), open(path, "xb") as file:
+        size = math.prod(shape) * dtype.itemsize
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, size)
+        else:
+            file.truncate(size)
+    return np.memmap(path, dtype, "r+", 0, shape)
 
 
 class Unbuffered:
@@ -125,7 +164,7 @@ def write_archive(file: IO[bytes], version: int, arrays: Arrays) -> None:
 
 def load_archive(path: str | os.PathLike[str], what: str, version: int, needed: set[str]) -> Arrays:
     """Read the arrays of an archive that `save_archive` wrote; raises ValueError where the file is none."""
-    require_no_address(os.fsdecode(path))
+    require_local(os.fsdecode(path))
     refusal = ValueError(f"{os.fspath(path)!r} holds no coremax {what} of format {version}")
     with open(path, "rb") as file:
         try:

@@ -19,8 +19,8 @@ from click.core import ParameterSource
 from .._inputs.keys import Keys, as_keys
 from . import _mapped
 from ._errors import BadInput, is_watched, tell
-from ._paths import FROM_FILE, FROM_FOLDER, KEY, file_options, relative, resolved, with_paths
-from ._read import Array, parse_source, path_of, read_array, require_file
+from ._paths import FROM_FILE, FROM_FOLDER, KEY, file_of, file_options, relative, resolved, with_paths
+from ._read import Array, parse_source, read_array, require_file
 from ._record import Fingerprint, read_config, require_same, to_toml, versions
 from ._write import Writer, require_target, text_writer, write_all
 
@@ -89,7 +89,7 @@ class Job:
         inputs : iterable of (role, name)
             Inputs; those whose name is None are not there.
         """
-        self._inputs = [(role, text, path_of(text)) for role, text in inputs if text is not None]
+        self._inputs = [(role, text, file_of(text)) for role, text in inputs if text is not None]
         files = [file for _, _, file in self._inputs]
         targets = list(outputs.items())
         if self.sidecar:

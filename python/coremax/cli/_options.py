@@ -10,7 +10,6 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from .._files import require_no_address
 from ._errors import is_watched, one_line, unexpected
 from ._job import load_config
 
@@ -21,7 +20,6 @@ __all__ = [
     "THREADS",
     "WEIGHT",
     "Files",
-    "LocalPath",
     "OneLineGroup",
     "SectionedCommand",
     "SectionedOption",
@@ -50,18 +48,6 @@ class Files(click.Argument):
         if value in ((), None) and ctx.lookup_default(str(self.name)):
             return ctx.lookup_default(str(self.name)), ParameterSource.DEFAULT_MAP
         return value, source
-
-
-class LocalPath(click.Path):
-    """A path of this machine; an address, which `pathlib` would take apart, is refused."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Check the text before it is a path."""
-        try:
-            require_no_address(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
-        return super().convert(value, param, ctx)
 
 
 class SectionedCommand(click.Command):

@@ -8,7 +8,8 @@ from typing import Any
 
 import click
 
-from ._read import path_of
+from .._inputs import records
+from ._read import parse_source
 
 # A key of records. Files without it, written by hand or by an earlier version, mean paths from the working directory.
 KEY, FROM_FILE, FROM_FOLDER = "paths_from", "this file", "working directory"
@@ -55,10 +56,15 @@ def with_paths(parameters: Mapping[str, Any], files: frozenset[str], change: Cal
     return {name: changed(value) if name in files else value for name, value in parameters.items()}
 
 
+def file_of(text: str) -> str:
+    """The file of FILE or FILE:NAME; raises ValueError where none is read under such a name."""
+    return records.source_of(text).path if records.is_text_file(text) else parse_source(text).path
+
+
 def _apart(text: str) -> tuple[str, str]:
     """The path, and the name in it with its colon, which may be empty."""
     try:
-        path = path_of(text)
-    except ValueError:  # what is refused later
+        path = file_of(text)
+    except ValueError:  # outputs, and what is refused later
         path = text
     return path, text[len(path) :]

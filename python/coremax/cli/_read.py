@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 
 from .. import _memory
-from .._files import require_no_address
+from .._files import require_local
 from .._inputs import records
 from .._inputs.texts import as_text, is_arrow_text, iterate
 from .._progress import Progress, reporting
@@ -82,20 +82,9 @@ def parse_source(text: str) -> Source:
     return Source(text, text)
 
 
-def path_of(text: str) -> str:
-    """The file of FILE or FILE:NAME, whether it holds arrays or texts; raises ValueError as `parse_source`."""
-    require_one_file(text)
-    return records.source_of(text).path if records.is_text_file(text) else parse_source(text).path
-
-
-def ending_of(path: str) -> str:
-    """Ending of a file's name, in lower case: X.NPY is .npy."""
-    return os.path.splitext(path)[1].lower()
-
-
 def require_one_file(text: str) -> None:
     """Raise ValueError for an address, a folder or a pattern where a file is wanted, and say what to do instead."""
-    require_no_address(text)
+    require_local(text)
     if os.path.isdir(text):
         raise ValueError(
             f"{text}: is a folder, and a file is wanted: name one in it; the rows of a folder of Parquet files are selected by "
@@ -106,6 +95,11 @@ def require_one_file(text: str) -> None:
             f"{text}: is a pattern, and one file is wanted: join the files first, or, of Parquet files, use "
             "coremax.datasets.select_parquet in Python"
         )
+
+
+def ending_of(path: str) -> str:
+    """Ending of a file's name, in lower case: X.NPY is .npy."""
+    return os.path.splitext(path)[1].lower()
 
 
 def require_file(path: str) -> os.stat_result:
@@ -360,7 +354,7 @@ def _require_memory(needed: int, what: str) -> None:
 
 def read_titles(text: str) -> Array:
     """Read what samples are called: whole numbers, or text as objects, from an array file, or texts as of documents."""
-    if records.is_text_file(text) and records.source_of(text).kind != "parquet":
+    if is_lines(text):
         path = records.source_of(text).path
         require_file(path)
         with naming(text):
@@ -394,7 +388,7 @@ def read_ids(text: str) -> Array:
 
 
 def is_lines(text: str) -> bool:
-    """Whether a file holds a value a line."""
+    """Whether a file holds a text a line, or an object a line."""
     return records.is_text_file(text) and records.source_of(text).kind != "parquet"
 
 

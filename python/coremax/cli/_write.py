@@ -10,7 +10,7 @@ from typing import IO, Any
 import numpy as np
 
 from .. import _memory
-from .._files import Unbuffered, replacing, require_no_address
+from .._files import Unbuffered, replacing, require_local
 from ._errors import require_extra
 from ._read import ending_of
 
@@ -29,7 +29,7 @@ def require_target(path: str, endings: Iterable[str], inputs: Iterable[str]) -> 
         The file is named.
     """
     endings = tuple(endings)
-    require_no_address(path)
+    require_local(path, to_write=True)
     if os.path.isdir(path) and ending_of(path) not in endings:
         raise ValueError(f"{path}: is a folder: name a file in it, such as {os.path.join(path, 'kept' + endings[0])}")
     if ending_of(path) not in endings:

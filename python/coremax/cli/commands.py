@@ -10,7 +10,7 @@ import click
 
 from .._config import format_config, show_config
 from .._core import __version__
-from .._files import require_writable
+from .._files import require_local, require_writable
 from ..graph import METRICS, MODES
 from ._errors import BadInput, bad_input_exits, require_extra, tell
 from ._job import open_job
@@ -19,7 +19,6 @@ from ._options import (
     BUDGET,
     SEED,
     THREADS,
-    LocalPath,
     OneLineGroup,
     SectionedCommand,
     SectionedOption,
@@ -196,9 +195,11 @@ def bench(rows: int, dimensions: int, weights: int, rounds: int, threads: int | 
 
 @coremax.command()
 @click.option("--data", type=click.Choice(DATA_SETS), default="digits", show_default=True, help="Images to select from.")
-@click.option("--folder", type=LocalPath(path_type=Path), help="Folder of the four IDX files of Fashion-MNIST.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Folder of the four IDX files of Fashion-MNIST.")
 @click.option("--budget", type=BUDGET, default="10%", show_default=True, help="A share (10%, 0.1) or a count (500).")
-@click.option("--output", type=LocalPath(path_type=Path), default="coremax-demo.html", show_default=True, help="Page to write.")
+@click.option(
+    "--output", type=click.Path(path_type=Path), default="coremax-demo.html", show_default=True, help="Page to write."
+)
 @click.option("--seed", type=SEED, default=0, show_default=True, help="Of everything random.")
 @click.option("--threads", type=THREADS, help="Default: COREMAX_NUM_THREADS, else every CPU.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of the table.")
@@ -216,6 +217,9 @@ def demo(
     from ..report.demo_page import write_page
     from .demo import format_result, run_demo, to_json
 
+    require_local(str(output), to_write=True)
+    if folder is not None:
+        require_local(str(folder))
     if output.is_dir() or not output.parent.is_dir():
         raise BadInput(f"--output {output}: {'is a folder' if output.is_dir() else f'there is no folder {output.parent}'}")
     require_writable(output)

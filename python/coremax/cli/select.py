@@ -21,7 +21,8 @@ from ._errors import require_extra
 from ._estimate import estimate_selection, format_estimate
 from ._job import Job
 from ._methods import METHODS, Knob, accepts, knobs_of
-from ._read import Array, is_lines, path_of, read_ids, read_names, read_titles, require_file
+from ._paths import file_of
+from ._read import Array, is_lines, read_ids, read_names, read_titles, require_file
 
 Rows = tuple[int, str] | None  # how many there are, and of which file
 _BY_ROW = ("labels", "clusters", "groups", "costs")  # arguments with an entry for every row
@@ -334,7 +335,7 @@ def _images(job: Job, text: str, rows: Rows) -> Any:
     names, are_text = _listed(found) if getattr(found, "ndim", 1) == 1 else ([], False)
     if not are_text:
         raise ValueError(f"{text}: images are an array [n, h, w] or [n, h, w, channels], or paths, got shape {found.shape}")
-    folder = os.path.dirname(path_of(text))
+    folder = os.path.dirname(file_of(text))
     paths = [os.path.join(folder, name) for name in names]
     for number in range(0, len(paths), max(len(paths) // _LOOKED_FOR, 1)):
         require_file(paths[number])
