@@ -13,6 +13,7 @@ import numpy as np
 
 from . import _arrays, _core, _cuda_graph, _device, _files, _memory
 from ._errors import DeviceError
+from ._inputs import neighbors as _neighbors
 from ._progress import Progress, reporting
 
 __all__ = ["Estimate", "Graph", "GraphStats", "estimate", "topk_graph"]
@@ -86,11 +87,13 @@ class Graph:
         Parameters
         ----------
         indices : array [n, k] of int64 or int32
-            Neighbours of each row; -1 marks an absent one, and a row's own number is ignored.
+            Neighbours of each row; -1 marks an absent one, and a row's own number is ignored. A neighbour that is repeated in
+            a list, as by indices that keep a vector in several cells, counts once, with the highest of its similarities.
         values : array [n, k] of float32 or float64
             Similarities, or what `values_are` says.
         metric : str, optional
-            Recorded in the graph; needed for distances.
+            Recorded in the graph; needed for distances. Values must be in its range: "cosine" in [-1, 1], "euclidean" as
+            1 / (1 + d) in [0, 1], give or take 0.01 of rounding in half precision; any finite ones under others.
         values_are : {"similarities", "distances", "squared distances"}
             Distances become similarities, in a new array of float32: 1 / (1 + d) under "euclidean", 1 - d under "cosine" and
             "dot", which is how libraries turn an inner product into a distance. See Notes.
@@ -98,14 +101,21 @@ class Graph:
         Returns
         -------
         Graph
-            Holds the two arrays, without a copy where they are contiguous and of an accepted type. Arrays on a CUDA device
-            stay there, and `solve` works on the graph there.
+            Holds the two arrays, without a copy where they are contiguous, of an accepted type and no neighbour is repeated.
+            Arrays on a CUDA device stay there, and `solve` works on the graph there; what they hold is checked in a copy on
+            the host, and a repeated neighbour is refused.
 
         Raises
         ------
         ValueError, TypeError
-            Where shapes differ or a type is wrong, a distance is negative (the place is named; what rounding may explain
-            counts as zero) or the metric has no such distances. Other contents are checked when K is first needed.
+            Where shapes differ or a type is wrong, a neighbour is no row, a value is not finite, out of the metric's range or
+            a negative distance (the place is named; what rounding may explain counts as zero), or the metric has no such
+            distances.
+
+        Warns
+        -----
+        UserWarning
+            Where the similarities of nearly all rows ascend, as distances do.
 
         Notes
         -----
@@ -125,7 +135,7 @@ class Graph:
         if (call := _device.of(indices=indices, values=values)) is not None:
             if values_are != "similarities":
                 raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
-            _cuda_graph.check_lists(call, None, indices, values)
+            _cuda_graph.check_lists(call, None, indices, values, metric)
             return cls(indices, values, None, metric, None)
         indices, values = _arrays.as_array(indices, "indices"), _arrays.as_array(values, "values")
         index_view = _arrays.as_view(indices, "indices", ndim=2, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
@@ -134,7 +144,7 @@ class Graph:
             raise ValueError(f"indices has shape {index_view.shape}, but values has {value_view.shape}")
         if isinstance(indices, np.ndarray) and indices.dtype.name not in _arrays.INDEX_TYPES:
             indices = indices.astype(np.int64)
-        return cls(indices, _as_similarities(values, metric, values_are, indices), None, metric, None)
+        return cls(*_checked(indices, values, None, metric, values_are), None, metric, None)
 
     @classmethod
     def from_csr(
@@ -147,7 +157,9 @@ class Graph:
         indptr : array [n + 1] of int64 or int32
             Where each row begins in the other two arrays.
         indices : array [nnz] of int64 or int32
-            Neighbours; a row's own number is ignored, repeated ones are added up.
+            Neighbours in any order; a row's own number is ignored. A neighbour stored twice counts once where the values agree
+            (to a part in a thousand), and is refused where they differ: to SciPy such entries are a sum, which
+            `matrix.sum_duplicates()` makes of them.
         values : array [nnz] of float32 or float64
             Similarities, or what `values_are` says.
         metric, values_are
@@ -161,13 +173,14 @@ class Graph:
         Raises
         ------
         ValueError, TypeError
-            Where lengths do not fit or a type is wrong; of distances as `from_neighbors`.
+            Where lengths do not fit, pointers are none, a type is wrong, a neighbour is stored twice with different values;
+            else as `from_neighbors`, which warns, too, where rows in another order than that of their columns ascend.
         """
         metric = _checked_values_are(values_are, metric)
         if (call := _device.of(indptr=indptr, indices=indices, values=values)) is not None:
             if values_are != "similarities":
                 raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
-            _cuda_graph.check_lists(call, indptr, indices, values)
+            _cuda_graph.check_lists(call, indptr, indices, values, metric)
             return cls(indices, values, indptr, metric, None)
         indptr, indices = _arrays.as_array(indptr, "indptr"), _arrays.as_array(indices, "indices")
         values = _arrays.as_array(values, "values")
@@ -177,7 +190,7 @@ class Graph:
         if pointers.shape[0] < 1:
             raise ValueError("indptr is empty: it needs one element more than the graph has rows")
         _arrays.require_length(value_view.shape[0], "values", index_view.shape[0], "indices")
-        return cls(indices, _as_similarities(values, metric, values_are, None), indptr, metric, None)
+        return cls(*_checked(indices, values, indptr, metric, values_are), indptr, metric, None)
 
     @classmethod
     def from_scipy(cls, matrix: Any, *, metric: str | None = None, values_are: str = "similarities") -> Graph:
@@ -186,8 +199,9 @@ class Graph:
         Parameters
         ----------
         matrix : sparse matrix or array [n, n] of numbers
-            Row i holds the neighbours of sample i. All that is stored is read, zeros too. Of `kneighbors_graph`, "connectivity"
-            means similarities of one, and `mode="distance"` needs `values_are="distances"`.
+            Row i holds the neighbours of sample i. All that is stored is read, zeros too; entries stored twice as in
+            `from_csr`. Of `kneighbors_graph`, "connectivity" means similarities of one, and `mode="distance"` needs
+            `values_are="distances"`.
         metric, values_are
             As of `from_neighbors`.
 
@@ -214,9 +228,9 @@ class Graph:
             raise TypeError(f"matrix must be a SciPy sparse matrix or array, got {type(matrix).__name__}")
         if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"matrix must be square, got shape {tuple(matrix.shape)}")
-        rows = matrix.tocsr()
-        values = rows.data.astype(np.float32) if rows.data.dtype.kind == "b" else rows.data
-        return cls.from_csr(rows.indptr, rows.indices, values, metric=metric, values_are=values_are)
+        indptr, indices, values = _compressed_rows(matrix)
+        values = values.astype(np.float32) if values.dtype.kind == "b" else values
+        return cls.from_csr(indptr, indices, values, metric=metric, values_are=values_are)
 
     @property
     def n(self) -> int:
@@ -337,12 +351,15 @@ class Graph:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Graph:
-        """Read a graph that `save` wrote; raises ValueError where the file holds none."""
+        """Read a graph that `save` wrote; raises ValueError where the file holds none, or one that makes no sense."""
         arrays = _files.load_archive(path, "graph", _FILE_VERSION, {"metric", "indices", "values"})
         metric = str(arrays["metric"]) or None
-        if "indptr" in arrays:
-            return cls.from_csr(arrays["indptr"], arrays["indices"], arrays["values"], metric=metric)
-        return cls.from_neighbors(arrays["indices"], arrays["values"], metric=metric)
+        try:
+            if "indptr" in arrays:
+                return cls.from_csr(arrays["indptr"], arrays["indices"], arrays["values"], metric=metric)
+            return cls.from_neighbors(arrays["indices"], arrays["values"], metric=metric)
+        except (ValueError, TypeError) as error:
+            raise ValueError(f"{os.fspath(path)!r} holds a damaged graph: {error}") from None
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self._indices, self._values, self._indptr, self.metric, self.stats)  # without K, which can be rebuilt
@@ -491,18 +508,34 @@ def _checked_values_are(values_are: Any, metric: str | None) -> str | None:
     return metric
 
 
+def _checked(indices: Any, values: Any, indptr: Any, metric: str | None, values_are: str) -> tuple[Any, Any]:
+    """Indices and similarities of lists from elsewhere, once what they hold makes sense; each neighbour of a row once."""
+    pointers = None if indptr is None else _arrays.as_numpy(indptr)
+    lists = _neighbors.Lists(_arrays.as_numpy(indices), _arrays.as_numpy(values), pointers)
+    repeated = _neighbors.check(lists, metric, values_are)
+    if repeated.size:
+        plain_indices, plain_values = _neighbors.without(lists, repeated)
+        indices, values = _arrays.like(plain_indices, indices), _arrays.like(plain_values, values)
+    return indices, _as_similarities(values, metric, values_are, indices)
+
+
+def _compressed_rows(matrix: Any) -> _SymmetricParts:
+    """Row pointers, columns and values of a SciPy matrix, whose own conversion would add up what is stored twice."""
+    if matrix.format == "csr":
+        return matrix.indptr, matrix.indices, matrix.data
+    entries = matrix.tocoo()
+    rows, columns = entries.row.astype(np.int64), entries.col.astype(np.int64)
+    order = np.lexsort((columns, rows))
+    return np.searchsorted(rows[order], np.arange(matrix.shape[0] + 1)), columns[order], entries.data[order]
+
+
 def _as_similarities(values: Any, metric: str | None, values_are: str, indices: Any) -> Any:
     """Values as they are, or made of distances; where indices are -1 there is none."""
     if values_are == "similarities":
         return values
     with np.errstate(over="ignore", invalid="ignore"):
         distances = np.asarray(_arrays.as_numpy(values), dtype=np.float64)
-        present = np.ones(distances.shape, dtype=bool) if indices is None else _arrays.as_numpy(indices) != -1
-        # Rounding makes distances of duplicates slightly negative, in proportion to the squared norms behind them.
-        largest = np.max(distances, initial=1.0, where=present & np.isfinite(distances))
-        if metric != "dot" and (negative := present & (distances < -1e-3 * largest)).any():
-            place = ", ".join(map(str, np.argwhere(negative)[0]))
-            raise ValueError(f"values[{place}] is {distances[negative][0]:g}, but distances are not negative")
+        present = _arrays.as_numpy(indices) != -1
         if metric == "euclidean":
             distances = np.maximum(distances, 0)
             found = 1 / (1 + (np.sqrt(distances) if values_are == "squared distances" else distances))

@@ -56,7 +56,9 @@ def contradiction(graph: Graph, labels: Any) -> Any:
     array([7])
     """
     if not isinstance(graph, Graph):
-        raise TypeError(f"graph must be a Graph, got {type(graph).__name__}")
+        raise TypeError(
+            f"graph must be a coremax.Graph, got {type(graph).__name__}: make one by topk_graph or Graph.from_neighbors"
+        )
     labels = _arrays.as_array(labels, "labels")
     view = _arrays.as_view(labels, "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
     _arrays.require_length(view.shape[0], "labels", graph.n, "graph")
