@@ -152,6 +152,7 @@ def test_similarities_that_ascend_are_warned_of() -> None:
     from_neighbors(neighbors, ascending, metric="euclidean", values_are="distances")
     from_neighbors(neighbors, ascending[:, ::-1])
     from_neighbors(neighbors, rng.random((40, 6)))  # in no order
+    from_neighbors(neighbors, ascending - 0.5)  # no distances
     from_neighbors(neighbors, np.ones((40, 6)))  # ties tell nothing
     by_column = np.sort(neighbors, axis=1)
     from_csr(np.arange(41) * 6, by_column.ravel(), ascending.ravel())  # nor does the order of columns
@@ -171,7 +172,7 @@ def test_other_things_than_graphs_are_said_so() -> None:
         with pytest.raises(TypeError, match=r"graph must be a coremax.Graph or a SciPy sparse array, got .*Graph.from_scipy"):
             coremax.solve(np.ones(2), other, 1)
         with pytest.raises(TypeError, match=r"graph must be a coremax.Graph, got"):
-            coremax.scores.contradiction(other, [0, 1])
+            coremax.scores.contradiction(other, [0, 1])  # type: ignore[arg-type]
     graph = from_neighbors(*lists)
     with pytest.raises(ValueError, match="importance has 3 elements, but graph has 2 rows"):
         coremax.solve(np.ones(3), graph, 1)

@@ -13,6 +13,7 @@ import numpy as np
 
 from . import _arrays, _core, _cuda_graph, _device, _files, _memory
 from ._errors import DeviceError
+from ._inputs import invalid as _invalid
 from ._inputs import neighbors as _neighbors
 from ._progress import Progress, reporting
 
@@ -467,7 +468,8 @@ def topk_graph(
         return _on_device(call, x, k, metric, mode, limits, copy)
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     approximate = (target, number) if mode == "approximate" else None
-    neighbors, similarities, stats = search(view, None, k, metric, limits, progress, approximate)
+    with _invalid.naming("x", lambda: _invalid.bad_rows(x, zero=metric == "cosine")):
+        neighbors, similarities, stats = search(view, None, k, metric, limits, progress, approximate)
     return Graph(_arrays.like(neighbors, x), _arrays.like(similarities, x), None, metric, stats)
 
 
@@ -491,7 +493,8 @@ def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str,
     neighbors, similarities = call.empty((n, k), "int64", like=x), call.empty((n, k), "float32", like=x)
     start = time.perf_counter()
     outputs = call.output(neighbors), call.output(similarities)
-    engine.topk(view, k, metric, how, *outputs, call.place)
+    with _invalid.naming("x", lambda: _invalid.bad_rows(_cuda_graph.on_host(_arrays.widened(x)), zero=metric == "cosine")):
+        engine.topk(view, k, metric, how, *outputs, call.place)
     stats = GraphStats(time.perf_counter() - start, call.name, 0, extra)
     return Graph(call.handed_over(neighbors, like=x), call.handed_over(similarities, like=x), None, metric, stats)
 

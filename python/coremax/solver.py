@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from . import _arrays, _core, _cuda_graph, _cuda_solver, _limits
+from ._inputs import invalid as _invalid
 from ._progress import Progress, reporting
 from .graph import Graph
 
@@ -433,7 +434,8 @@ def solve_within(
     if x0 is not None:
         x0 = _arrays.as_view(x0, "x0", ndim=1, dtypes=["float64"], convert_to="float64")
         _arrays.require_length(x0.shape[0], "x0", n, "importance")
-    with reporting(progress, "solve") as report:
+    finite = _invalid.naming("importance", lambda: _invalid.bad_values(inputs.importance))
+    with finite, reporting(progress, "solve") as report:
         raw = _core.solve(
             inputs.view,
             *inputs.matrix,
@@ -551,7 +553,8 @@ def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> 
     subset = _arrays.as_view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
     threads = _arrays.as_threads(None)
     matrix = _matrix_views(graph, view.shape[0], threads)
-    return _core.objective(view, *matrix, subset=subset, alpha=alpha, threads=threads)
+    with _invalid.naming("importance", lambda: _invalid.bad_values(importance)):
+        return _core.objective(view, *matrix, subset=subset, alpha=alpha, threads=threads)
 
 
 def _matrix_views(graph: Any, n: int, threads: int) -> tuple[_core.Array, _core.Array, _core.Array]:
@@ -561,7 +564,7 @@ def _matrix_views(graph: Any, n: int, threads: int) -> tuple[_core.Array, _core.
                 f"graph must be a coremax.Graph or a SciPy sparse array, got {type(graph).__name__}: make one by "
                 "Graph.from_scipy, Graph.from_neighbors or Graph.from_csr"
             )
-        shape = getattr(graph, "shape", ())
+        shape: tuple[int, ...] = getattr(graph, "shape", ())
         if len(shape) != 2 or shape[0] != shape[1]:
             raise ValueError(f"graph must be square, got shape {tuple(shape)}")
         graph = Graph.from_scipy(graph)

@@ -6,10 +6,12 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _ENTRIES = 1 << 20  # that are looked at at a time
 # Inner products of unit vectors that were rounded to bfloat16 are off by up to 2 * 2^-9, those of 8-bit codes by about as much.
@@ -203,11 +205,11 @@ class _Ascent:
     """Counts rows whose values ascend, to tell lists of distances from lists of similarities.
 
     Lists are sorted one way or the other by whoever made them. Where nearly all ascend, and chance would have made them do so
-    less than once in eight times, they are likely to be distances.
+    less than once in eight times, they are likely to be distances, unless some are below zero.
     """
 
     def __init__(self) -> None:
-        self.n_rows, self.n_ascending, self.surprise = 0, 0, 0.0
+        self.n_rows, self.n_ascending, self.surprise, self.any_negative = 0, 0, 0.0, False
 
     def add(self, block: _Block, compressed: bool) -> None:
         """Count the rows of a block; in compressed rows those alone that are not in the order of their columns."""
@@ -227,13 +229,14 @@ class _Ascent:
             told &= any_step(np.diff(columns) < 0)
         ascending = told & ~falls
         lengths = np.diff(np.r_[first, rows.size])[ascending]
+        self.any_negative |= bool(values.min() < -_SAME * abs(values).max())
         self.n_rows += int(told.sum())
         self.n_ascending += int(ascending.sum())
         self.surprise += sum(count * math.lgamma(size + 1) for size, count in enumerate(np.bincount(lengths).tolist()))
 
     def warn(self) -> None:
         """Warn where the rows counted are lists of distances, as it seems."""
-        if self.n_ascending >= 0.9 * self.n_rows and self.surprise >= math.log(8):
+        if not self.any_negative and self.n_ascending >= 0.9 * self.n_rows and self.surprise >= math.log(8):
             warnings.warn(
                 f"the similarities of {self.n_ascending} of {self.n_rows} rows ascend: are they distances? Then pass "
                 "values_are='distances' (or 'squared distances') and the metric",

@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import _arrays
 from ..sampling import sample
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Selection, as_scores
 
 
@@ -45,7 +46,8 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     )
 
 
-def top(score: Any, budget: int | float) -> Selection:
+@leaving_out_invalid(lambda _: False)
+def top(score: Any, budget: int | float, *, invalid: Invalid = "raise") -> Selection:
     """Keep the samples of highest score, ties to the lower number.
 
     Parameters
@@ -53,6 +55,10 @@ def top(score: Any, budget: int | float) -> Selection:
     score : array [n] of float32 or float64
     budget : int or float
         As `infomax`.
+    invalid : {"raise", "drop"}
+        What to do with samples whose score is NaN or infinite: an error that names them, or leave them out. Then a warning,
+        `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget is still one of all samples, and all else
+        is as if the others were the data set.
 
     Returns
     -------
@@ -64,6 +70,7 @@ def top(score: Any, budget: int | float) -> Selection:
     ValueError
         NaN or infinity in score; a wrong budget.
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     scores = as_scores(score, "score")
     if len(scores) == 0:
         raise ValueError("score is empty")

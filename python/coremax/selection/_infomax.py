@@ -16,6 +16,7 @@ from ..scores._clusters import clustered
 from ..scores._inputs import embeddings
 from ..scores._neighbours import of_lists
 from ..solver import Inputs, check_options, solve_within
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Reals, Selection, as_classes, as_scores, normalized
 
 NORMALIZATIONS = ("minmax", "rank", "none")
@@ -149,6 +150,7 @@ def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str =
     return _arrays.like(found, score)
 
 
+@leaving_out_invalid(lambda arguments: bool(arguments["metric"] == "cosine"))
 def infomax(
     x: Any,
     importance: Any,
@@ -182,6 +184,7 @@ def infomax(
     isa: str | None = None,
     copy: bool | None = None,
     progress: Progress = False,
+    invalid: Invalid = "raise",
 ) -> Selection:
     """Keep the samples with most information and least redundancy.
 
@@ -244,6 +247,10 @@ def infomax(
         Of the random parts, of `coverage` and of the solver.
     threads, isa, copy, progress
         See `coremax.topk_graph`.
+    invalid : {"raise", "drop"}
+        What to do with samples whose row or importance holds NaN, infinity or a number beyond float32, or under "cosine" zeros
+        alone: an error that names them, or leave them out. Then a warning, `Selection.invalid` and diagnostics["n_invalid"] say
+        so; a fraction as budget is still one of all samples, and all else is as if the others were the data set.
 
     Returns
     -------
@@ -283,6 +290,7 @@ def infomax(
     >>> len(coremax.infomax(x, score, 0.1))
     10
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     number = _arrays.as_seed(seed)
     _arrays.as_choice(metric, "metric", METRICS)
     fixed_alpha = None if _is_auto(alpha) else alpha
@@ -457,7 +465,7 @@ def _typical(
         labels, cosine = np.zeros(len(part), dtype=np.int32), np.zeros(len(part), dtype=np.float32)
         if part.any():  # rows of zeros point nowhere
             view = embeddings(part, "x")[0]
-            _, labels, cosine = clustered(view, "x", int(quota), 20, 256, seed, threads, isa, False)
+            _, labels, cosine = clustered(view, part, "x", int(quota), 20, 256, seed, threads, isa, False)
         nearest = np.argsort(-cosine, kind="stable")
         later = np.ones(len(part), dtype=bool)
         later[np.unique(labels[nearest], return_index=True)[1]] = False

@@ -9,12 +9,15 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays
+from .._inputs.invalid import require_finite_rows
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Reals, Selection, as_classes
 
 _BLOCK_ELEMENTS = 1 << 22  # of embeddings brought to float64 at a time: 32 MB
 
 
-def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "mean") -> Selection:
+@leaving_out_invalid(lambda _: False)
+def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "mean", invalid: Invalid = "raise") -> Selection:
     """Keep the samples whose distance to the centre of their class is closest to the median distance, by rank.
 
     Parameters
@@ -27,6 +30,10 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
         Classes. Without them all samples are one class.
     center : {"mean", "median"}
         Centre of a class: the mean of its embeddings, or their median coordinate by coordinate.
+    invalid : {"raise", "drop"}
+        What to do with samples whose row holds NaN, infinity or a number beyond float32: an error that names them, or leave
+        them out. Then a warning, `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget is still one of
+        all samples, and all else is as if the others were the data set.
 
     Returns
     -------
@@ -51,6 +58,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
     >>> moderate([[0.0], [1.0], [-1.5], [0.2], [5.0], [-4.7]], 2).indices
     array([1, 2])
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     start = time.perf_counter()
     center = _arrays.as_choice(center, "center", ("mean", "median"))
     x = _arrays.as_array(x, "x")
@@ -61,7 +69,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
     count = _arrays.as_budget(budget, n)
     place, n_classes = as_classes(labels, n, "x")
     rows = _arrays.as_numpy(x)
-    require_finite_rows(rows)
+    require_finite_rows(rows, "x")
     order = np.argsort(place, kind="stable")
     bounds = np.r_[0, np.cumsum(np.bincount(place, minlength=n_classes))]
     distances = np.empty(n)
@@ -78,16 +86,6 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
         timings={"select": time.perf_counter() - start},
         inputs={"embeddings": x, "labels": labels},
     )
-
-
-def require_finite_rows(rows: np.ndarray[Any, Any]) -> None:
-    """Raise ValueError naming the first NaN or infinity of a matrix."""
-    block = max(1, _BLOCK_ELEMENTS // rows.shape[1])
-    for begin in range(0, len(rows), block):
-        bad = np.argwhere(~np.isfinite(rows[begin : begin + block]))
-        if bad.size:
-            i, j = begin + int(bad[0, 0]), int(bad[0, 1])
-            raise ValueError(f"x[{i}, {j}] is {rows[i, j]}; embeddings must be finite")
 
 
 def _distances(rows: np.ndarray[Any, Any], members: Integers, center: str) -> Reals:

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _core
+from .._inputs import invalid as _invalid
+from .._inputs.invalid import require_finite_rows
 from ..sampling import sample
 from ..scores import spherical_kmeans
-from ._moderate import require_finite_rows
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Reals, Selection, as_classes
 
 _KEEP = ("hard", "easy", "random")
@@ -19,6 +21,7 @@ _ROWS_PER_CLUSTER = 1000
 _BLOCK_ROWS = 4096
 
 
+@leaving_out_invalid(lambda _: True)
 def semdedup(
     x: Any,
     budget: int | float | None = None,
@@ -29,6 +32,7 @@ def semdedup(
     keep: str = "hard",
     seed: _arrays.Seed = 0,
     threads: int | None = None,
+    invalid: Invalid = "raise",
 ) -> Selection:
     """Drop samples that are close to another one of their cluster (SemDeDup).
 
@@ -51,6 +55,10 @@ def semdedup(
         Of the clusters and of the random order.
     threads : int, optional
         Does not change the result.
+    invalid : {"raise", "drop"}
+        What to do with samples whose row holds NaN, infinity or a number beyond float32, or zeros alone: an error that names
+        them, or leave them out. Then a warning, `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget
+        is still one of all samples, and all else is as if the others were the data set.
 
     Returns
     -------
@@ -79,6 +87,7 @@ def semdedup(
     >>> semdedup(x, eps=0.01, n_clusters=1).indices
     array([0, 2, 4])
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     if (budget is None) == (eps is None):
         raise TypeError("pass either budget or eps" + ("" if budget is None else ", not both"))
     keep, n_threads = _arrays.as_choice(keep, "keep", _KEEP), _arrays.as_threads(threads)
@@ -94,7 +103,7 @@ def semdedup(
     n_wanted = -(-n // _ROWS_PER_CLUSTER) if automatic else _arrays.as_count(n_clusters, "n_clusters", 1, n)
     threshold = None if eps is None else _arrays.as_real(eps, "eps", 0.0, 2.0)
     rows = _arrays.as_numpy(x)
-    require_finite_rows(rows)
+    require_finite_rows(rows, "x")
 
     start = time.perf_counter()
     if clusters is None:
@@ -134,9 +143,9 @@ def _unit_rows(rows: np.ndarray[Any, Any], order: Integers) -> np.ndarray[Any, n
         numbers = order[begin : begin + _BLOCK_ROWS]
         block = rows[numbers].astype(np.float64)
         largest = np.abs(block).max(axis=1, keepdims=True)
-        zero = np.flatnonzero(largest == 0)
-        if zero.size:
-            raise ValueError(f"row {numbers[zero].min()} of x is all zeros: it has no cosine to other rows")
+        if not largest.all():
+            zero = np.flatnonzero([not part.any() for part in rows])
+            raise ValueError(f"row {zero[0]} of x is all zeros: it has no cosine to other rows{_invalid.listed(zero)}")
         block /= largest  # squares neither overflow nor vanish
         unit[begin : begin + _BLOCK_ROWS] = block / np.sqrt((block * block).sum(axis=1, keepdims=True))
     return unit
