@@ -58,7 +58,7 @@ def semdedup(
     threads : int, optional
         Does not change the result.
     progress : bool or callable
-        Of the clusters, then of the pairs within them: True draws bars on stderr; a function is called as function(done, in all).
+        Of the clusters, then of the pairs within them: True draws bars on stderr; a function is called as function(done, all).
     invalid : {"raise", "drop"}
         What to do with samples whose row holds NaN, infinity or a number beyond float32, or zeros alone: an error that names
         them, or leave them out. Then a warning, `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget
