@@ -31,7 +31,7 @@ FORMATS = {".npy": False, ".npz": True, ".parquet": True, ".safetensors": True}
 _SAFETENSORS_TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
-_PARQUET_ROWS = 1 << 16  # read at a time
+_PARQUET_ROWS, _PARQUET_VALUES = 1 << 16, 1 << 17  # read at a time, at most
 
 
 @dataclass(frozen=True)
@@ -216,12 +216,13 @@ def _parquet(path: str, name: str | None, progress: Progress) -> Array:
     require_extra("files", "pyarrow")
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, memory_map=True) as file, reporting(progress, "read") as report:
+    # A stream: pages of a mapped file, or a column's chunk read at once, would count as memory beside the array.
+    with pq.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False) as file, reporting(progress, "read") as report:
         n_rows = file.metadata.num_rows
         columns = _parquet_columns(file.schema_arrow.names, name, path)
         result: Array | None = None
         done = 0
-        for batch in file.iter_batches(_PARQUET_ROWS, columns=columns):
+        for batch in file.iter_batches(_rows_at_a_time(file.metadata, columns), columns=columns, use_threads=len(columns) > 1):
             parts = [_column(batch.column(column), column, done) for column in columns]
             part = parts[0] if len(parts) == 1 else _side_by_side(parts, columns)
             if part.dtype.kind == "U":  # texts of one batch may be longer than those of another
@@ -239,6 +240,18 @@ def _parquet(path: str, name: str | None, progress: Progress) -> Array:
         if result is None or done != n_rows:
             raise ValueError(f"has {done} rows" + (f", but speaks of {n_rows}" if n_rows else ""))
         return result
+
+
+def _rows_at_a_time(metadata: Any, columns: list[str]) -> int:
+    """So many that what Arrow holds of a batch, several times over, stays small beside any array worth asking about."""
+    values = 0
+    if metadata.num_row_groups:
+        group = metadata.row_group(0)
+        chunks = [group.column(number) for number in range(group.num_columns)]
+        values = sum(
+            chunk.num_values for chunk in chunks if f"{chunk.path_in_schema}.".startswith(tuple(f"{c}." for c in columns))
+        )
+    return max(1, min(_PARQUET_ROWS, _PARQUET_VALUES * group.num_rows // values)) if values else _PARQUET_ROWS
 
 
 def _parquet_columns(names: Sequence[str], name: str | None, path: str) -> list[str]:
