@@ -190,7 +190,7 @@ def test_sources(tmp_path: Path) -> None:
     open_ended.write_bytes("\r\n".join(texts).encode())
     sources: list[Any] = [
         texts, tuple(texts), iter(texts), lambda: iter(texts), np.array(texts), [line.encode() for line in texts], plain,
-        objects, open_ended, [plain], iter([objects]), dict.fromkeys(texts, 0), lambda: objects,
+        objects, open_ended, [plain], iter([objects]), dict.fromkeys(texts, 0).keys(), lambda: objects,
     ]  # fmt: skip
     for source in sources:
         assert np.array_equal(ngram_counts(source), expected), source
@@ -394,9 +394,10 @@ def test_draws() -> None:
     assert set(best) == set(np.argsort(-log_weights)[:20])
 
 
-def test_ties_go_to_the_lower_number() -> None:
+def test_ties_go_to_any() -> None:
     texts = ["b", "a", "b", "a", "a"]
-    assert coremax.dsir(texts, ["a"], 2, top=True, min_tokens=1).indices.tolist() == [1, 3]
+    kept = {tuple(coremax.dsir(texts, ["a"], 2, top=True, min_tokens=1, seed=s).indices.tolist()) for s in range(40)}
+    assert kept == {(1, 3), (1, 4), (3, 4)}, "one is missing with a chance of 3e-7"
 
 
 def test_short_documents_are_never_kept() -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,7 @@ EMBEDDING_TYPES = ("float32", "float16", "bfloat16", "int8", "float64")
 FLOAT_TYPES = ("float32", "float64")
 INDEX_TYPES = ("int64", "int32")
 
+Choice = TypeVar("Choice", bound=str)
 Seed = int | np.random.SeedSequence | np.random.Generator
 
 
@@ -106,6 +107,10 @@ def _is_array(obj: Any) -> bool:
 def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
     if obj is None or isinstance(obj, (str, bytes, dict, set)):
         raise TypeError(f"{name} must be an array, got {type(obj).__name__}")
+    if isinstance(obj, (list, tuple)) and not {str, bytes, np.str_}.isdisjoint(map(type, obj)):
+        # Before NumPy gives every one of them the room of the longest.
+        place = next(place for place, item in enumerate(obj) if isinstance(item, (str, bytes)))
+        raise TypeError(f"{name} must be an array of numbers, got a text as {name}[{place}]")
     try:
         array = np.asarray(obj)
     except (ValueError, TypeError) as error:
@@ -220,12 +225,41 @@ def as_real(value: Any, name: str, minimum: float, maximum: float = float("inf")
     return number
 
 
-def as_choice(value: Any, name: str, choices: Sequence[str]) -> str:
+def as_real_or_auto(value: Any, name: str, minimum: float, maximum: float = float("inf")) -> float | None:
+    """Check a number as `as_real`, or "auto", which becomes None."""
+    if not isinstance(value, str):
+        return as_real(value, name, minimum, maximum)
+    if value != "auto":
+        raise TypeError(f"{name} must be a number or 'auto', got {value!r}")
+    return None
+
+
+def as_count_or_auto(value: Any, name: str, minimum: int, maximum: int | None = None) -> int | None:
+    """Check a whole number as `as_count`, or "auto", which becomes None."""
+    if not isinstance(value, str):
+        return as_count(value, name, minimum, maximum)
+    if value != "auto":
+        raise TypeError(f"{name} must be an int or 'auto', got {value!r}")
+    return None
+
+
+def as_choice(value: Any, name: str, choices: Sequence[Choice]) -> Choice:
     """Check a name (or an enum over names) against the choices there are."""
-    text = getattr(value, "value", value)
-    if not isinstance(text, str) or text not in choices:
+    if (found := _chosen(value, choices)) is None:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, choices))}, got {value!r}")
-    return text
+    return found
+
+
+def as_optional_choice(value: Any, name: str, choices: Sequence[Choice]) -> Choice | None:
+    """Check a name as `as_choice`, where None is a choice too."""
+    if value is not None and (found := _chosen(value, choices)) is None:
+        raise ValueError(f"{name} must be {', '.join(map(repr, choices))} or None, got {value!r}")
+    return None if value is None else found
+
+
+def _chosen(value: Any, choices: Sequence[Choice]) -> Choice | None:
+    text = getattr(value, "value", value)
+    return next((choice for choice in choices if isinstance(text, str) and choice == text), None)
 
 
 def as_threads(threads: int | None) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from importlib.util import find_spec
-from typing import Any, Literal, overload
+from typing import Any, Literal, get_args, overload
 
 from . import _arrays, _core, _device
 
@@ -24,11 +24,14 @@ EXTRAS = {
 }
 
 
+Mode = Literal["stdout", "dicts"]
+
+
 @overload
 def show_config(mode: Literal["stdout"] = ...) -> None: ...
 @overload
 def show_config(mode: Literal["dicts"]) -> dict[str, Any]: ...
-def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] | None:
+def show_config(mode: Mode = "stdout") -> dict[str, Any] | None:
     """Show version, ISA level, threads and optional libraries, as `numpy.show_config` does for NumPy.
 
     Parameters
@@ -44,7 +47,7 @@ def show_config(mode: Literal["stdout", "dicts"] = "stdout") -> dict[str, Any] |
     """
     import numpy
 
-    _arrays.as_choice(mode, "mode", ("stdout", "dicts"))
+    _arrays.as_choice(mode, "mode", get_args(Mode))
     config: dict[str, Any] = {
         "version": _core.__version__,
         "python": platform.python_version(),

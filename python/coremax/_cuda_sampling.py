@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _arrays, _core, _device
@@ -26,6 +27,11 @@ class CudaTable:
     @property
     def nbytes(self) -> int:
         return self._table.nbytes
+
+    @property
+    def into(self) -> Callable[[Any], Any]:
+        """Bring results of a copy on the CPU into this table's library."""
+        return _arrays.importer(self._like)
 
     def takes(self, weights: Any) -> bool:
         """Whether weights for `update` are on this table's device."""
@@ -77,7 +83,7 @@ def sample_on_device(
             f"size is {size}, but there are only {view.shape[0]} weights: without replacement no more can be drawn"
         )
     out = call.empty((size,), "int64", weights)
-    _device.extension().sample_without_replacement(view, bool(log_weights), _arrays.as_seed(seed), call.output(out), call.place)
+    _device.extension().sample_without_replacement(view, log_weights, _arrays.as_seed(seed), call.output(out), call.place)
     return call.handed_over(out, weights)
 
 

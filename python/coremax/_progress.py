@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
+import numpy as np
+
 Progress = bool | Callable[[int, int], object]
 
 
@@ -14,7 +16,17 @@ _Report = Callable[[int, int], object]
 
 def reporting(progress: Progress, label: str) -> AbstractContextManager[_Report | None]:
     """Give the engines something to report to: None, the caller's function(done, total), or a tqdm bar on stderr."""
-    return nullcontext() if progress is False or progress is None else _reporting(progress, label)
+    progress = as_progress(progress)
+    return nullcontext() if progress is False else _reporting(progress, label)
+
+
+def as_progress(progress: Any) -> Progress:
+    """Check the argument, for calls that do much before they have something to report."""
+    if callable(progress):
+        return progress  # type: ignore[no-any-return]
+    if not isinstance(progress, (bool, np.bool_)):
+        raise TypeError(f"progress must be True, False or a function(done, total), got {progress!r}")
+    return bool(progress)
 
 
 @contextmanager
@@ -22,8 +34,6 @@ def _reporting(progress: Progress, label: str) -> Iterator[_Report | None]:
     if callable(progress):
         yield progress
         return
-    if progress is not True:
-        raise TypeError(f"progress must be True, False or a function(done, total), got {progress!r}")
     try:
         from tqdm import tqdm
     except ImportError:

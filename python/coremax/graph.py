@@ -7,21 +7,25 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from . import _amounts, _arrays, _core, _cuda_graph, _device, _files, _memory
 from ._errors import DeviceError
+from ._inputs import checks
 from ._inputs import invalid as _invalid
 from ._inputs import neighbors as _neighbors
-from ._progress import Progress, reporting
+from ._progress import Progress, as_progress, reporting
 
 __all__ = ["Estimate", "Graph", "GraphStats", "estimate", "topk_graph"]
 
-METRICS = ("cosine", "dot", "euclidean")
-VALUES = ("similarities", "distances", "squared distances")
-MODES = ("exact", "approximate")
+Metric = Literal["cosine", "dot", "euclidean"]
+Values = Literal["similarities", "distances", "squared distances"]
+Mode = Literal["exact", "approximate"]
+METRICS: tuple[Metric, ...] = get_args(Metric)
+VALUES: tuple[Values, ...] = get_args(Values)
+MODES: tuple[Mode, ...] = get_args(Mode)
 _FILE_VERSION = 1
 _ALWAYS_FREE = 1 << 25
 _CLUSTERED_ROWS = 1 << 15  # timed for an estimate of the approximate mode, which answers fewer exactly
@@ -83,7 +87,9 @@ class Graph:
     _cache: dict[str, _SymmetricParts] = field(default_factory=dict, init=False)
 
     @classmethod
-    def from_neighbors(cls, indices: Any, values: Any, *, metric: str | None = None, values_are: str = "similarities") -> Graph:
+    def from_neighbors(
+        cls, indices: Any, values: Any, *, metric: Metric | None = None, values_are: Values = "similarities"
+    ) -> Graph:
         """Take over neighbour lists of equal length, such as faiss, hnswlib, pynndescent, scikit-learn or cuVS return.
 
         Parameters
@@ -150,7 +156,7 @@ class Graph:
 
     @classmethod
     def from_csr(
-        cls, indptr: Any, indices: Any, values: Any, *, metric: str | None = None, values_are: str = "similarities"
+        cls, indptr: Any, indices: Any, values: Any, *, metric: Metric | None = None, values_are: Values = "similarities"
     ) -> Graph:
         """Take over a graph in compressed rows; `from_scipy` does so for a SciPy matrix.
 
@@ -195,7 +201,7 @@ class Graph:
         return cls(*_checked(indices, values, indptr, metric, values_are), indptr, metric, None)
 
     @classmethod
-    def from_scipy(cls, matrix: Any, *, metric: str | None = None, values_are: str = "similarities") -> Graph:
+    def from_scipy(cls, matrix: Any, *, metric: Metric | None = None, values_are: Values = "similarities") -> Graph:
         """Take over a SciPy sparse matrix or array, such as scikit-learn's `kneighbors_graph` returns.
 
         Parameters
@@ -323,7 +329,7 @@ class Graph:
         """
         from scipy.sparse import csr_array, csr_matrix
 
-        if not distances:
+        if not checks.as_flag(distances, "distances"):
             indptr, indices, values = self._symmetric()
             return csr_array((values.copy(), indices.copy(), indptr.copy()), shape=(self.n, self.n))
         self._build_symmetric(_arrays.as_threads(None))  # for its checks of the contents: SciPy makes none, and would crash
@@ -355,7 +361,7 @@ class Graph:
     def load(cls, path: str | os.PathLike[str]) -> Graph:
         """Read a graph that `save` wrote; raises ValueError where the file holds none, or one that makes no sense."""
         arrays = _files.load_archive(path, "graph", _FILE_VERSION, {"metric", "indices", "values"})
-        metric = str(arrays["metric"]) or None
+        metric: Any = str(arrays["metric"]) or None  # checked with all else
         try:
             if "indptr" in arrays:
                 return cls.from_csr(arrays["indptr"], arrays["indices"], arrays["values"], metric=metric)
@@ -375,8 +381,8 @@ def topk_graph(
     x: Any,
     k: int = 10,
     *,
-    metric: str = "cosine",
-    mode: str = "exact",
+    metric: Metric = "cosine",
+    mode: Mode = "exact",
     recall: float = 0.95,
     seed: _arrays.Seed = 0,
     memory_limit: int | str | None = None,
@@ -462,6 +468,7 @@ def topk_graph(
     mode = _arrays.as_choice(mode, "mode", MODES)
     target = _checked_recall(recall)
     number = _arrays.as_seed(seed)
+    copy, progress = checks.as_optional_flag(copy, "copy"), as_progress(progress)
     limits = Limits(memory_limit, threads, isa)
     if call := _device.of(x=x):
         return _on_device(call, x, k, metric, mode, limits, copy)
@@ -498,16 +505,15 @@ def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str,
     return Graph(call.handed_over(neighbors, like=x), call.handed_over(similarities, like=x), None, metric, stats)
 
 
-def _checked_values_are(values_are: Any, metric: str | None) -> str | None:
+def _checked_values_are(values_are: Any, metric: Any) -> Metric | None:
     """The metric, once it is clear what values mean under it."""
     how = _arrays.as_choice(values_are, "values_are", VALUES)
-    if metric is not None and not isinstance(metric, str):
-        raise TypeError(f"metric must be a str, got {metric!r}")
+    checked = _arrays.as_optional_choice(metric, "metric", METRICS)
     if how != "similarities":
         _arrays.as_choice(metric, "metric", METRICS)
     if how == "squared distances" and metric != "euclidean":
         raise ValueError(f"values_are is 'squared distances', which are of metric 'euclidean', but metric is {metric!r}")
-    return metric
+    return checked
 
 
 def _checked(indices: Any, values: Any, indptr: Any, metric: str | None, values_are: str) -> tuple[Any, Any]:
@@ -668,8 +674,8 @@ def estimate(
     d: int,
     k: int = 10,
     *,
-    metric: str = "cosine",
-    mode: str = "exact",
+    metric: Metric = "cosine",
+    mode: Mode = "exact",
     recall: float = 0.95,
     threads: int | None = None,
     isa: str | None = None,

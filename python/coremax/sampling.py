@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
 from . import _arrays, _core, _device, _files
 from ._cuda_sampling import CudaTable, sample_on_device
+from ._inputs import checks
 from ._inputs import invalid as _invalid
+from ._inputs.keys import Keys, as_keys, as_mapping
 from ._quotas import largest_remainder
 
 __all__ = [
@@ -26,6 +28,20 @@ __all__ = [
     "stratified",
     "systematic",
 ]
+
+Scheme = Literal["successive", "systematic"]
+SCHEMES: tuple[Scheme, ...] = get_args(Scheme)
+Split = Literal["proportional", "equal"]
+SPLITS: tuple[Split, ...] = get_args(Split)
+
+
+class _Array(Protocol):
+    """Shares in an array of any library: a text that is no `Split` is not one, as type checkers see it."""
+
+    @property
+    def shape(self) -> Any:
+        """Its shape."""
+
 
 _FILE_VERSION = 1
 _SUM_TOLERANCE = 1e-13  # of a sum of probabilities, relative: some roundings
@@ -160,13 +176,16 @@ class AliasTable:
         return cls._restore(_files.load_archive(path, "alias table", _FILE_VERSION, {"cells"})["cells"])
 
     @classmethod
-    def _restore(cls, cells: np.ndarray[Any, Any]) -> AliasTable:
+    def _restore(cls, cells: np.ndarray[Any, Any], into: Callable[[Any], Any] | None = None) -> AliasTable:
         table = cls.__new__(cls)
         table._table = _HostTable(_core.restore_alias_table(cells), cells)
+        if into is not None:
+            table._table.into = into
         return table
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AliasTable._restore, (self._table.cells(),)
+        """Copies and pickles are on the CPU and answer in the same library, which unpickling imports by its name."""
+        return AliasTable._restore, (self._table.cells(), self._table.into)
 
     def __repr__(self) -> str:
         return f"AliasTable(n={self.n})"
@@ -177,7 +196,7 @@ class _HostTable:
 
     def __init__(self, table: _core.AliasTable, like: Any) -> None:
         self._table = table
-        self._import = _arrays.importer(like)
+        self.into = _arrays.importer(like)  # brings results into the library of the weights
 
     @property
     def n(self) -> int:
@@ -193,17 +212,17 @@ class _HostTable:
     def update(self, weights: Any, threads: int | None) -> None:
         with _naming(weights, False):
             self._table.update(_weights_view(weights), _arrays.as_threads(threads))
-        self._import = _arrays.importer(weights)
+        self.into = _arrays.importer(weights)
 
     def sample(self, size: int, seed: int, offset: int, threads: int | None) -> Any:
-        return self._import(self._table.sample(size, seed, offset, "", _arrays.as_threads(threads)))
+        return self.into(self._table.sample(size, seed, offset, "", _arrays.as_threads(threads)))
 
     def sample_at(self, positions: Any, seed: int, threads: int | None) -> Any:
         view = _arrays.as_view(positions, "positions", ndim=1, dtypes=("int64",), convert_to="int64")
-        return self._import(self._table.sample_at(view, seed, _arrays.as_threads(threads)))
+        return self.into(self._table.sample_at(view, seed, _arrays.as_threads(threads)))
 
     def probabilities(self) -> Any:
-        return self._import(self._table.probabilities())
+        return self.into(self._table.probabilities())
 
     def cells(self) -> np.ndarray[Any, Any]:
         return self._table.cells()
@@ -285,6 +304,7 @@ def sample(
     """
     weights = _arrays.as_array(weights, "weights")
     size = _arrays.as_count(size, "size", 0, 2**60)
+    replace, log_weights = checks.as_flag(replace, "replace"), checks.as_flag(log_weights, "log_weights")
     call = _device.of(device, weights=weights)
     if call is not None:
         return sample_on_device(call, weights, size, replace, log_weights, seed)
@@ -292,7 +312,7 @@ def sample(
     n_threads = _arrays.as_threads(threads)
     if not replace:
         with _naming(weights, log_weights):
-            draws = _core.sample_without_replacement(view, size, bool(log_weights), _arrays.as_seed(seed), "", n_threads)
+            draws = _core.sample_without_replacement(view, size, log_weights, _arrays.as_seed(seed), "", n_threads)
         return _arrays.like(draws, weights)
     if log_weights:
         return _arrays.like(
@@ -325,6 +345,9 @@ class PartialSample:
     shards: tuple[tuple[int, int], ...]
     seed: int
     log_weights: bool
+
+    def __post_init__(self) -> None:
+        checks.as_flag(self.log_weights, "log_weights")
 
     @classmethod
     def combine(cls, parts: Iterable[PartialSample]) -> PartialSample:
@@ -421,10 +444,10 @@ def partial_sample(
     view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     n = view.shape[0]
     start = _arrays.as_count(start, "start", 0, 2**63 - 1 - n)
-    number = _arrays.as_seed(seed)
+    log_weights, number = checks.as_flag(log_weights, "log_weights"), _arrays.as_seed(seed)
     with _naming(weights, log_weights):
-        indices, times = _core.fastest_runners(view, start, size, bool(log_weights), number, "", _arrays.as_threads(threads))
-    return PartialSample(indices, times, size, ((start, start + n),) if n else (), number, bool(log_weights))
+        indices, times = _core.fastest_runners(view, start, size, log_weights, number, "", _arrays.as_threads(threads))
+    return PartialSample(indices, times, size, ((start, start + n),) if n else (), number, log_weights)
 
 
 def merge(parts: Iterable[PartialSample], size: int) -> np.ndarray[Any, Any]:
@@ -458,7 +481,7 @@ def merge(parts: Iterable[PartialSample], size: int) -> np.ndarray[Any, Any]:
     return whole.indices[:size]
 
 
-def inclusion_probabilities(weights: Any, size: int, *, scheme: str = "successive", log_weights: bool = False) -> Any:
+def inclusion_probabilities(weights: Any, size: int, *, scheme: Scheme = "successive", log_weights: bool = False) -> Any:
     """Return how probable each element is to be among the draws without replacement.
 
     One over it is the Horvitz-Thompson weight: sums over the drawn elements with these weights estimate sums over all.
@@ -507,7 +530,8 @@ def inclusion_probabilities(weights: Any, size: int, *, scheme: str = "successiv
     >>> horvitz_thompson = 1 / probabilities[sample(weights, 2)]
     """
     size = _arrays.as_count(size, "size", 0, 2**60)
-    scheme = _arrays.as_choice(scheme, "scheme", ("successive", "systematic"))
+    scheme = _arrays.as_choice(scheme, "scheme", SCHEMES)
+    log_weights = checks.as_flag(log_weights, "log_weights")
     weights = _arrays.as_array(weights, "weights")
     plain = _checked_weights(weights, size, log_weights)
     if scheme == "systematic" or size == 1:
@@ -561,6 +585,7 @@ def systematic(weights: Any, size: int, *, log_weights: bool = False, shuffle: b
     """
     size = _arrays.as_count(size, "size", 0, 2**60)
     weights = _arrays.as_array(weights, "weights")
+    log_weights, shuffle = checks.as_flag(log_weights, "log_weights"), checks.as_flag(shuffle, "shuffle")
     number = _arrays.as_seed(seed)
     plain = _checked_weights(weights, size, log_weights)
     order = sample(np.ones(len(plain)), len(plain), seed=number) if shuffle else None
@@ -585,7 +610,7 @@ def stratified(
     size: int,
     *,
     weights: Any = None,
-    quotas: Any = "proportional",
+    quotas: Split | Sequence[float] | Mapping[Any, float] | _Array = "proportional",
     log_weights: bool = False,
     seed: _arrays.Seed = 0,
     threads: int | None = None,
@@ -594,17 +619,18 @@ def stratified(
 
     Parameters
     ----------
-    labels : array [n] of int64 or int32
-        The stratum of each element, any whole numbers.
+    labels : array or column [n] of whole numbers or texts
+        The stratum of each element.
     size : int
         Number of draws in all, at most the number of positive weights in strata of positive share.
     weights : array [n] of float32 or float64, optional
         Within a stratum elements are drawn as `sample` does; without weights all are equally probable.
     quotas : "proportional", "equal", array or mapping
         The strata's shares of `size`: their numbers of elements, equal shares, or shares of your own, either one for each
-        stratum in ascending order of labels or a mapping from labels (one left out gets nothing). Only ratios count; shares
+        stratum in ascending order of labels or a mapping from labels, or a pandas Series indexed by them (one left out gets
+        nothing). Only ratios count; shares
         that sum to size are the numbers drawn, unless a stratum has too few positive weights. `largest_remainder` makes whole
-        numbers of them and hands what a stratum can not provide to the others.
+        numbers of them, equal fractions rounded up and down by chance, and hands what a stratum can not provide to the others.
     log_weights : bool
         The weights are natural logarithms; -inf stands for zero.
     seed : int, SeedSequence or Generator
@@ -636,9 +662,9 @@ def stratified(
     >>> [int((drawn < 4).sum()), int(((drawn >= 4) & (drawn < 6)).sum()), int((drawn >= 6).sum())]
     [2, 1, 1]
     """
-    size = _arrays.as_count(size, "size", 0, 2**60)
-    labels = _arrays.as_array(labels, "labels")
-    n = _arrays.as_view(labels, "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64").shape[0]
+    size, log_weights = _arrays.as_count(size, "size", 0, 2**60), checks.as_flag(log_weights, "log_weights")
+    keys = as_keys(labels, "labels")
+    n = len(keys)
     weights = np.ones(n, np.float32) if weights is None else _arrays.as_array(weights, "weights")
     _arrays.require_length(
         _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64").shape[0],
@@ -648,30 +674,27 @@ def stratified(
     )
     number = _arrays.seed_of("stratified", seed)
     order = partial_sample(weights, n, log_weights=log_weights, seed=number, threads=threads).indices
-    values, strata, counts = np.unique(_arrays.as_numpy(labels), return_inverse=True, return_counts=True)
-    strata = strata.reshape(-1)[order]
-    drawable = np.bincount(strata, minlength=len(values))
-    wanted = largest_remainder(_shares(quotas, values, counts), size, drawable)
+    strata = keys.codes[order]
+    drawable = np.bincount(strata, minlength=len(keys.present))
+    wanted = largest_remainder(_shares(quotas, keys), size, drawable, seed=number)
     # Strata one after the other, those of each in the order in which they arrive.
     by_stratum = np.argsort(strata, kind="stable")
     place = np.arange(len(order)) - np.repeat(np.cumsum(drawable) - drawable, drawable)
     return _arrays.like(np.sort(order[by_stratum[place < np.repeat(wanted, drawable)]]), labels)
 
 
-def _shares(quotas: Any, values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any]) -> Any:
+def _shares(quotas: Any, keys: Keys) -> Any:
     """The strata's shares, in ascending order of labels."""
+    n_strata = len(keys.present)
     if isinstance(quotas, str):
-        proportional = _arrays.as_choice(quotas, "quotas", ("proportional", "equal")) == "proportional"
-        return counts if proportional else np.ones(len(values))
-    if isinstance(quotas, Mapping):
-        present = set(values.tolist())
-        unknown = [label for label in quotas if label not in present]
-        if unknown:
-            raise ValueError(f"quotas has stratum {unknown[0]!r}, which no element is in")
-        return [quotas.get(label, 0) for label in values.tolist()]
+        proportional = _arrays.as_choice(quotas, "quotas", SPLITS) == "proportional"
+        return keys.sizes if proportional else np.ones(n_strata)
+    if (by_label := as_mapping(quotas)) is not None:
+        shares = keys.of_mapping(by_label, "quotas", "stratum")
+        return [shares.get(code, 0) for code in range(n_strata)]
     length = _arrays.as_view(quotas, "quotas", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64").shape[0]
-    if length != len(values):
-        raise ValueError(f"quotas has {length} elements, but labels has {len(values)} strata")
+    if length != n_strata:
+        raise ValueError(f"quotas has {length} elements, but labels has {n_strata} strata")
     return _arrays.as_numpy(quotas)
 
 
@@ -684,7 +707,7 @@ def _checked_weights(weights: Any, size: int, log_weights: bool) -> np.ndarray[A
     """Weights in float64, enough of them positive."""
     view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     with _naming(weights, log_weights):
-        _core.check_draws(view, size, bool(log_weights), _arrays.as_threads(None))
+        _core.check_draws(view, size, log_weights, _arrays.as_threads(None))
     return np.asarray(_arrays.as_numpy(weights), dtype=np.float64)
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import _methods
+from ._inputs import checks
+from ._inputs.aliases import either
+from ._inputs.keys import as_keys
+from ._inputs.texts import as_texts, is_text
 from .selection import Selection
 
 try:
@@ -64,7 +69,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
     >>> from coremax.sklearn import CoresetSelector
     >>> x = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [1.0, 0.1]])
     >>> selector = CoresetSelector(budget=2, options={"alpha": 2.0, "target": "score", "k": 1})
-    >>> selector.fit(x, score=[0.9, 1.0, 0.7, 0.6]).get_support()
+    >>> selector.fit(x, importance=[0.9, 1.0, 0.7, 0.6]).get_support()
     array([False,  True,  True, False])
     """
 
@@ -72,7 +77,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         self,
         budget: int | float = 0.1,
         *,
-        method: str = "infomax",
+        method: _methods.Method = "infomax",
         options: Mapping[str, Any] | None = None,
         random_state: Any = 0,
     ) -> None:
@@ -81,7 +86,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         self.options = options
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None, score: Any = None) -> CoresetSelector:  # noqa: N803
+    def fit(self, X: Any, y: Any = None, importance: Any = None, score: Any = None) -> CoresetSelector:  # noqa: N803
         """Select.
 
         Parameters
@@ -90,8 +95,10 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
             Embeddings.
         y : array-like [n], optional
             Targets.
+        importance : array-like [n], optional
+            Score of each sample, such as its importance or difficulty, as the method wants it.
         score : array-like [n], optional
-            Importance or difficulty of each sample, as the method wants it.
+            Another name of importance.
 
         Returns
         -------
@@ -103,8 +110,13 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         ValueError, TypeError
             As scikit-learn for X and y, as the method for everything else.
         """
+        score = either(importance, score, "importance", "score")
         wants_score = _methods.needs(self.method, "score")
         real = [np.float32, np.float64]
+        if y is not None and is_text(y):
+            texts = as_texts(y, "y")  # scikit-learn would give each the room of the longest
+            y = np.empty(len(texts), object)
+            y[:] = texts
         if y is None:
             x = validate_data(self, X, dtype=real, order="C")
         else:
@@ -112,8 +124,8 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         if wants_score and score is None and _methods.needs(self.method, "x"):
             score = np.zeros(len(x))
         seed = self.random_state
-        if not isinstance(seed, (int, np.integer)):
-            seed = int(check_random_state(seed).randint(2**31 - 1))
+        if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
+            seed = _drawn_seed(seed)
         data = {"n": len(x), "x": x, "score": score}
         self.selection_: Selection = _methods.choose(self.method, self.budget, data, _classes(y), int(seed), self.options or {})
         self.support_ = self.selection_.mask()
@@ -133,14 +145,20 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         array [n] of bool, or array of int64
         """
         check_is_fitted(self)
-        return np.array(self.sample_indices_ if indices else self.support_)
+        return np.array(self.sample_indices_ if checks.as_flag(indices, "indices") else self.support_)
 
-    def fit_resample(self, X: Any, y: Any = None, score: Any = None) -> tuple[Any, Any]:  # noqa: N803
+    def fit_resample(
+        self,
+        X: Any,  # noqa: N803
+        y: Any = None,
+        importance: Any = None,
+        score: Any = None,
+    ) -> tuple[Any, Any]:
         """Select, and return the samples kept.
 
         Parameters
         ----------
-        X, y, score
+        X, y, importance, score
             As of `fit`.
 
         Returns
@@ -148,8 +166,30 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         tuple
             X and y of the samples kept, of the types given (data frames stay data frames); y is None where it was.
         """
-        kept = self.fit(X, y, score=score).sample_indices_
-        return _safe_indexing(X, kept), None if y is None else _safe_indexing(y, kept)
+        kept = self.fit(X, y, importance, score).sample_indices_
+        return _safe_indexing(X, kept), None if y is None else _rows(y, kept)
+
+
+def _rows(y: Any, kept: np.ndarray[Any, Any]) -> Any:
+    """Some rows of a column, of those kinds as well that scikit-learn's function does not know."""
+    if isinstance(y, Sequence):
+        return [y[row] for row in kept.tolist()]
+    try:
+        return _safe_indexing(y, kept)
+    except TypeError:  # an index of pandas
+        return y[kept]
+    except NotImplementedError:  # a type of text that Arrow can not take rows of
+        return sys.modules["pyarrow"].array([y[row].as_py() for row in kept.tolist()], y.type)
+
+
+def _drawn_seed(random_state: Any) -> int:
+    """A seed from what is no int."""
+    try:
+        if isinstance(random_state, (bool, np.bool_)):
+            raise ValueError  # scikit-learn would take it for 0 or 1
+        return int(check_random_state(random_state).randint(2**31 - 1))
+    except ValueError:
+        raise ValueError(f"random_state must be an int, a RandomState or None, got {random_state!r}") from None
 
 
 def _classes(y: Any) -> Any:
@@ -159,4 +199,5 @@ def _classes(y: Any) -> Any:
         raise ValueError("Unknown label type: y holds objects that are no text: pass numbers or text, as by y.astype(int)")
     if kind not in ("binary", "multiclass"):
         return None
-    return np.unique(np.asarray(y), return_inverse=True)[1].reshape(-1).astype(np.int64)
+    y = np.asarray(y)
+    return np.unique(y, return_inverse=True)[1].reshape(-1) if y.dtype.kind in "iufb" else as_keys(y, "y").codes

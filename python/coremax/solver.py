@@ -2,24 +2,54 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
 from . import _arrays, _core, _cuda_graph, _cuda_solver, _limits
+from ._inputs import checks
 from ._inputs import invalid as _invalid
-from ._progress import Progress, reporting
+from ._inputs.aliases import aliased
+from ._progress import Progress, as_progress, reporting
 from .graph import Graph
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 __all__ = ["Iteration", "Solution", "Status", "objective", "solve", "solve_path"]
 
-METHODS = ("auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax", "lp")
-EFFORTS = ("fast", "default", "best")
-BOUNDS = ("linear", "fast", "tight", None)
+Method = Literal["auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax", "lp"]
+Effort = Literal["fast", "default", "best"]
+Bound = Literal["linear", "fast", "tight"]
+METHODS: tuple[Method, ...] = get_args(Method)
+EFFORTS: tuple[Effort, ...] = get_args(Effort)
+BOUNDS: tuple[Bound, ...] = get_args(Bound)
+
+
+class SolveOptions(TypedDict, total=False):
+    """The options of `solve` that `solve_path` passes on, so that type checkers see into them."""
+
+    alpha: float
+    method: Method
+    effort: Effort
+    bound: Bound | None
+    include: Any
+    exclude: Any
+    groups: Any
+    group_limits: Any
+    costs: Any
+    polish: bool
+    max_iterations: int | None
+    tolerance: float
+    temperature: float | None
+    time_limit: float | None
+    seed: _arrays.Seed
+    threads: int | None
+    callback: Callable[[Iteration], object] | None
+    progress: Progress
 
 
 class Status(str, Enum):
@@ -117,15 +147,16 @@ class Solution:
         return solution_html(self)
 
 
+@aliased(score="importance")
 def solve(
     importance: Any,
     graph: Any,
     budget: int | float,
     *,
     alpha: float = 0.3,
-    method: str = "auto",
-    effort: str = "default",
-    bound: str | None = "fast",
+    method: Method = "auto",
+    effort: Effort = "default",
+    bound: Bound | None = "fast",
     include: Any = None,
     exclude: Any = None,
     groups: Any = None,
@@ -166,12 +197,12 @@ def solve(
         How much time the upper bound may take; "linear" stops at the linear program, "tight" takes seconds, None leaves it out.
     include, exclude : array of int64 or int32, optional
         Numbers of elements that must, that must not be kept. Included ones count towards budget, costs and groups.
-    groups : array [n] of int64 or int32, optional
-        A group (class, language, source) for every element: any ints.
+    groups : array or column [n] of whole numbers or texts, optional
+        A group (class, language, source) for every element.
     group_limits : float, (min, max), mapping of group to either, or sequence of either for groups 0, 1, ..., optional
         A fraction keeps that share of each group, rounded up or down as it suits; min and max are counts (ints) or shares
-        (floats) of the group, None an open end. A mapping leaves groups it does not name unlimited. Default: every group
-        keeps its share of the budget.
+        (floats) of the group, None an open end. A mapping, or a pandas Series indexed by group, leaves groups it does not
+        name unlimited. Default: every group keeps its share of the budget.
     costs : array [n] of float32 or float64, optional
         Tokens, bytes, seconds: 1e-100 to 1e100. The budget is then what the kept elements may cost in all, and as many are
         kept as pay.
@@ -267,7 +298,8 @@ def solve(
     >>> coremax.solve(np.array([1.0, 0.8, 0.5]), graph, 2, alpha=1.0).indices
     array([0, 2])
     """
-    check_options(alpha, method, effort, bound, max_iterations)
+    checks.as_flag(polish, "polish")
+    method, effort, bound = check_options(alpha, method, effort, bound, max_iterations)
     inputs = Inputs(importance, graph, threads, x0=getattr(x0, "x", x0))
     limits = _limits.resolve(inputs.n, budget, include, exclude, groups, group_limits, costs)
     return solve_within(
@@ -290,8 +322,9 @@ def solve(
     )
 
 
+@aliased(score="importance")
 def solve_path(
-    importance: Any, graph: Any, budgets: Sequence[int | float], *, nested: bool = False, **options: Any
+    importance: Any, graph: Any, budgets: Sequence[int | float], *, nested: bool = False, **options: Unpack[SolveOptions]
 ) -> list[Solution]:
     """Solve for many budgets, each from the solution for the next larger one.
 
@@ -329,12 +362,13 @@ def solve_path(
     >>> [len(s.indices) for s in coremax.solve_path(np.array([1.0, 0.8, 0.5]), graph, [1, 2])]
     [1, 2]
     """
-    known = inspect.signature(solve).parameters
-    for name in options:
-        if name not in known or name in ("importance", "graph", "budget", "x0"):
+    given: dict[str, Any] = {**options}
+    for name in given:
+        if name not in SolveOptions.__annotations__:
             raise TypeError(f"solve_path() got an unexpected keyword argument {name!r}")
-    inputs = Inputs(importance, graph, options.get("threads"))
-    asked = {name: options.pop(name, None) for name in ("include", "exclude", "groups", "group_limits", "costs")}
+    nested = checks.as_flag(nested, "nested")
+    inputs = Inputs(importance, graph, given.get("threads"))
+    asked = {name: given.pop(name, None) for name in ("include", "exclude", "groups", "group_limits", "costs")}
     if not isinstance(budgets, (Sequence, np.ndarray)) or isinstance(budgets, str):
         raise TypeError(f"budgets must be a sequence of numbers, got {type(budgets).__name__}")
     limits = [_limits.resolve(inputs.n, budget, **asked) for budget in budgets]
@@ -345,14 +379,14 @@ def solve_path(
         if kept is not None:
             point = np.zeros(inputs.n)
             point[kept] = 1
-            options["x0"] = inputs.start(point)
+            given["x0"] = inputs.start(point)
             if nested:
                 outside = np.flatnonzero(point == 0)
                 try:
                     within = _limits.resolve(inputs.n, budgets[position], **(asked | {"exclude": outside})).fixed
                 except ValueError as error:
                     raise ValueError(f"budget {budgets[position]} inside the subset of the next larger one: {error}") from None
-        solutions[position] = solve_within(inputs, limits[position], within, **options)
+        solutions[position] = solve_within(inputs, limits[position], within, **given)
         kept = inputs.on_host(solutions[position].indices)
     return [solutions[position] for position in range(len(limits))]
 
@@ -387,9 +421,9 @@ def solve_within(
     within: Any = None,
     *,
     alpha: float = 0.3,
-    method: str = "auto",
-    effort: str = "default",
-    bound: str | None = "fast",
+    method: Method = "auto",
+    effort: Effort = "default",
+    bound: Bound | None = "fast",
     x0: Any = None,
     polish: bool = True,
     max_iterations: int | None = None,
@@ -402,7 +436,8 @@ def solve_within(
     progress: Progress = False,
 ) -> Solution:
     """Solve within limits that are known to be feasible; within [n] of int8 narrows the search further, not the bound."""
-    check_options(alpha, method, effort, bound, max_iterations)
+    method, effort, bound = check_options(alpha, method, effort, bound, max_iterations)
+    progress = as_progress(progress)
     if callback is not None and not callable(callback):
         raise TypeError(f"callback must be a function, got {callback!r}")
     n = inputs.n
@@ -414,7 +449,7 @@ def solve_within(
         "tolerance": _arrays.as_real(tolerance, "tolerance", 0.0),
         "temperature": 0.0 if temperature is None else max(_arrays.as_real(temperature, "temperature", 0.0), 1e-300),
         "time_limit": 0.0 if time_limit is None else max(_arrays.as_real(time_limit, "time_limit", 0.0), 1e-9),
-        "polish": bool(polish),
+        "polish": checks.as_flag(polish, "polish"),
         "seed": _arrays.as_seed(seed),
     }
     telling = None if callback is None else _telling(callback)
@@ -457,7 +492,7 @@ def solve_within(
     return _solution(raw, indices, x, history, bound)
 
 
-def _solution(raw: dict[str, Any], indices: Any, x: Any, history: Any, bound: str | None) -> Solution:
+def _solution(raw: dict[str, Any], indices: Any, x: Any, history: Any, bound: Bound | None) -> Solution:
     upper = raw["upper_bound"] if bound is not None else float("inf")
     scale = max(abs(upper), abs(raw["objective"]))
     gap = float("inf") if bound is None else (upper - raw["objective"]) / scale if scale > 0 else 0.0
@@ -513,17 +548,19 @@ def _optional_view(array: Any, name: str) -> _core.Array | None:
     return None if array is None else _core.import_array(array, name)
 
 
-def check_options(alpha: Any, method: Any, effort: Any, bound: Any, max_iterations: Any) -> None:
-    """Check what can be checked before a graph is there; for this module and `selection`."""
+def check_options(alpha: Any, method: Any, effort: Any, bound: Any, max_iterations: Any) -> tuple[Method, Effort, Bound | None]:
+    """Check what can be checked before a graph is there, and return the names; for this module and `selection`."""
     _arrays.as_real(alpha, "alpha", 0.0, 1e100)
-    _arrays.as_choice(method, "method", METHODS)
-    _arrays.as_choice(effort, "effort", EFFORTS)
-    if not (bound is None or (isinstance(bound, str) and bound in BOUNDS)):
-        raise ValueError(f"bound must be 'linear', 'fast', 'tight' or None, got {bound!r}")
     if max_iterations is not None:
         _arrays.as_count(max_iterations, "max_iterations", 0, 2**62)
+    return (
+        _arrays.as_choice(method, "method", METHODS),
+        _arrays.as_choice(effort, "effort", EFFORTS),
+        _arrays.as_optional_choice(bound, "bound", BOUNDS),
+    )
 
 
+@aliased(score="importance")
 def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> float:
     """Evaluate f of any subset.
 

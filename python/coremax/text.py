@@ -8,16 +8,18 @@ import os
 import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from . import _arrays, _core
-from ._progress import Progress, reporting
+from ._inputs.texts import iterate
+from ._progress import Progress, as_progress, reporting
 
 __all__ = ["ngram_counts"]
 
-HASHES = ("fast", "sha256")
+Hash = Literal["fast", "sha256"]
+HASHES: tuple[Hash, ...] = get_args(Hash)
 MAX_NGRAMS = 16
 MAX_BUCKETS = 2**24
 
@@ -35,7 +37,7 @@ def ngram_counts(
     *,
     n_buckets: int = 10_000,
     ngrams: int = 2,
-    hash: str = "fast",  # noqa: A002
+    hash: Hash = "fast",  # noqa: A002
     threads: int | None = None,
     progress: Progress = False,
 ) -> Counts:
@@ -44,9 +46,11 @@ def ngram_counts(
     Parameters
     ----------
     texts : iterable of str or bytes, path, or function
-        The documents; bytes are UTF-8. A path (`os.PathLike`, not str), or one among the documents, stands for the documents
-        of a file, one a line: the field "text" of each object in a file named .jsonl or .ndjson, else plain UTF-8 text. An
-        empty line is an empty document. A function without arguments returns such an iterable. Read once, lazily.
+        The documents, in a list, a generator, or a column of NumPy, pandas, Polars, Arrow or Hugging Face; bytes are UTF-8.
+        Never a whole table, whose items would be the names of its columns. A path (`os.PathLike`, not str), or one among the
+        documents, stands for the documents of a file, one a line: the field "text" of each object in a file named .jsonl or
+        .ndjson, else plain UTF-8 text. An empty line is an empty document. A function without arguments returns such an
+        iterable. Read once, lazily.
     n_buckets : int
         1 to 2**24.
     ngrams : int
@@ -67,7 +71,8 @@ def ngram_counts(
     Raises
     ------
     TypeError
-        A document that is neither str nor bytes (named by its number), or a str in place of the corpus.
+        A document that is neither str nor bytes (named by its number); a str, a mapping, a data frame, a set or a column of
+        anything but text in place of the corpus.
     ValueError
         Bytes that are not UTF-8, a lone surrogate, a line that is no JSON object with a "text".
 
@@ -99,12 +104,12 @@ def ngram_counts(
 class Features:
     """The options of the features, checked, and the two things done with a corpus."""
 
-    def __init__(self, n_buckets: int, ngrams: int, hashing: str, threads: int | None, progress: Progress) -> None:
+    def __init__(self, n_buckets: int, ngrams: int, hashing: Hash, threads: int | None, progress: Progress) -> None:
         self.n_buckets = _arrays.as_count(n_buckets, "n_buckets", 1, MAX_BUCKETS)
         self.ngrams = _arrays.as_count(ngrams, "ngrams", 1, MAX_NGRAMS)
         self.hash = _arrays.as_choice(hashing, "hash", HASHES)
         self._threads = _arrays.as_threads(threads)
-        self._progress = progress
+        self._progress = as_progress(progress)
 
     def counts(self, texts: Texts, name: str) -> tuple[Counts, int]:
         """Counts of all n-grams [n_buckets], and the number of documents."""
@@ -129,11 +134,6 @@ class Features:
     def _batches(self, texts: Texts, name: str) -> Iterator[tuple[str | bytes, ...]]:
         """Documents as the engine takes them, in batches of some megabytes."""
         source: Any = texts() if callable(texts) else texts
-        if isinstance(source, str | bytes):
-            raise TypeError(
-                f"{name} must be an iterable of texts, got one {type(source).__name__}: put a text into a list, the "
-                "name of a file into pathlib.Path"
-            )
         documents = _documents(source, name)
         total = len(source) if hasattr(source, "__len__") else 0
         with reporting(self._progress, name) as report:
@@ -157,10 +157,9 @@ def _next_batch(documents: Iterator[str | bytes]) -> tuple[str | bytes, ...]:
 
 
 def _documents(source: Any, name: str) -> Iterator[str | bytes]:
-    try:
-        items = iter((source,) if isinstance(source, os.PathLike) else source)
-    except TypeError:
-        raise TypeError(f"{name} must be an iterable of texts or a path, got {type(source).__name__}") from None
+    if not hasattr(source, "__iter__") and not hasattr(source, "__getitem__") and not isinstance(source, os.PathLike):
+        raise TypeError(f"{name} must be an iterable of texts or a path, got {type(source).__name__}")
+    items = (source,) if isinstance(source, os.PathLike) else iterate(source, name)
     for number, item in enumerate(items):
         if isinstance(item, str) and item.isascii():
             yield item

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+from .._warnings import warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -237,9 +238,7 @@ class _Ascent:
     def warn(self) -> None:
         """Warn where the rows counted are lists of distances, as it seems."""
         if not self.any_negative and self.n_ascending >= 0.9 * self.n_rows and self.surprise >= math.log(8):
-            warnings.warn(
+            warn(
                 f"the similarities of {self.n_ascending} of {self.n_rows} rows ascend: are they distances? Then pass "
-                "values_are='distances' (or 'squared distances') and the metric",
-                UserWarning,
-                stacklevel=5,
+                "values_are='distances' (or 'squared distances') and the metric"
             )

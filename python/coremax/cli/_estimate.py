@@ -52,7 +52,7 @@ def estimate_selection(call: Call, job: Job) -> dict[str, Any]:
     needed = _SOLVER_BYTES * n
     if tried.graph is not None:
         k, parts = tried.graph.k, int(tried.parameters.get("partitions", 1))
-        metric, isa = str(tried.parameters.get("metric", "cosine")), call.arguments.get("isa")
+        metric, isa = tried.parameters.get("metric", "cosine"), call.arguments.get("isa")
         plan = estimate(max(n // parts, 2), x.shape[1], min(k, max(n // parts, 2) - 1), metric=metric,
                         threads=job.parameters.get("threads"), isa=isa)  # fmt: skip
         seconds["graph"] = plan.seconds * parts

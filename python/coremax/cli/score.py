@@ -11,6 +11,7 @@ import click
 import numpy as np
 
 from .. import scores
+from .._inputs.keys import Keys
 from ..graph import METRICS, Graph, topk_graph
 from . import _write
 from ._errors import bad_input_exits
@@ -223,7 +224,9 @@ def run_score(job: Job, name: str, parameters: dict[str, Any]) -> None:
     options: dict[str, Any] = {key: value for key, value in parameters.items() if key not in ("files", "output", "labels")}
     options["probabilities"] = [job.matrix(file, "probabilities") for file in probabilities]
     if labels is not None:
-        options["labels"] = job.labels(labels)
+        classes = job.labels(labels)
+        numbered = options["probabilities"] if name == "sim" else [] if name == "contradiction" else arrays
+        options["labels"] = _of_columns(classes, numbered[0].shape[-1], labels) if numbered else classes
     call = {"threads": parameters["threads"], "progress": job.progress}
     if name == "ssp":
         call["seed"] = parameters["seed"]
@@ -241,6 +244,18 @@ def run_score(job: Job, name: str, parameters: dict[str, Any]) -> None:
     quartiles = [float(value) for value in np.quantile(found, [0, 0.25, 0.5, 0.75, 1])]
     summary = {"score": name, "n": len(found), "quartiles": quartiles, "output": output}
     job.finish({output: _write.columns_writer(output, {"score": found})}, summary, _format)
+
+
+def _of_columns(classes: Any, n_columns: int, file: str) -> Any:
+    """Labels that number columns: texts do where there are as many of them as columns, which are then in their order."""
+    if not isinstance(classes, Keys):
+        return classes
+    if len(classes.present) != n_columns:
+        raise ValueError(
+            f"{file}: holds {len(classes.present)} different texts, but the predictions have {n_columns} columns: pass the "
+            "number of the column of each label"
+        )
+    return classes.codes
 
 
 def _read(job: Job, kind: Kind, file: str, name: str) -> Any:

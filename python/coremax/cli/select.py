@@ -55,6 +55,7 @@ def run_select(
     )
     rows, data, arguments = _load(job, method, files, knobs)
     ids, titles = (_of_rows(job, files[name], rows, reader) for name, reader in (("ids", read_ids), ("titles", read_titles)))
+    _write.require_writable(output, ids, _most_kept(budget, arguments, ids))
     labels = arguments.get("labels") if shown is None else job.labels(shown, rows)
     call = Call(job, method, data, _total(budget, arguments, given.get("costs")), arguments)
     if job.dry_run:
@@ -76,6 +77,13 @@ def _total(budget: int | float | None, arguments: dict[str, Any], file: str | No
         except (OverflowError, ValueError):  # too large, or infinities of both signs
             raise ValueError(f"{file}: the costs have no finite sum") from None
     return budget
+
+
+def _most_kept(budget: int | float | None, arguments: dict[str, Any], ids: Any) -> int | None:
+    """How many samples are kept, where that is known before work starts."""
+    if budget is None or ids is None or "costs" in arguments:
+        return None
+    return budget if isinstance(budget, int) else math.ceil(budget * len(ids))
 
 
 def _timed(job: Job, call: Call) -> Selection:
@@ -211,7 +219,7 @@ def _page(chosen: Any, data: dict[str, Any], labels: Any, ids: Any, titles: Any,
     """The page of `Selection.report`: the only place that calls it."""
     x = data.get("x")
     page: str = chosen.report(
-        embeddings=x if x is not None and x.ndim == 2 and x.dtype.kind != "U" else None,
+        embeddings=x if x is not None and x.ndim == 2 and x.dtype != object else None,
         score=data.get("importance"),
         labels=labels,
         ids=None if ids is None else ids.tolist(),

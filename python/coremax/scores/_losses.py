@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from .. import _arrays
 from .._inputs import invalid as _invalid
 
-_STRATEGIES = ("linupper", "quadratic", "extremes")
+Strategy = Literal["linupper", "quadratic", "extremes"]
+STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
 
 
-def loss_weights(losses: Any, *, strategy: str = "linupper", temperature: float = 1.0) -> Any:
+def loss_weights(losses: Any, *, strategy: Strategy = "linupper", temperature: float = 1.0) -> Any:
     """Weights of the samples of a batch by their losses; they sum to one, and higher counts more.
 
     Parameters
@@ -46,7 +47,7 @@ def loss_weights(losses: Any, *, strategy: str = "linupper", temperature: float 
     >>> loss_weights([0.0, 1.0, 2.0, 4.0], temperature=0.5).round(3)
     array([0.054, 0.147, 0.399, 0.399])
     """
-    strategy = _arrays.as_choice(strategy, "strategy", _STRATEGIES)
+    strategy = _arrays.as_choice(strategy, "strategy", STRATEGIES)
     temperature = _arrays.as_real(temperature, "temperature", 1e-300)
     array = _arrays.as_array(losses, "losses")
     _arrays.as_view(array, "losses", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
@@ -69,7 +70,7 @@ def _placed(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     )
 
 
-def _emphasis(h: np.ndarray[Any, Any], strategy: str) -> np.ndarray[Any, Any]:
+def _emphasis(h: np.ndarray[Any, Any], strategy: Strategy) -> np.ndarray[Any, Any]:
     if strategy == "linupper":
         return np.asarray(np.minimum(h + 1, 1))
     return np.asarray(1 - np.square(h) if strategy == "quadratic" else np.abs(h))

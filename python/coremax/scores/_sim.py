@@ -9,7 +9,10 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _core, _device
+from .._inputs import checks
 from .._inputs import invalid as _invalid
+from .._inputs.keys import Keys, as_keys
+from .._inputs.texts import is_text
 from . import _inputs
 
 # Norms of vectors that were scaled to length one differ by rounding alone. Where the norms' percentiles are no further apart
@@ -36,8 +39,9 @@ def sim(
     ----------
     embeddings : array [n, d] of float32, float16, bfloat16, int8 or float64, or a list of them
         Features of one model or of several (d may differ). They are read as they are: no copy is made.
-    labels : array [n] of int64 or int32
-        Classes, >= 0; below C where probabilities are given. Classes without samples play no part.
+    labels : array or column [n] of whole numbers or texts
+        Classes, >= 0. Where probabilities are given they are the numbers of their columns, below C. Classes without samples
+        play no part.
     probabilities : array [n, C] of float32 or float64, or a list of them, optional
         Softmax outputs of the K experts whose agreement is measured. None or one array: all agree.
     epsilon : float
@@ -98,10 +102,13 @@ def sim(
     >>> sim(x, np.array([0, 0, 1, 1])).round(2)
     array([1.  , 0.99, 0.  , 0.  ])
     """
+    log, rescale = checks.as_flag(log, "log"), checks.as_flag(rescale, "rescale")
     low, high = _limits(percentiles)
     epsilon = _arrays.as_real(epsilon, "epsilon", 1e-12, 1.0)
     models, names = _inputs.of_models(embeddings, "embeddings")
     panel, panel_names = ([], []) if probabilities is None else _inputs.of_models(probabilities, "probabilities")
+    if not panel and (isinstance(labels, Keys) or is_text(labels)):
+        labels = as_keys(labels, "labels").codes  # without predictions there are no columns that labels have to number
     places = dict(zip([*names, "labels", *panel_names], [*models, labels, *panel], strict=True))
     call = _device.of(**places)
     as_view = call.view if call else _arrays.as_view
@@ -113,7 +120,7 @@ def sim(
     for view, name in zip(experts, panel_names, strict=True):
         _same_rows(view, name, n, names[0])
         _inputs.same_shape(view, name, experts[0].shape, panel_names[0])
-    array = _arrays.as_array(labels, "labels")
+    array = _inputs.label_array(labels)
     label_view = _inputs.label_view(array, as_view)
     if label_view.shape[0] != n:
         raise ValueError(f"labels has {label_view.shape[0]} elements, but {names[0]} has {n} rows")
@@ -123,14 +130,14 @@ def sim(
             raise ValueError(f"isa names a level of the CPU, got {isa!r}: {names[0]} is on {call.name}")
         out = call.empty((n,), "float64", like=arrays[0])
         given = (views, names, tolerances, label_view, experts, panel_names)
-        _device.extension().sim(*given, epsilon, bool(log), low, high, bool(rescale), call.output(out), call.place)
+        _device.extension().sim(*given, epsilon, log, low, high, rescale, call.output(out), call.place)
         return call.handed_over(out, like=arrays[0])
     level, n_threads = _arrays.resolve_isa(isa), _arrays.as_threads(threads)
     dense, n_labels = _dense_labels(array, experts[0].shape[1] if experts else None)
     total = np.zeros(n)
     for view, given_x, name, tolerance in zip(views, arrays, names, tolerances, strict=True):
         with _invalid.naming(name, functools.partial(_invalid.bad_rows, given_x)):
-            separability, norm = _core.separability(view, name, dense, n_labels, epsilon, bool(log), level, n_threads)
+            separability, norm = _core.separability(view, name, dense, n_labels, epsilon, log, level, n_threads)
         total += _scaled(separability, low, high) * _scaled(norm, low, high, tolerance)
     total /= len(views)
     if experts:

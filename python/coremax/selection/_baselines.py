@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays
+from .. import _arrays, _order
+from .._inputs.aliases import aliased
 from ..sampling import sample
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Selection, as_scores
@@ -46,15 +47,19 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     )
 
 
+@aliased(importance="score")
 @leaving_out_invalid(lambda _: False)
-def top(score: Any, budget: int | float, *, invalid: Invalid = "raise") -> Selection:
-    """Keep the samples of highest score, ties to the lower number.
+def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0, invalid: Invalid = "raise") -> Selection:
+    """Keep the samples of highest score.
 
     Parameters
     ----------
     score : array [n] of float32 or float64
+        Whole numbers are compared as they are, those beyond 2^53 too.
     budget : int or float
         As `infomax`.
+    seed : int, SeedSequence or Generator
+        Which of the samples tied at the cut are kept. The same seed keeps nested subsets for growing budgets.
     invalid : {"raise", "drop"}
         What to do with samples whose score is NaN or infinite: an error that names them, or leave them out. Then a warning,
         `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget is still one of all samples, and all else
@@ -71,9 +76,12 @@ def top(score: Any, budget: int | float, *, invalid: Invalid = "raise") -> Selec
         NaN or infinity in score; a wrong budget.
     """
     _arrays.as_choice(invalid, "invalid", CHOICES)
-    scores = as_scores(score, "score")
+    scores = as_scores(score, "score", exact=True)
     if len(scores) == 0:
         raise ValueError("score is empty")
     count = _arrays.as_budget(budget, len(scores))
-    indices = np.sort(np.argsort(-scores, kind="stable")[:count])
-    return Selection(indices=_arrays.like(indices, score), n=len(scores), method="top", parameters={}, inputs={"score": score})
+    number = _arrays.as_seed(seed)
+    indices = np.sort(_order.ascending(scores, "top", number)[len(scores) - count :])
+    return Selection(
+        indices=_arrays.like(indices, score), n=len(scores), method="top", parameters={"seed": number}, inputs={"score": score}
+    )

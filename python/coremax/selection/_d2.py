@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays, _core
-from .._progress import Progress
+from .. import _arrays, _core, _order
+from .._inputs.aliases import aliased
+from .._progress import Progress, as_progress
 from ..graph import Graph, topk_graph
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Reals, Selection, as_scores
 
-_METRICS = ("euclidean", "cosine")
+DistanceMetric = Literal["euclidean", "cosine"]
+_METRICS: tuple[DistanceMetric, ...] = get_args(DistanceMetric)
 
 
+@aliased(importance="score")
 @leaving_out_invalid(lambda arguments: bool(arguments["metric"] == "cosine"))
 def d2(
     x: Any,
@@ -25,8 +28,9 @@ def d2(
     k: int = 5,
     gamma: float = 0.1,
     gamma_forward: float = 1.0,
-    metric: str | None = None,
+    metric: DistanceMetric | None = None,
     memory_limit: int | str | None = None,
+    seed: _arrays.Seed = 0,
     threads: int | None = None,
     isa: str | None = None,
     progress: Progress = False,
@@ -51,6 +55,8 @@ def d2(
     metric : {"euclidean", "cosine"}, optional
         What d is: the distance of embeddings, or of embeddings scaled to length one. Default: "euclidean" (the paper's), or
         that of the graph. Euclidean distances have a scale: where most are far above 1 / gamma no message arrives.
+    seed : int, SeedSequence or Generator
+        Of the order of ties; nothing else is random.
     memory_limit, threads, isa, progress
         Of the graph, see `coremax.topk_graph`. Threads do not change the result.
     invalid : {"raise", "drop"}
@@ -74,7 +80,7 @@ def d2(
     Maharana, Yadav and Bansal, "D2 pruning: message passing for balancing diversity and difficulty in data pruning", ICLR
     2024, written from the paper: on the undirected graph of the k nearest neighbours (an edge where either end lists the
     other) v_i = s_i + sum_j exp(-gamma_forward d_ij) s_j; then, until the budget is met, the sample i of highest v_i is taken
-    (ties to the lower number) and v_j -= exp(-gamma d_ij) v_i for its neighbours. O(n log n + edges) after the graph.
+    (ties in random order) and v_j -= exp(-gamma d_ij) v_i for its neighbours. O(n log n + edges) after the graph.
 
     Examples
     --------
@@ -88,9 +94,8 @@ def d2(
     scores = as_scores(score, "score")
     gamma = _arrays.as_real(gamma, "gamma", 0.0)
     gamma_forward = _arrays.as_real(gamma_forward, "gamma_forward", 0.0)
-    k, n_threads = _arrays.as_count(k, "k", 1), _arrays.as_threads(threads)
-    if metric is not None:
-        metric = _arrays.as_choice(metric, "metric", _METRICS)
+    k, n_threads, number = _arrays.as_count(k, "k", 1), _arrays.as_threads(threads), _arrays.as_seed(seed)
+    metric, progress = _arrays.as_optional_choice(metric, "metric", _METRICS), as_progress(progress)
     given = isinstance(x, Graph)
     if not given:
         x = _arrays.as_array(x, "x")
@@ -107,9 +112,7 @@ def d2(
     graph = x if given else _graph(x, n, k, metric or "euclidean", memory_limit, n_threads, isa, progress)
     if graph.metric is not None and metric not in (None, graph.metric):
         raise ValueError(f"metric is {metric!r}, but that of the graph {graph.metric!r}")
-    metric = metric or graph.metric
-    if metric not in _METRICS:
-        raise ValueError(f"metric of the graph must be one of {', '.join(map(repr, _METRICS))}, got {metric!r}")
+    metric = _arrays.as_choice(metric or graph.metric, "metric of the graph", _METRICS)
     graph_done = time.perf_counter()
     indptr, targets, distances = _undirected(graph, metric, n_threads)
     unit = np.ldexp(scores, -int(np.frexp(np.abs(scores).max())[1]))  # sums stay within float64; the order does not change
@@ -118,13 +121,25 @@ def d2(
     weights = np.exp(-gamma * distances)
     view = _core.import_array
     order = _core.take_and_discount(
-        view(values, "values"), view(indptr, "indptr"), view(targets, "targets"), view(weights, "weights"), count, n_threads
+        view(values, "values"),
+        view(indptr, "indptr"),
+        view(targets, "targets"),
+        view(weights, "weights"),
+        view(_order.chances(n, "d2", number), "ranks"),
+        count,
+        n_threads,
     )
     return Selection(
         indices=_arrays.like(np.sort(order), score if given else x),
         n=n,
         method="d2",
-        parameters={"k": None if given else min(k, n - 1), "gamma": gamma, "gamma_forward": gamma_forward, "metric": metric},
+        parameters={
+            "k": None if given else min(k, n - 1),
+            "gamma": gamma,
+            "gamma_forward": gamma_forward,
+            "metric": metric,
+            "seed": number,
+        },
         graph=graph,
         timings={"graph": graph_done - start, "select": time.perf_counter() - graph_done},
         inputs={"embeddings": None if given else x, "score": score},
@@ -132,7 +147,14 @@ def d2(
 
 
 def _graph(
-    x: Any, n: int, k: int, metric: str, memory_limit: int | str | None, threads: int, isa: str | None, progress: Progress
+    x: Any,
+    n: int,
+    k: int,
+    metric: DistanceMetric,
+    memory_limit: int | str | None,
+    threads: int,
+    isa: str | None,
+    progress: Progress,
 ) -> Graph:
     if n == 1:  # nobody to compare with; still a row to check
         topk_graph(np.repeat(_arrays.as_numpy(x), 2, axis=0), 1, metric=metric, threads=threads)

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays
+from .. import _arrays, _order
+from .._inputs import checks
 from .._inputs import invalid as _invalid
+from .._inputs.texts import is_text
 from .._progress import Progress
 from ..sampling import sample
-from ..text import Features, Texts
+from ..text import Features, Hash, Texts
 from ._result import Selection
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -25,7 +27,7 @@ def dsir_log_weights(
     raw: Any = None,
     n_buckets: int = 10_000,
     ngrams: int = 2,
-    hash: str = "fast",  # noqa: A002
+    hash: Hash = "fast",  # noqa: A002
     smoothing: float = 1e-8,
     min_tokens: int = 100,
     threads: int | None = None,
@@ -98,7 +100,7 @@ def dsir(
     raw: Any = None,
     n_buckets: int = 10_000,
     ngrams: int = 2,
-    hash: str = "fast",  # noqa: A002
+    hash: Hash = "fast",  # noqa: A002
     smoothing: float = 1e-8,
     min_tokens: int = 100,
     top: bool = False,
@@ -116,10 +118,10 @@ def dsir(
         An int is a count, a float in (0, 1] a fraction of all documents (round half up, at least 1). More than the documents
         of min_tokens is an error.
     top : bool
-        Keep the documents of highest weight, ties to the lower number, instead of drawing by weight. Drawing keeps the
+        Keep the documents of highest weight, of those tied at the cut any, instead of drawing by weight. Drawing keeps the
         selection from being one-sided.
     seed : int, SeedSequence or Generator
-        Of the draw. The same seed keeps nested subsets for growing budgets.
+        Of the draw, or of the order of ties. The same seed keeps nested subsets for growing budgets.
 
     Returns
     -------
@@ -147,7 +149,7 @@ def dsir(
     smoothing = _smoothing(smoothing)
     min_tokens = _arrays.as_count(min_tokens, "min_tokens", 0)
     _arrays.as_budget(budget, 2**60)  # what can be said before the corpora are read
-    number = _arrays.as_seed(seed)
+    number, top = _arrays.as_seed(seed), checks.as_flag(top, "top")
     start = time.perf_counter()
     log_weights = _log_weights(texts, target, raw, features, smoothing, min_tokens)
     weighed = time.perf_counter()
@@ -159,7 +161,7 @@ def dsir(
             "lower one of the two"
         )
     if top:
-        kept = candidates[np.argsort(-log_weights[candidates], kind="stable")[:count]]
+        kept = candidates[_order.ascending(-log_weights[candidates], "dsir", number)[:count]]
     else:
         kept = sample(log_weights, count, log_weights=True, seed=_arrays.seed_of("dsir", number), threads=threads)
     return Selection(
@@ -168,11 +170,18 @@ def dsir(
         method="dsir",
         parameters={
             "n_buckets": features.n_buckets, "ngrams": features.ngrams, "hash": features.hash, "smoothing": smoothing,
-            "min_tokens": min_tokens, "top": bool(top), "candidates": len(candidates), "seed": number,
+            "min_tokens": min_tokens, "top": top, "candidates": len(candidates), "seed": number,
         },
         timings={"weights": weighed - start, "draw": time.perf_counter() - weighed},
-        inputs={"score": log_weights, "texts": texts if isinstance(texts, (list, tuple)) else None},
+        inputs={"score": log_weights, "texts": texts if _is_shown(texts, n) else None},
     )  # fmt: skip
+
+
+def _is_shown(texts: Any, n: int) -> bool:
+    """Whether a report can find the documents by their numbers: a column that holds them, and no files of them."""
+    if not hasattr(texts, "__len__") or not hasattr(texts, "__getitem__") or len(texts) != n:
+        return False
+    return is_text(texts) or all(isinstance(text, (str, bytes)) for text in texts)
 
 
 def _smoothing(smoothing: Any) -> float:
@@ -210,12 +219,16 @@ def _probabilities(corpus: Any, name: str, features: Features) -> tuple[Floats, 
 
 
 def _is_numbers(corpus: Any) -> bool:
+    """Whether this is an array or a column of numbers, and so counts; what is a table is a corpus, to be refused as one."""
+    if is_text(corpus):
+        return False
     if isinstance(corpus, np.ndarray):
-        return corpus.dtype.kind not in "OUS"
-    return hasattr(corpus, "__dlpack__")
+        return corpus.dtype.kind not in "OUSTV"
+    return hasattr(corpus, "__dlpack__") or (hasattr(corpus, "dtype") and str(corpus.dtype) not in ("object", "Object", "Null"))
 
 
 def _as_counts(counts: Any, name: str, n_buckets: int) -> Floats:
+    counts = _arrays.as_array(counts, name)
     _arrays.as_view(counts, name, ndim=1, dtypes=("float64",), convert_to="float64")
     numbers = np.asarray(_arrays.as_numpy(counts), dtype=np.float64)
     if len(numbers) != n_buckets:

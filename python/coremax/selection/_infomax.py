@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays, _limits
-from .._progress import Progress
-from ..graph import METRICS, Graph, GraphStats, Limits, search
+from .. import _arrays, _limits, _order
+from .._inputs import checks
+from .._inputs.aliases import aliased
+from .._progress import Progress, as_progress
+from ..graph import METRICS, Graph, GraphStats, Limits, Metric, search
 from ..sampling import largest_remainder, sample
 from ..scores._clusters import clustered
 from ..scores._inputs import embeddings
 from ..scores._neighbours import of_lists
-from ..solver import Inputs, check_options, solve_within
+from ..solver import Bound, Effort, Inputs, Method, check_options, solve_within
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Reals, Selection, as_classes, as_scores, normalized
 
-NORMALIZATIONS = ("minmax", "rank", "none")
-TARGETS = ("coverage", "score")
+Normalization = Literal["minmax", "rank", "none"]
+Target = Literal["coverage", "score"]
+Negative = Literal["clip", "keep"]
+NORMALIZATIONS: tuple[Normalization, ...] = get_args(Normalization)
+TARGETS: tuple[Target, ...] = get_args(Target)
+NEGATIVES: tuple[Negative, ...] = get_args(Negative)
 _BINS = 50
 _DOUBT, _USUAL = 0.7, 0.12  # of auto_max_contradiction
 
@@ -92,7 +98,10 @@ def n_hardest(fraction: float, n: Any) -> Any:
     return np.asarray(fraction * n + 1e-9 * n).astype(np.int64)
 
 
-def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str = "auto", seed: _arrays.Seed = 0) -> Any:
+@aliased(importance="score")
+def coverage(
+    score: Any, keep: float, *, labels: Any = None, tilt: float | Literal["auto"] = "auto", seed: _arrays.Seed = 0
+) -> Any:
     """Importance that draws every difficulty equally often, harder ones more the more is kept; what `infomax` uses by default.
 
     Parameters
@@ -101,7 +110,7 @@ def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str =
         Difficulty of each sample.
     keep : float
         Fraction kept, in (0, 1].
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes: rare ones then count as much as frequent ones.
     tilt : float or "auto"
         How much more important the hardest sample is than the easiest. "auto": 8 keep.
@@ -150,6 +159,7 @@ def coverage(score: Any, keep: float, *, labels: Any = None, tilt: float | str =
     return _arrays.like(found, score)
 
 
+@aliased(score="importance")
 @leaving_out_invalid(lambda arguments: bool(arguments["metric"] == "cosine"))
 def infomax(
     x: Any,
@@ -157,26 +167,26 @@ def infomax(
     budget: int | float,
     *,
     labels: Any = None,
-    alpha: float | str = "auto",
+    alpha: float | Literal["auto"] = "auto",
     k: int = 10,
-    metric: str = "cosine",
+    metric: Metric = "cosine",
     partitions: int = 1,
-    target: str = "coverage",
-    tilt: float | str = "auto",
-    normalize: str | None = "minmax",
-    drop_hardest: float | str = "auto",
-    max_contradiction: float | str = "auto",
-    class_floor: float | str = "auto",
+    target: Target = "coverage",
+    tilt: float | Literal["auto"] = "auto",
+    normalize: Normalization | None = "minmax",
+    drop_hardest: float | Literal["auto"] = "auto",
+    max_contradiction: float | Literal["auto"] = "auto",
+    class_floor: float | Literal["auto"] = "auto",
     typical: int = 10,
-    negative_similarities: str = "clip",
+    negative_similarities: Negative = "clip",
     include: Any = None,
     exclude: Any = None,
     groups: Any = None,
     group_limits: Any = None,
     costs: Any = None,
-    method: str = "auto",
-    effort: str = "default",
-    bound: str | None = "fast",
+    method: Method = "auto",
+    effort: Effort = "default",
+    bound: Bound | None = "fast",
     max_iterations: int | None = None,
     memory_limit: int | str | None = None,
     seed: _arrays.Seed = 0,
@@ -196,7 +206,7 @@ def infomax(
         Score of each sample, higher = harder (and more informative): EL2N, margin, entropy, ...
     budget : int or float
         An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1); with costs the total allowed.
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes. **Give them where there are any**: samples whose neighbours contradict their label are left out first, and
         the first few of each class are its typical ones, and classes are kept in balance (`max_contradiction`, `typical`,
         `class_floor`).
@@ -218,10 +228,11 @@ def infomax(
         Bring the importance of the candidates to [0, 1] linearly, or by rank (ties share their mean rank), or not at all.
         Constant importance becomes 0.
     drop_hardest : float or "auto"
-        Fraction of the samples, those of highest importance, that are left out beforehand (ties: higher numbers first); never
-        so many that fewer than budget are left, and never an included one. "auto": `auto_drop_hardest`. With labels: of each
-        class, among those that are not contradicted; a class without more samples than an equal share of the budget, or a
-        group without more than its fewest, loses none.
+        Fraction of the samples, those of highest importance, that are left out beforehand (of those tied at the cut, any);
+        never so many that fewer than budget are left, never an included one, and none of the lowest importance: where all are
+        equal nothing is dropped. "auto": `auto_drop_hardest`. With labels: of each class, among those that are not
+        contradicted; a class without more samples than an equal share of the budget, or a group without more than its fewest,
+        loses none.
     max_contradiction : float or "auto"
         With labels: samples whose `coremax.scores.contradiction` is above this are left out, as probably mislabelled, as
         long as enough are left, in all and of each class as for `drop_hardest`. "auto": 0.7 (another class has more than 2.3
@@ -244,7 +255,8 @@ def infomax(
     memory_limit : int or str, optional
         For the graph, see `coremax.topk_graph`.
     seed : int, SeedSequence or Generator
-        Of the random parts, of `coverage` and of the solver.
+        Of the random parts, of `coverage`, of the solver and of the order of ties: where samples are equal to all that is
+        known of them, chance decides and never their position.
     threads, isa, copy, progress
         See `coremax.topk_graph`.
     invalid : {"raise", "drop"}
@@ -292,14 +304,15 @@ def infomax(
     """
     _arrays.as_choice(invalid, "invalid", CHOICES)
     number = _arrays.as_seed(seed)
-    _arrays.as_choice(metric, "metric", METRICS)
-    fixed_alpha = None if _is_auto(alpha) else alpha
+    metric = _arrays.as_choice(metric, "metric", METRICS)
+    copy, progress = checks.as_optional_flag(copy, "copy"), as_progress(progress)
+    fixed_alpha = _arrays.as_real_or_auto(alpha, "alpha", 0.0, 1e100)
     # Before the graph, which takes nearly all of the time.
-    check_options(0.0 if fixed_alpha is None else fixed_alpha, method, effort, bound, max_iterations)
-    normalize = _arrays.as_choice(normalize or "none", "normalize", NORMALIZATIONS)
+    method, effort, bound = check_options(0.0 if fixed_alpha is None else fixed_alpha, method, effort, bound, max_iterations)
+    normalize = _arrays.as_choice("none" if normalize is None else normalize, "normalize", NORMALIZATIONS)
     target = _arrays.as_choice(target, "target", TARGETS)
-    _arrays.as_choice(negative_similarities, "negative_similarities", ("clip", "keep"))
-    most = None if _is_auto(max_contradiction) else _arrays.as_real(max_contradiction, "max_contradiction", 0.0, 1.0)
+    negative_similarities = _arrays.as_choice(negative_similarities, "negative_similarities", NEGATIVES)
+    most = _arrays.as_real_or_auto(max_contradiction, "max_contradiction", 0.0, 1.0)
     n_typical = _arrays.as_count(typical, "typical", 0)
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     scores = as_scores(importance, "importance")
@@ -312,8 +325,10 @@ def infomax(
     share = limits.kept_share(n)
     n_parts = _arrays.as_count(partitions, "partitions", 1, n)
     k = _arrays.as_count(k, "k", 1)
-    fraction = auto_drop_hardest(share) if _is_auto(drop_hardest) else _arrays.as_real(drop_hardest, "drop_hardest", 0.0, 1.0)
-    floor = 1 - share if _is_auto(class_floor) else _arrays.as_real(class_floor, "class_floor", 0.0, 1.0)
+    dropped = _arrays.as_real_or_auto(drop_hardest, "drop_hardest", 0.0, 1.0)
+    fraction = auto_drop_hardest(share) if dropped is None else dropped
+    asked_floor = _arrays.as_real_or_auto(class_floor, "class_floor", 0.0, 1.0)
+    floor = 1 - share if asked_floor is None else asked_floor
     slope = _tilt(tilt, share)
 
     clock = time.perf_counter
@@ -325,16 +340,16 @@ def infomax(
         return _graph_of_parts(view, rows, parts, k, metric, lowest, memory_limit, threads, isa, progress)
 
     by_class = labels is not None and groups is None and costs is None
-    shares, sizes = _equal_shares(limits, place, n_classes) if by_class else (None, None)
+    shares, sizes = _equal_shares(limits, place, n_classes, number) if by_class else (None, None)
     if labels is None or most == 1:
-        most, candidates = 1.0, _candidates(scores, place, np.zeros(n), fraction, limits, shares)
+        most, candidates = 1.0, _candidates(scores, place, np.zeros(n), fraction, limits, shares, number)
         graph = graph_of(candidates)
     else:
         everything = graph_of(np.arange(n, dtype=np.int64))
         contradiction = of_lists(everything.neighbors, place)
         most = auto_max_contradiction(contradiction, share) if most is None else most
         doubtful = np.where(contradiction > most, contradiction, 0)
-        candidates = _candidates(scores, place, doubtful, fraction, limits, shares)
+        candidates = _candidates(scores, place, doubtful, fraction, limits, shares, number)
         graph = _induced(everything, candidates)
     graph_done = clock()
     graph._symmetric(threads)  # here, so that its time is told apart from the solver's
@@ -342,11 +357,11 @@ def infomax(
     weights = normalized(scores[candidates], normalize)
     if target == "coverage":
         weights = _coverage(weights, place[candidates], slope, (1 - share) * _gumbel(n, number)[candidates])
-    strength = float(fixed_alpha) if fixed_alpha is not None else _auto_alpha(weights, graph, share)
+    strength = fixed_alpha if fixed_alpha is not None else _auto_alpha(weights, graph, share)
     within = limits.among(candidates, "drop_hardest")
     if shares is not None:
         fewest = np.ceil(floor * shares - 1e-9).astype(np.int64)
-        if _is_auto(class_floor):
+        if asked_floor is None:
             fewest[shares == sizes] = shares[shares == sizes]
         within = _with_fewest(within, place[candidates], fewest)
         quotas = np.minimum(shares, n_typical)
@@ -390,12 +405,9 @@ def infomax(
     )
 
 
-def _is_auto(argument: Any) -> bool:
-    return isinstance(argument, str) and argument == "auto"
-
-
-def _tilt(given: float | str, keep: float) -> float:
-    return 8 * keep if _is_auto(given) else _arrays.as_real(given, "tilt", -100.0, 100.0)
+def _tilt(given: Any, keep: float) -> float:
+    asked = _arrays.as_real_or_auto(given, "tilt", -100.0, 100.0)
+    return 8 * keep if asked is None else asked
 
 
 def _gumbel(n: int, seed: Any) -> Reals:
@@ -424,12 +436,12 @@ def _auto_alpha(importance: Reals, graph: Graph, share: float) -> float:
     return min((1 - share) * spread / typical, 1e100) if 0 < spread < np.inf and typical > 0 else 0.3
 
 
-def _equal_shares(limits: _limits.Limits, place: Integers, n_classes: int) -> tuple[Integers, Integers]:
+def _equal_shares(limits: _limits.Limits, place: Integers, n_classes: int, seed: int) -> tuple[Integers, Integers]:
     """Equal shares of the budget by class, as far as there are samples, and how many there are; the fixed ones not counted."""
     free = np.ones(len(place), dtype=bool) if limits.fixed is None else limits.fixed == 0
     n_included = 0 if limits.fixed is None else int((limits.fixed > 0).sum())
     sizes = np.bincount(place[free], minlength=n_classes)
-    return np.asarray(largest_remainder(np.ones(n_classes), limits.budget - n_included, sizes)), sizes
+    return np.asarray(largest_remainder(np.ones(n_classes), limits.budget - n_included, sizes, seed=seed)), sizes
 
 
 def _with_fewest(limits: _limits.Limits, place: Integers, fewest: Integers) -> _limits.Limits:
@@ -466,7 +478,7 @@ def _typical(
         if part.any():  # rows of zeros point nowhere
             view = embeddings(part, "x")[0]
             _, labels, cosine = clustered(view, part, "x", int(quota), 20, 256, seed, threads, isa, False)
-        nearest = np.argsort(-cosine, kind="stable")
+        nearest = _order.ascending(-cosine, "typical", seed)
         later = np.ones(len(part), dtype=bool)
         later[np.unique(labels[nearest], return_index=True)[1]] = False
         found.append(members[nearest[np.argsort(later, kind="stable")[:quota]]])
@@ -474,23 +486,35 @@ def _typical(
 
 
 def _candidates(
-    scores: Reals, place: Integers, doubtful: Reals, dropped: float, limits: _limits.Limits, shares: Integers | None
+    scores: Reals,
+    place: Integers,
+    doubtful: Reals,
+    dropped: float,
+    limits: _limits.Limits,
+    shares: Integers | None,
+    seed: int,
 ) -> Integers:
     """All but the excluded, the doubtful and of the others the hardest of each class; the included in any case.
 
     `doubtful` is 0, or how doubtful a sample is. Where fewer than the budget are left, or fewer of a class than its share (of a
     group of the caller's than its fewest), the hardest come back before the doubtful, and of these the least doubtful first.
+    Ties stand in random order.
     """
+    chance = _order.chances(len(scores), "drop_hardest", seed)
     stage = np.where(doubtful > 0, 2, 0)
-    order = np.lexsort((scores, place, stage))
+    order = np.lexsort((chance, scores, place, stage))
     certain = order[: int((stage == 0).sum())]
     sizes = np.bincount(place[certain], minlength=int(place.max()) + 1)
-    hardest = _ranks(place[certain]) >= (sizes - n_hardest(dropped, sizes))[place[certain]]
-    stage[certain[hardest]] = 1
+    # The score calls none of a class's easiest hard, however many they are.
+    lowest = np.full(len(sizes), np.inf)
+    np.minimum.at(lowest, place[certain], scores[certain])
+    easiest = np.bincount(place[certain][scores[certain] == lowest[place[certain]]], minlength=len(sizes))
+    left = np.maximum(sizes - n_hardest(dropped, sizes), easiest)
+    stage[certain[_ranks(place[certain]) >= left[place[certain]]]] = 1
     if limits.fixed is not None:
         stage[limits.fixed > 0] = -1
         stage[limits.fixed < 0] = 3
-    order = np.lexsort((np.where(stage == 2, doubtful, scores), stage))
+    order = np.lexsort((chance, np.where(stage == 2, doubtful, scores), stage))
     wanted = stage[order] <= 0
     groups, fewest = place, shares
     if limits.groups is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Literal, ParamSpec
@@ -13,6 +12,7 @@ import numpy as np
 
 from .. import _arrays, _limits
 from .._inputs import invalid as _invalid
+from .._warnings import warn
 from ..graph import Graph
 from ._result import Integers, Selection
 
@@ -88,7 +88,7 @@ def _on_valid(method: Callable[..., Selection], arguments: dict[str, Any], zero_
     valid = np.setdiff1d(np.arange(n), bad, assume_unique=True)
     taken = {name: take(arguments[name], valid) for name in _OF_SAMPLES if arguments.get(name) is not None}
     chosen = method(**{**arguments, **taken, **_budget(arguments, n, len(valid)), **_fixed(arguments, n, valid, bad)})
-    warnings.warn(f"invalid samples are left out, {_invalid.counted(bad)}", UserWarning, stacklevel=4)
+    warn(f"invalid samples are left out, {_invalid.counted(bad)}")
     return _told(_renumbered(chosen, n, valid, arguments), bad)
 
 

@@ -4,20 +4,30 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays
+from .. import _arrays, _order
 from .._inputs.invalid import require_finite_rows
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Reals, Selection, as_classes
 
+Center = Literal["mean", "median"]
+CENTERS: tuple[Center, ...] = get_args(Center)
 _BLOCK_ELEMENTS = 1 << 22  # of embeddings brought to float64 at a time: 32 MB
 
 
 @leaving_out_invalid(lambda _: False)
-def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "mean", invalid: Invalid = "raise") -> Selection:
+def moderate(
+    x: Any,
+    budget: int | float,
+    *,
+    labels: Any = None,
+    center: Center = "mean",
+    seed: _arrays.Seed = 0,
+    invalid: Invalid = "raise",
+) -> Selection:
     """Keep the samples whose distance to the centre of their class is closest to the median distance, by rank.
 
     Parameters
@@ -26,10 +36,12 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
         Embeddings.
     budget : int or float
         As `coremax.infomax`.
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes. Without them all samples are one class.
     center : {"mean", "median"}
         Centre of a class: the mean of its embeddings, or their median coordinate by coordinate.
+    seed : int, SeedSequence or Generator
+        Of the order of samples at the same distance, such as duplicates; nothing else is random.
     invalid : {"raise", "drop"}
         What to do with samples whose row holds NaN, infinity or a number beyond float32: an error that names them, or leave
         them out. Then a warning, `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget is still one of
@@ -38,7 +50,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
     Returns
     -------
     Selection
-        Indices in the library of x; no weights, nothing is drawn.
+        Indices in the library of x; no weights.
 
     Raises
     ------
@@ -48,7 +60,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
     Notes
     -----
     Xia et al., "Moderate coreset: a universal method of data selection for real-world data-efficient deep learning", ICLR
-    2023: distances of all classes are sorted together (ties to the lower number) and the middle m of n are kept, those of
+    2023: distances of all classes are sorted together (ties in random order) and the middle m of n are kept, those of
     rank floor((n - m) / 2) and following. Distances are Euclidean. Written from the paper; some implementations keep the two
     ends instead. O(n d + n log n), memory O(n) beyond blocks of 32 MB; the median takes a copy of one class at a time.
 
@@ -60,7 +72,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
     """
     _arrays.as_choice(invalid, "invalid", CHOICES)
     start = time.perf_counter()
-    center = _arrays.as_choice(center, "center", ("mean", "median"))
+    center = _arrays.as_choice(center, "center", CENTERS)
     x = _arrays.as_array(x, "x")
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, strided_rows=True)
     n, d = view.shape
@@ -68,6 +80,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
         raise ValueError(f"x is empty, shape {view.shape}")
     count = _arrays.as_budget(budget, n)
     place, n_classes = as_classes(labels, n, "x")
+    number = _arrays.as_seed(seed)
     rows = _arrays.as_numpy(x)
     require_finite_rows(rows, "x")
     order = np.argsort(place, kind="stable")
@@ -77,12 +90,12 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: str = "
         members = order[begin:end]
         distances[members] = _distances(rows, members, center)
     low = (n - count) // 2
-    kept = np.sort(np.argsort(distances, kind="stable")[low : low + count])
+    kept = np.sort(_order.ascending(distances, "moderate", number)[low : low + count])
     return Selection(
         indices=_arrays.like(kept, x),
         n=n,
         method="moderate",
-        parameters={"center": center},
+        parameters={"center": center, "seed": number},
         timings={"select": time.perf_counter() - start},
         inputs={"embeddings": x, "labels": labels},
     )

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from .. import _arrays
 from .._inputs import invalid as _invalid
+from .._inputs.aliases import aliased
+from .._inputs.keys import as_keys
 from ..graph import Graph
 from ..solver import Solution
 
 Reals = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
+Meaning = Literal["hard", "easy"]  # of a higher score
+MEANINGS: tuple[Meaning, ...] = get_args(Meaning)
+_EXACT = 2**53  # up to here float64 holds every whole number
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -86,6 +91,7 @@ class Selection:
 
         return selection_html(self)
 
+    @aliased(importance="score")
     def report(
         self,
         path: str | os.PathLike[str] | None = None,
@@ -112,16 +118,16 @@ class Selection:
             For the map, the redundancy before and after, and near-duplicates where the selection has no graph.
         score : array [n] of float32 or float64, optional
             Importance of each sample.
-        labels : array or sequence [n] of ints or strings, optional
+        labels : array or column [n] of whole numbers or texts, optional
             Classes.
         coordinates : array [n, 2] of float32 or float64, optional
             Of the map, from t-SNE or UMAP, say. Default: the first two principal components of the embeddings.
         images : sequence [n], optional
             Arrays [h, w], [h, w, 1 | 3 | 4] or [1 | 3 | 4, h, w] (bytes, or floats in [0, 1]; other floats are scaled by their
             own range), PIL images, or paths; only the few that are shown are read.
-        texts : sequence [n] of str, optional
+        texts : column [n] of str, optional
             Shown by their beginnings.
-        ids : sequence [n], optional
+        ids : column [n], optional
             What to call the samples, by the first 80 characters. Default: their numbers.
         title : str, optional
             Heading of the page.
@@ -174,18 +180,27 @@ class Selection:
         return write_page(among_valid(self, valid), replace(given, **{"ids": valid.tolist(), **columns}), path)
 
 
-def as_scores(score: Any, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Check scores and bring them to float64."""
+def as_scores(score: Any, name: str, exact: bool = False) -> np.ndarray[Any, Any]:
+    """Check scores and bring them to float64; whole numbers that it can not tell apart stay as they are, or are refused."""
     score = _arrays.as_array(score, name)
     _arrays.as_view(score, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    scores = np.asarray(_arrays.as_numpy(score), dtype=np.float64)
+    given = _arrays.as_numpy(score)
+    beyond = np.flatnonzero((given > _EXACT) | (given < -_EXACT)) if given.dtype in (np.int64, np.uint64) else []
+    if len(beyond) and exact:
+        return given
+    if len(beyond):
+        raise ValueError(
+            f"{name}[{beyond[0]}] is {given[beyond[0]]}: beyond 2^53 float64 can not tell whole numbers apart; "
+            "subtract a constant, or pass their ranks"
+        )
+    scores = np.asarray(given, dtype=np.float64)
     _invalid.refuse(scores, ~np.isfinite(scores), name, "scores must be finite")
     return scores
 
 
-def as_hardness(score: Any, higher: str) -> tuple[Reals, str]:
+def as_hardness(score: Any, higher: Meaning) -> tuple[Reals, Meaning]:
     """Check scores and turn them so that higher is harder; returns them and what `higher` says."""
-    higher = _arrays.as_choice(higher, "higher", ("hard", "easy"))
+    higher = _arrays.as_choice(higher, "higher", MEANINGS)
     scores = as_scores(score, "score")
     if len(scores) == 0:
         raise ValueError("score is empty")
@@ -196,11 +211,8 @@ def as_classes(labels: Any, n: int, of: str, name: str = "labels") -> tuple[Inte
     """Check labels and number the classes there are from 0, in the order of their labels; without labels there is one."""
     if labels is None:
         return np.zeros(n, dtype=np.int64), 1
-    labels = _arrays.as_array(labels, name)
-    view = _arrays.as_view(labels, name, ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-    _arrays.require_length(view.shape[0], name, n, of)
-    present, places = np.unique(_arrays.as_numpy(labels), return_inverse=True)
-    return places.reshape(-1).astype(np.int64, copy=False), len(present)
+    keys = as_keys(labels, name, n, of)
+    return keys.codes, len(keys.present)
 
 
 def normalized(scores: np.ndarray[Any, Any], how: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import itertools
 import time
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays, _core
+from .. import _arrays, _core, _order
 from .._inputs import invalid as _invalid
 from .._inputs.invalid import require_finite_rows
 from .._progress import Progress, reporting
@@ -17,7 +17,8 @@ from ..scores import spherical_kmeans
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Reals, Selection, as_classes
 
-_KEEP = ("hard", "easy", "random")
+Keep = Literal["hard", "easy", "random"]
+KEEP: tuple[Keep, ...] = get_args(Keep)
 _ROWS_PER_CLUSTER = 1000
 _BLOCK_ROWS = 4096
 
@@ -28,9 +29,9 @@ def semdedup(
     budget: int | float | None = None,
     *,
     eps: float | None = None,
-    n_clusters: int | str = "auto",
+    n_clusters: int | Literal["auto"] = "auto",
     clusters: Any = None,
-    keep: str = "hard",
+    keep: Keep = "hard",
     seed: _arrays.Seed = 0,
     threads: int | None = None,
     progress: Progress = False,
@@ -43,18 +44,18 @@ def semdedup(
     x : array [n, d] of float32, float16, bfloat16, int8 or float64
         Embeddings; only their directions count.
     budget : int or float, optional
-        As `coremax.infomax`: keeps the samples that would survive the largest eps, ties to the lower number.
+        As `coremax.infomax`: keeps the samples that would survive the largest eps, of those tied at the cut any.
     eps : float, optional
         In [0, 2]: a sample goes where its cosine to an earlier one of its cluster is above 1 - eps. Either eps or budget.
     n_clusters : int or "auto"
         Clusters of spherical k-means. "auto": one for 1,000 samples (ours; the paper has 50,000 for 440 million).
-    clusters : array [n] of int64 or int32, optional
+    clusters : array or column [n] of whole numbers or texts, optional
         Clusters made elsewhere; n_clusters is then not used.
     keep : {"hard", "easy", "random"}
         Which samples of a cluster come first, and so stay: those farthest from its centroid (the paper's), those nearest to
-        it, or any. Ties, cosines to the centroid that agree to six decimals, to the lower number.
+        it, or any. Ties, cosines to the centroid that agree to six decimals, stand in random order.
     seed : int, SeedSequence or Generator
-        Of the clusters and of the random order.
+        Of the clusters and of the random order. Of exact duplicates it decides which one stays.
     threads : int, optional
         Does not change the result.
     progress : bool or callable
@@ -95,7 +96,7 @@ def semdedup(
     _arrays.as_choice(invalid, "invalid", CHOICES)
     if (budget is None) == (eps is None):
         raise TypeError("pass either budget or eps" + ("" if budget is None else ", not both"))
-    keep, n_threads = _arrays.as_choice(keep, "keep", _KEEP), _arrays.as_threads(threads)
+    keep, n_threads = _arrays.as_choice(keep, "keep", KEEP), _arrays.as_threads(threads)
     given_seed = _arrays.as_seed(seed)
     number = _arrays.seed_of("semdedup", given_seed)
     x = _arrays.as_array(x, "x")
@@ -104,8 +105,7 @@ def semdedup(
     if n == 0 or d == 0:
         raise ValueError(f"x is empty, shape {view.shape}")
     count = None if budget is None else _arrays.as_budget(budget, n)
-    automatic = isinstance(n_clusters, str) and n_clusters == "auto"
-    n_wanted = -(-n // _ROWS_PER_CLUSTER) if automatic else _arrays.as_count(n_clusters, "n_clusters", 1, n)
+    n_wanted = _arrays.as_count_or_auto(n_clusters, "n_clusters", 1, n) or -(-n // _ROWS_PER_CLUSTER)
     threshold = None if eps is None else _arrays.as_real(eps, "eps", 0.0, 2.0)
     rows = _arrays.as_numpy(x)
     require_finite_rows(rows, "x")
@@ -115,7 +115,7 @@ def semdedup(
         clusters = spherical_kmeans(rows, n_wanted, seed=number, threads=n_threads, progress=progress)[1]
     place, n_present = as_classes(clusters, n, "x", "clusters")
     clustered = time.perf_counter()
-    shuffled = sample(np.ones(n, dtype=np.float32), n, seed=number, threads=n_threads) if keep == "random" else np.arange(n)
+    shuffled = sample(np.ones(n, dtype=np.float32), n, seed=number, threads=n_threads)  # what ties, or all, come in
     order = shuffled[np.argsort(place[shuffled], kind="stable")]
     offsets = np.r_[0, np.cumsum(np.bincount(place, minlength=n_present))].astype(np.int64)
     unit = _unit_rows(rows, order)
@@ -134,7 +134,7 @@ def semdedup(
     if threshold is not None:
         kept = np.flatnonzero(cosines <= 1 - threshold)
     else:
-        kept = np.sort(np.argsort(cosines, kind="stable")[:count])
+        kept = np.sort(_order.ascending(cosines, "cut", number)[:count])
         threshold = 1 - float(cosines[kept].max())
     return Selection(
         indices=_arrays.like(kept.astype(np.int64), x),

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
 from .. import _arrays
+from .._inputs.aliases import aliased
 from ..sampling import _arrived_by, inclusion_probabilities, sample, stratified
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
-from ._result import Integers, Reals, Selection, as_classes, as_hardness, normalized
+from ._result import Integers, Meaning, Reals, Selection, as_classes, as_hardness, normalized
 
-SCALES = ("rank", "percentile", "minmax")
+Scale = Literal["rank", "percentile", "minmax"]
+SCALES: tuple[Scale, ...] = get_args(Scale)
 TARGET_MEANS = (0.2, 0.6)  # nothing pruned, everything pruned; see Notes of `sims`
 _LOG_RANGE = 600.0  # weights below e^-600 of the largest count as that: no probability of inclusion vanishes
 
 
+@aliased(importance="score")
 @leaving_out_invalid(lambda _: False)
 def sims(
     score: Any,
@@ -24,13 +27,13 @@ def sims(
     *,
     labels: Any = None,
     class_fraction: float = 0.5,
-    target_mean: float | tuple[float, float] | str = "auto",
+    target_mean: float | tuple[float, float] | Literal["auto"] = "auto",
     target_std: float = 0.3,
     cap: float | None = 10.0,
     bins: int = 50,
     density_floor: float = 0.01,
-    scale: str = "rank",
-    higher: str = "easy",
+    scale: Scale = "rank",
+    higher: Meaning = "easy",
     seed: _arrays.Seed = 0,
     threads: int | None = None,
     invalid: Invalid = "raise",
@@ -43,7 +46,7 @@ def sims(
         Ease, or difficulty, of each sample: `coremax.scores.sim`, or any other score.
     budget : int or float
         As `coremax.infomax`.
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes. Without them all are drawn from together.
     class_fraction : float
         Share of the budget, in [0, 1], that is drawn class by class in proportion to the classes' sizes (largest remainder);
@@ -168,7 +171,7 @@ def sims(
 def _target_mean(given: Any, pruned: float) -> float:
     """The target's mean for the fraction pruned."""
     if isinstance(given, str):
-        _arrays.as_choice(given, "target_mean", ("auto",))
+        _arrays.as_real_or_auto(given, "target_mean", -10.0, 10.0)
         given = TARGET_MEANS
     if isinstance(given, tuple) and len(given) == 2:
         low, high = (_arrays.as_real(end, "target_mean", -10.0, 10.0) for end in given)
@@ -176,7 +179,7 @@ def _target_mean(given: Any, pruned: float) -> float:
     return _arrays.as_real(given, "target_mean", -10.0, 10.0)
 
 
-def _scaled(ease: Reals, scale: str) -> Reals:
+def _scaled(ease: Reals, scale: Scale) -> Reals:
     if scale == "percentile":
         low, high = np.sort(ease)[[int(0.01 * (len(ease) - 1)), int(np.ceil(0.99 * (len(ease) - 1)))]]
         ease = np.clip(ease, low, high)
