@@ -737,7 +737,7 @@ def _approximate_seconds(n: int, d: int, k: int, metric: str, recall: float, thr
     """In proportion to the clustered rows that were timed, and what comparing rows with 4 sqrt(n) centres takes."""
 
     def with_centres(rows: int) -> float:
-        return 4 * quadratic * rows**1.5  # an exact graph has n^2 / 2 pairs, and scores every one of them twice at most
+        return float(4 * quadratic * rows**1.5)  # by the time of a pair of the exact graph, which has rows^2 / 2 of them
 
     timed = _clustered_seconds(d, min(k, _CLUSTERED_ROWS // 64), metric, recall, threads, isa)
     longer = max(1.0, k / (_CLUSTERED_ROWS // 64))
@@ -752,7 +752,8 @@ def _clustered_seconds(d: int, k: int, metric: str, recall: float, threads: int,
     x = centres[rng.integers(0, len(centres), _CLUSTERED_ROWS)]
     x += np.float32(0.5) * rng.standard_normal(x.shape, dtype=np.float32)
     view = _core.import_array(x, "x")
-    return search(view, None, k, metric, Limits(None, threads, isa), False, (recall, 0))[2].seconds
+    stats: GraphStats = search(view, None, k, metric, Limits(None, threads, isa), False, (recall, 0))[2]
+    return stats.seconds
 
 
 @functools.lru_cache(maxsize=64)

@@ -11,7 +11,7 @@ import numpy as np
 from .. import _arrays, _limits, _order
 from .._inputs import checks
 from .._inputs.aliases import aliased
-from .._progress import Progress, as_progress
+from .._progress import Progress, as_progress, reporting
 from ..graph import METRICS, Graph, GraphStats, Limits, Metric, search
 from ..sampling import largest_remainder, sample
 from ..scores._clusters import clustered
@@ -346,7 +346,7 @@ def infomax(
         graph = graph_of(candidates)
     else:
         everything = graph_of(np.arange(n, dtype=np.int64))
-        contradiction = of_lists(everything.neighbors, place)
+        contradiction = of_lists(everything.neighbors, place, progress)
         most = auto_max_contradiction(contradiction, share) if most is None else most
         doubtful = np.where(contradiction > most, contradiction, 0)
         candidates = _candidates(scores, place, doubtful, fraction, limits, shares, number)
@@ -366,7 +366,7 @@ def infomax(
         within = _with_fewest(within, place[candidates], fewest)
         quotas = np.minimum(shares, n_typical)
         if quotas.any():
-            certain = _typical(x, candidates, place[candidates], quotas, number, threads, isa)
+            certain = _typical(x, candidates, place[candidates], quotas, number, threads, isa, progress)
             within = _including(within, len(candidates), certain)
     limited = clock()
     solution = solve_within(
@@ -460,7 +460,14 @@ def _including(limits: _limits.Limits, n: int, positions: Integers) -> _limits.L
 
 
 def _typical(
-    x: Any, candidates: Integers, place: Integers, quotas: Integers, seed: int, threads: int | None, isa: str | None
+    x: Any,
+    candidates: Integers,
+    place: Integers,
+    quotas: Integers,
+    seed: int,
+    threads: int | None,
+    isa: str | None,
+    progress: Progress,
 ) -> Integers:
     """Positions among the candidates of as many of each class as its quota says: those nearest the centres of its clusters.
 
@@ -470,19 +477,29 @@ def _typical(
     rows = x if "bfloat16" in str(x.dtype) else _arrays.as_numpy(x)  # NumPy has none: rows are widened class by class
     order = np.argsort(place, kind="stable")
     found = []
-    for members, quota in zip(np.split(order, np.cumsum(np.bincount(place, minlength=len(quotas)))[:-1]), quotas, strict=True):
-        if quota == 0:
-            continue
-        part = _arrays.as_numpy(rows[candidates[members]])
-        labels, cosine = np.zeros(len(part), dtype=np.int32), np.zeros(len(part), dtype=np.float32)
-        if part.any():  # rows of zeros point nowhere
-            view = embeddings(part, "x")[0]
-            _, labels, cosine = clustered(view, part, "x", int(quota), 20, 256, seed, threads, isa, False)
-        nearest = _order.ascending(-cosine, "typical", seed)
-        later = np.ones(len(part), dtype=bool)
-        later[np.unique(labels[nearest], return_index=True)[1]] = False
-        found.append(members[nearest[np.argsort(later, kind="stable")[:quota]]])
+    by_class = np.split(order, np.cumsum(np.bincount(place, minlength=len(quotas)))[:-1])
+    with reporting(progress, "typical") as report:
+        for number, (members, quota) in enumerate(zip(by_class, quotas, strict=True)):
+            if quota > 0:
+                part = _arrays.as_numpy(rows[candidates[members]])
+                found.append(members[_typical_of_class(part, int(quota), seed, threads, isa)])
+            if report is not None:
+                report(number + 1, len(quotas))
     return np.concatenate(found)
+
+
+def _typical_of_class(
+    part: np.ndarray[Any, Any], quota: int, seed: int, threads: int | None, isa: str | None
+) -> np.ndarray[Any, Any]:
+    """Places of so many rows of a class that are nearest the centres of its clusters."""
+    labels, cosine = np.zeros(len(part), dtype=np.int32), np.zeros(len(part), dtype=np.float32)
+    if part.any():  # rows of zeros point nowhere
+        view = embeddings(part, "x")[0]
+        _, labels, cosine = clustered(view, part, "x", quota, 20, 256, seed, threads, isa, False)
+    nearest = _order.ascending(-cosine, "typical", seed)
+    later = np.ones(len(part), dtype=bool)
+    later[np.unique(labels[nearest], return_index=True)[1]] = False
+    return np.asarray(nearest[np.argsort(later, kind="stable")[:quota]])
 
 
 def _candidates(
