@@ -16,9 +16,10 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
+from .._inputs import records
 from .._inputs.keys import Keys, as_keys
 from ._errors import is_watched
-from ._read import Array, Source, parse_source, read_array, require_file
+from ._read import Array, parse_source, read_array, require_file
 from ._record import Fingerprint, read_config, require_same, to_toml, versions
 from ._write import Writer, require_target, text_writer, write_all
 
@@ -190,10 +191,7 @@ def _finite(value: Any) -> Any:
 
 
 def _file_of(text: str) -> str:
-    if os.path.splitext(text)[1] in (".txt", ".jsonl", ".ndjson"):
-        return text
-    source: Source = parse_source(text)
-    return source.path
+    return records.source_of(text).path if records.is_text_file(text) else parse_source(text).path
 
 
 def _numbers(array: Array, text: str) -> Array:

@@ -10,6 +10,7 @@ import fnmatch
 import json
 import math
 import os
+import re
 import stat
 import warnings
 import zipfile
@@ -21,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from .. import _memory
+from .._inputs import records
 from .._inputs.texts import as_text, is_arrow_text, iterate
 from .._progress import Progress, reporting
 from ._errors import MissingExtra, require_extra
@@ -32,6 +34,9 @@ FORMATS = {".npy": False, ".npz": True, ".parquet": True, ".safetensors": True}
 _SAFETENSORS_TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
+_NAMED = re.compile(
+    r"(.*?(?:{})):(.*)".format("|".join(re.escape(suffix) for suffix, named in FORMATS.items() if named)), re.I | re.S
+)
 _PARQUET_ROWS, _PARQUET_VALUES = 1 << 16, 1 << 17  # read at a time, at most
 _TEXT_ROWS = 1 << 13  # of texts, which may be long
 _TEXT_BYTES = 64  # of a Python string beside its characters, with the reference to it
@@ -58,21 +63,24 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """Ending of the file's name."""
-        return os.path.splitext(self.path)[1]
+        """Ending of the file's name, in lower case."""
+        return ending_of(self.path)
 
 
 def parse_source(text: str) -> Source:
     """Take FILE or FILE:NAME apart; raises ValueError for a name that is no array's."""
-    if os.path.splitext(text)[1] in FORMATS and os.path.exists(text):
+    if ending_of(text) in FORMATS and os.path.exists(text):
         return Source(text, text)
-    for suffix in (suffix for suffix, named in FORMATS.items() if named):
-        file, colon, name = text.partition(suffix + ":")
-        if colon:
-            return Source(text, file + suffix, name)
-    if os.path.splitext(text)[1] not in FORMATS:
+    if named := _NAMED.fullmatch(text):
+        return Source(text, named[1], named[2])
+    if ending_of(text) not in FORMATS:
         raise ValueError(f"{text}: the name must end in {', '.join(FORMATS)} (or be FILE:NAME)")
     return Source(text, text)
+
+
+def ending_of(path: str) -> str:
+    """Ending of a file's name, in lower case: X.NPY is .npy."""
+    return os.path.splitext(path)[1].lower()
 
 
 def require_file(path: str) -> os.stat_result:
@@ -336,12 +344,15 @@ def _require_memory(needed: int, what: str) -> None:
 
 
 def read_titles(text: str) -> Array:
-    """Read what samples are called: whole numbers, or text as objects, from an array file, or the lines of a .txt file."""
-    if os.path.splitext(text)[1] == ".txt":
-        require_file(text)
-        with naming(text), open(text, encoding="utf-8-sig", newline=None) as file:
-            _require_memory(_LINES_FACTOR * os.path.getsize(text), "as lines of text")
-            ids = np.array(file.read().removesuffix("\n").split("\n"), dtype=object)
+    """Read what samples are called: whole numbers, or text as objects, from an array file, or texts as of documents."""
+    if records.is_text_file(text) and records.source_of(text).kind != "parquet":
+        path = records.source_of(text).path
+        require_file(path)
+        with naming(text):
+            _require_memory(_LINES_FACTOR * os.path.getsize(path), "as lines of text")
+        found = records.read_texts(text)
+        ids = np.empty(len(found), dtype=object)
+        ids[:] = found
     else:
         ids = read_array(parse_source(text))
     if ids.ndim != 1 or ids.dtype.kind not in "iuO":

@@ -12,6 +12,7 @@ import numpy as np
 from .. import _memory
 from .._files import replacing
 from ._errors import require_extra
+from ._read import ending_of
 
 Array = np.ndarray[Any, Any]
 Writer = Callable[[IO[bytes]], None]
@@ -28,7 +29,7 @@ def require_target(path: str, endings: Iterable[str], inputs: Iterable[str]) -> 
         The file is named.
     """
     endings = tuple(endings)
-    if os.path.splitext(path)[1] not in endings:
+    if ending_of(path) not in endings:
         raise ValueError(f"{path}: the name must end in {' or '.join(endings)}")
     try:
         path.encode()
@@ -70,7 +71,7 @@ def require_writable(path: str, ids: Array | None, n_kept: int | None = None) ->
     ValueError, MemoryError
         The file and the id are named.
     """
-    suffix = os.path.splitext(path)[1]
+    suffix = ending_of(path)
     if ids is None or ids.dtype != object:
         return
     texts = ids.tolist()
@@ -91,7 +92,7 @@ def require_writable(path: str, ids: Array | None, n_kept: int | None = None) ->
 
 def columns_writer(path: str, columns: Mapping[str, Array]) -> Writer:
     """Return what writes columns of equal length: all of them to .parquet, the first to .npy and .txt (a value a line)."""
-    suffix = os.path.splitext(path)[1]
+    suffix = ending_of(path)
     first = next(iter(columns.values()))
     if suffix == ".parquet":
         require_extra("files", "pyarrow")

@@ -17,6 +17,7 @@ from . import _write
 from ._errors import bad_input_exits
 from ._job import Job, open_job
 from ._options import Files, SectionedCommand, SectionedOption, housekeeping
+from ._read import ending_of
 from .select import format_seconds
 
 _TRIED_BYTES = 1 << 26  # up to here a dry run does all of the work, so that it refuses what the run would
@@ -259,7 +260,7 @@ def _of_columns(classes: Any, n_columns: int, file: str) -> Any:
 
 
 def _read(job: Job, kind: Kind, file: str, name: str) -> Any:
-    if name == "contradiction" and file.endswith(".npz"):
+    if name == "contradiction" and ending_of(file) == ".npz":
         return Graph.load(file)
     if kind.shape == "matrices":
         return job.matrix(file, "embeddings" if name in ("sim", "ssp", "contradiction") else "probabilities")

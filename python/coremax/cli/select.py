@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._inputs import records
 from ..selection import Selection
 from . import _write
 from ._errors import require_extra
@@ -17,8 +18,6 @@ from ._estimate import estimate_selection, format_estimate
 from ._job import Job
 from ._methods import METHODS, Knob, accepts, knobs_of
 from ._read import read_ids, read_titles
-
-_TEXTS = (".txt", ".jsonl", ".ndjson")
 
 
 def run_select(
@@ -164,8 +163,13 @@ def _require_inputs(method: str, budget: Any, files: Mapping[str, str | None], o
     texts = [str(files["embeddings"])] if method == "dsir" else []
     texts += [options[name] for name in ("target_texts", "raw_texts") if options.get(name) is not None]
     for path in texts:
-        if os.path.splitext(path)[1] not in _TEXTS:
-            raise ValueError(f"{path}: texts come from {', '.join(_TEXTS)}: a document a line, or objects with a field text")
+        if not records.is_text_file(path):
+            raise ValueError(
+                f"{path}: texts come from .txt (a document a line), {', '.join(records.JSON_ENDINGS)} (objects with a field "
+                f"text, or FILE:FIELD) and .parquet (FILE:COLUMN); the others also {', '.join(records.COMPRESSED_ENDINGS)}"
+            )
+        if records.source_of(path).kind == "parquet":
+            require_extra("files", "pyarrow")
 
 
 def _load(
