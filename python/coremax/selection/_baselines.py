@@ -10,6 +10,7 @@ import numpy as np
 from .. import _arrays, _order
 from .._inputs.aliases import aliased
 from ..sampling import sample
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Selection, as_scores
 
 
@@ -50,7 +51,8 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
 
 
 @aliased(importance="score")
-def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
+@leaving_out_invalid(lambda _: False)
+def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0, invalid: Invalid = "raise") -> Selection:
     """Keep the samples of highest score.
 
     Parameters
@@ -61,6 +63,10 @@ def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection
         As `infomax`.
     seed : int, SeedSequence or Generator
         Which of the samples tied at the cut are kept. The same seed keeps nested subsets for growing budgets.
+    invalid : {"raise", "drop"}
+        What to do with samples whose score is NaN or infinite: an error that names them, or leave them out. Then a warning,
+        `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget is still one of all samples, and all else
+        is as if the others were the data set.
 
     Returns
     -------
@@ -72,6 +78,7 @@ def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection
     ValueError
         NaN or infinity in score; a wrong budget.
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     scores = as_scores(score, "score", exact=True)
     if len(scores) == 0:
         raise ValueError("score is empty")
