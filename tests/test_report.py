@@ -473,7 +473,7 @@ def test_histograms_count_everything(chosen: Selection) -> None:
         ({"embeddings": X[:, 0]}, ValueError, "embeddings must be two-dimensional"),
         ({"embeddings": np.where(np.arange(N)[:, None] == 7, np.inf, X)}, ValueError, r"embeddings\[7, 0\] is inf"),
         ({"labels": LABELS[:-1]}, ValueError, "labels has 899 elements"),
-        ({"labels": SCORE}, TypeError, "labels must be ints or strings, got float64"),
+        ({"labels": SCORE}, TypeError, "labels must be int64 or int32, booleans or texts, got float64"),
         ({"labels": LABELS[:, None]}, ValueError, "labels must be one-dimensional"),
         ({"labels": "a" * N}, TypeError, "labels must be a sequence with one entry a sample, got str"),
         ({"labels": iter(LABELS)}, TypeError, "labels must be a sequence"),

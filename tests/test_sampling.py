@@ -470,7 +470,7 @@ BAD_WEIGHTS: list[tuple[Any, type[Exception], str]] = [
     (1.0, ValueError, r"^weights must be one-dimensional, got shape \(\)"),
     ([[1.0, 2.0]], ValueError, r"^weights must be one-dimensional, got shape \(1, 2\)"),
     ([1j, 1], TypeError, "^weights must be float32 or float64, got complex128"),
-    (["a", "b"], TypeError, "^weights must be float32 or float64, got <U1"),
+    (["a", "b"], TypeError, "^weights must be an array of numbers, got a text"),
     ([True, False], TypeError, "^weights must be float32 or float64, got bool"),
     ([1.0, None], TypeError, "^weights must be an array of numbers, got list of mixed or ragged content"),
     ([[1.0], [1.0, 2.0]], TypeError, "^weights can not be read as an array"),

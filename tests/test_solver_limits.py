@@ -501,7 +501,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (1, {"group_limits": 0.5}, TypeError, "group_limits needs groups"),
     (1, {"groups": [0, 1, 2]}, ValueError, "groups has 3 elements, but importance has 4"),
     (1, {"groups": [0.0, 1.0, 2.0, 3.0]}, TypeError, "groups must be int64"),
-    (1, {"groups": ["a", "b", "a", "b"]}, TypeError, "groups must be int64"),
+    (1, {"groups": ["a", "b", 1, "b"]}, TypeError, r"groups\[2\] must be a text"),
     (1, {"groups": [[0, 1, 2, 3]]}, ValueError, "groups must be one-dimensional"),
     (2, {**GROUPS, "group_limits": {2: 0.5}}, ValueError, "group_limits has group 2, which no element is in"),
     (2, {**GROUPS, "group_limits": {"a": 0.5}}, ValueError, "group_limits has group 'a', which no element is in"),

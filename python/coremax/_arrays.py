@@ -116,6 +116,10 @@ def _is_array(obj: Any) -> bool:
 
 def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
     refusals.refuse_no_array(obj, name)
+    if isinstance(obj, (list, tuple)) and not {str, bytes, np.str_}.isdisjoint(map(type, obj)):
+        # Before NumPy gives every one of them the room of the longest.
+        place = next(place for place, item in enumerate(obj) if isinstance(item, (str, bytes)))
+        raise TypeError(f"{name} must be an array of numbers, got a text as {name}[{place}]")
     if _holds_arrays(obj):
         return _stacked([_host_array(item, f"{name}[{number}]") for number, item in enumerate(obj)], name)
     try:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ._columns import common_length, null_within, require_no_null, unequal
 
@@ -50,6 +51,8 @@ def to_numpy(column: Any, name: str, first: int = 0) -> Array:
         return to_numpy(column.storage, name, first)
     if pa.types.is_dictionary(kind):
         return to_numpy(column.dictionary_decode(), name, first)
+    if pa.types.is_run_end_encoded(kind):
+        return to_numpy(pc.run_end_decode(column), name, first)
     if _is_list(kind):
         values, width = column.flatten(), _width(column, name, first)
         if values.null_count:
@@ -79,7 +82,7 @@ def numpy_type(kind: Any, name: str) -> np.dtype[Any]:
     while True:
         if isinstance(kind, pa.BaseExtensionType):
             kind = kind.storage_type
-        elif _is_list(kind) or pa.types.is_dictionary(kind):
+        elif _is_list(kind) or pa.types.is_dictionary(kind) or pa.types.is_run_end_encoded(kind):
             kind = kind.value_type
         else:
             break
@@ -90,10 +93,10 @@ def numpy_type(kind: Any, name: str) -> np.dtype[Any]:
 
 
 def _is_list(kind: Any) -> bool:
-    return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+    return str(kind).partition("<")[0] in ("list", "large_list", "fixed_size_list", "list_view", "large_list_view")
 
 
 def _width(column: Any, name: str, first: int) -> int:
     if pa.types.is_fixed_size_list(column.type):
         return int(column.type.list_size)
-    return common_length(np.diff(column.offsets.to_numpy()), name, first)
+    return common_length(column.value_lengths().to_numpy(), name, first)

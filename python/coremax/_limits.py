@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _arrays
+from ._inputs.keys import Keys, as_keys, as_mapping
+from ._inputs.texts import require_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,6 +31,8 @@ class Limits:
     costs, groups, fixed : array [n] of float64, int32 (places in ranges), int8 (1 keep, -1 leave out), or None
     ranges : list of (int, int)
         Fewest and most of each group.
+    names : tuple of str
+        Of the groups, for messages; empty where they have none.
     """
 
     budget: int
@@ -38,6 +41,7 @@ class Limits:
     groups: NDArray[np.int32] | None = None
     ranges: tuple[Range, ...] = ()
     fixed: NDArray[np.int8] | None = None
+    names: tuple[str, ...] = ()
 
     @property
     def size(self) -> int | None:
@@ -60,9 +64,10 @@ class Limits:
         ranges = self.ranges
         if groups is not None:
             sizes = np.bincount(groups, minlength=len(ranges))
-            for (low, _), size in zip(ranges, sizes, strict=True):
+            for g, ((low, _), size) in enumerate(zip(ranges, sizes, strict=True)):
                 if low > size:
-                    raise ValueError(f"a group wants at least {low} elements, but {why} leaves {size}")
+                    group = f"group {self.names[g]}" if self.names else "a group"
+                    raise ValueError(f"{group} wants at least {low} elements, but {why} leaves {size}")
             ranges = tuple((low, min(high, int(size))) for (low, high), size in zip(ranges, sizes, strict=True))
             if self.costs is None and sum(high for _, high in ranges) < self.budget:
                 most = sum(high for _, high in ranges)
@@ -76,6 +81,7 @@ class Limits:
             groups,
             ranges,
             None if self.fixed is None else self.fixed[candidates],
+            self.names,
         )
 
     def scaled(self, factor: float, n: int) -> Limits:
@@ -100,7 +106,8 @@ class Limits:
                 ),
             )
             counted = None if self.costs is not None else budget
-            _check_groups(np.arange(len(sizes)), self.groups, sizes, scaled.ranges, self.fixed, counted)
+            names = self.names or tuple(map(str, range(len(sizes))))
+            _check_groups(names, self.groups, sizes, scaled.ranges, self.fixed, counted)
         if self.costs is None:
             _check_count(n, budget, self.fixed)
         _check_cost(scaled.cost_limit, self.costs, self.fixed, self.groups, scaled.ranges)
@@ -134,18 +141,19 @@ def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_
             raise TypeError("group_limits needs groups")
         _check_cost(limit, cost, fixed, None, ())
         return Limits(count, limit, cost, fixed=fixed)
-    labels, places = _groups(groups, n)
-    sizes = np.bincount(places, minlength=len(labels))
+    keys = as_keys(groups, "groups", n, "importance")
+    places, sizes = keys.codes.astype(np.int32), keys.sizes
     if group_limits is None:
         if cost is not None:
             raise TypeError("groups needs group_limits where costs are given")
         group_limits = count / n
-    ranges = _ranges(group_limits, labels, sizes)
-    _check_groups(labels, places, sizes, ranges, fixed, None if cost is not None else count)
+    ranges = _ranges(group_limits, keys)
+    names = tuple(map(keys.name, range(len(sizes))))
+    _check_groups(names, places, sizes, ranges, fixed, None if cost is not None else count)
     _check_cost(limit, cost, fixed, places, ranges)
     # What a group cannot exceed anyway is no limit.
     ranges = tuple((low, min(high, int(size))) for (low, high), size in zip(ranges, sizes, strict=True))
-    return Limits(count, limit, cost, places, ranges, fixed)
+    return Limits(count, limit, cost, places, ranges, fixed, names)
 
 
 def _numbers(numbers: Any, name: str, n: int) -> NDArray[np.int64]:
@@ -183,45 +191,36 @@ def _costs(costs: Any, n: int) -> NDArray[np.float64]:
     return array
 
 
-def _groups(groups: Any, n: int) -> tuple[NDArray[Any], NDArray[np.int32]]:
-    view = _arrays.as_view(groups, "groups", ndim=1, dtypes=["int64"], convert_to="int64")
-    _arrays.require_length(view.shape[0], "groups", n, "importance")
-    labels, places = np.unique(np.asarray(_arrays.as_numpy(_arrays.as_array(groups, "groups"))), return_inverse=True)
-    return labels, np.ascontiguousarray(places.reshape(-1), dtype=np.int32)
-
-
-def _ranges(given: Any, labels: NDArray[Any], sizes: NDArray[np.int64]) -> tuple[Range, ...]:
-    """Fewest and most of each group from a fraction, or one entry a group."""
-    if isinstance(given, Mapping):
-        known = {int(label): position for position, label in enumerate(labels)}
-        for label in given:
-            if label not in known:
-                raise ValueError(f"group_limits has group {label!r}, which no element is in")
-        return tuple(
-            _range(given[int(label)], label, int(size)) if int(label) in given else (0, int(size))
-            for label, size in zip(labels, sizes, strict=True)
-        )
+def _ranges(given: Any, keys: Keys) -> tuple[Range, ...]:
+    """Fewest and most of each group from a fraction, a pair, a mapping from groups, or one entry a group."""
+    sizes = keys.sizes.tolist()
+    names = [keys.name(g) for g in range(len(sizes))]
+    if (by_group := as_mapping(given)) is not None:
+        entries = keys.of_mapping(by_group, "group_limits", "group")
+        return tuple(_range(entries[g], names[g], sizes[g]) if g in entries else (0, sizes[g]) for g in range(len(sizes)))
     if isinstance(given, (float, np.floating)):
-        return tuple(_range(float(given), label, int(size)) for label, size in zip(labels, sizes, strict=True))
+        return tuple(_range(float(given), name, size) for name, size in zip(names, sizes, strict=True))
     if isinstance(given, tuple) and len(given) == 2 and not any(isinstance(end, (tuple, list, np.ndarray)) for end in given):
-        return tuple(_range(given, label, int(size)) for label, size in zip(labels, sizes, strict=True))
+        return tuple(_range(given, name, size) for name, size in zip(names, sizes, strict=True))
+    if not isinstance(given, str):
+        require_column(given, "group_limits")
     try:
-        entries = list(given)
+        in_order = list(given) if not isinstance(given, str) else None
     except TypeError:
-        raise TypeError(
-            f"group_limits must be a fraction, a (min, max) pair, a mapping or one entry per group, got {given!r}"
-        ) from None
-    if len(entries) != len(labels) or not np.array_equal(labels, np.arange(len(labels))):
+        in_order = None
+    if in_order is None:
+        raise TypeError(f"group_limits must be a fraction, a (min, max) pair, a mapping or one entry per group, got {given!r}")
+    if len(in_order) != len(sizes) or keys.values != list(range(len(sizes))):
         raise ValueError(
-            f"group_limits has {len(entries)} entries for {len(labels)} groups; entries in order are for groups 0 to "
-            f"{len(entries) - 1}, pass a mapping for other labels"
+            f"group_limits has {len(in_order)} entries for {len(sizes)} groups; entries in order are for groups 0 to "
+            f"{len(in_order) - 1}, pass a mapping for other labels"
         )
-    return tuple(_range(entry, label, int(size)) for entry, label, size in zip(entries, labels, sizes, strict=True))
+    return tuple(_range(entry, name, size) for entry, name, size in zip(in_order, names, sizes, strict=True))
 
 
-def _range(entry: Any, label: Any, size: int) -> Range:
+def _range(entry: Any, group: str, size: int) -> Range:
     """(fewest, most) of one group: floats are fractions of its size, ints counts, None an open end."""
-    name = f"group_limits of group {label}"
+    name = f"group_limits of group {group}"
     if isinstance(entry, (float, np.floating)):
         share = _arrays.as_real(entry, name, 0.0, 1.0) * size
         return math.floor(share + 1e-9), math.ceil(share - 1e-9)
@@ -253,7 +252,7 @@ def _check_count(n: int, budget: int, fixed: NDArray[np.int8] | None) -> None:
 
 
 def _check_groups(
-    labels: NDArray[Any],
+    names: tuple[str, ...],
     places: NDArray[np.int32],
     sizes: NDArray[np.int64],
     ranges: tuple[Range, ...],
@@ -261,15 +260,15 @@ def _check_groups(
     budget: int | None,
 ) -> None:
     low, high = np.array(ranges, dtype=np.int64).T
-    kept = np.bincount(places[fixed > 0], minlength=len(labels)) if fixed is not None else np.zeros_like(sizes)
-    free = sizes - (np.bincount(places[fixed < 0], minlength=len(labels)) if fixed is not None else 0)
+    kept = np.bincount(places[fixed > 0], minlength=len(names)) if fixed is not None else np.zeros_like(sizes)
+    free = sizes - (np.bincount(places[fixed < 0], minlength=len(names)) if fixed is not None else 0)
     for bad, text in (
         (low > free, "wants at least {low}, but has {free} elements" + (" that are not excluded" if fixed is not None else "")),
         (kept > high, "may keep {high} at most, but include has {kept} of it"),
     ):
         if bad.any():
             g = int(np.flatnonzero(bad)[0])
-            raise ValueError(f"group {labels[g]} " + text.format(low=low[g], high=high[g], free=free[g], kept=kept[g]))
+            raise ValueError(f"group {names[g]} " + text.format(low=low[g], high=high[g], free=free[g], kept=kept[g]))
     if budget is None:
         return
     fewest, most = int(np.maximum(low, kept).sum()), int(np.minimum(high, free).sum())

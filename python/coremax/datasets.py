@@ -6,6 +6,7 @@ shards in the order of their names.
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -19,6 +20,8 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 import numpy as np
 
 from . import _arrays, _methods
+from ._inputs.keys import as_keys, number_texts
+from ._inputs.texts import is_text, iterate
 from .selection import Selection
 
 try:
@@ -73,7 +76,7 @@ def select(
     score : str or array [n], optional
         Column of numbers, or scores from elsewhere, for methods that need them.
     labels : str or array [n], optional
-        Column of integers (such as a ClassLabel), or classes from elsewhere.
+        Column of integers (such as a ClassLabel) or of texts, or classes from elsewhere.
     ids : str, optional
         Column of integers or text that must be unique.
     method : {"infomax", "sims", "ccs", "d2", "moderate", "semdedup", "top", "random"}
@@ -445,7 +448,7 @@ def _select(
         data: dict[str, Any] = {"n": source.n}
         for what, (argument, value) in needed.items():
             data[what] = _values(source, argument, value, dtype, folder)
-        classes = None if labels is None else _values(source, "labels", labels, dtype, None)
+        classes = None if labels is None else _classes(source, labels)
         return _methods.choose(method, budget, data, classes, seed, options or {})
 
 
@@ -480,6 +483,36 @@ def _values(source: _HuggingFace | _Parquet, what: str, given: Any, dtype: str, 
     return result
 
 
+def _classes(source: _HuggingFace | _Parquet, given: Any) -> Any:
+    """Labels of the caller as they are, once they are right, or a whole column of whole numbers or texts."""
+    if not isinstance(given, str):
+        if not hasattr(given, "__len__") and not hasattr(given, "__dlpack__"):
+            raise TypeError(f"labels must be the name of a column, or an array, got {given!r}")
+        as_keys(given, "labels", source.n, "the data set")
+        return given
+    first = next(iter(source.batches([given]))).columns[given]
+    if not is_text(first):
+        return _values(source, "labels", given, "float32", None)
+    keys = number_texts(
+        itertools.chain.from_iterable(
+            iterate(part, f"{batch.prefix}{given}", first)
+            for batch in source.batches([given])
+            for first, part in _with_first(batch, given)
+        ),
+        given,
+    )
+    # Each name is held once.
+    return pa.DictionaryArray.from_arrays(pa.array(keys.codes), pa.array(keys.present, pa.large_string()))
+
+
+def _with_first(batch: _Batch, column: str) -> Iterator[tuple[int, Any]]:
+    """The parts of a column of a batch, with the numbers of their first rows within the file."""
+    first = batch.first
+    for part in _chunks(batch.columns[column]):
+        yield first, part
+        first += len(part)
+
+
 def _chunks(column: Any) -> list[Any]:
     """The parts of a column that have rows."""
     return [part for part in (column.chunks if isinstance(column, pa.ChunkedArray) else [column]) if len(part)]
@@ -503,13 +536,11 @@ def _require_unique(source: _HuggingFace | _Parquet, ids: str) -> None:
     parts: list[Any] = []
     for batch in source.batches([ids]):
         name = f"{batch.prefix}{ids}"
-        first = batch.first
-        for chunk in _chunks(batch.columns[ids]):
+        for first, chunk in _with_first(batch, ids):
             part = _comparable(chunk, name)
             if part.null_count:
                 require_no_null(np.asarray(part.is_null()), name, first=first)
             parts.append(part)
-            first += len(part)
     everything = pa.chunked_array(parts)  # there are rows, and so parts
     if pc.count_distinct(everything).as_py() == len(everything):
         return
@@ -527,6 +558,8 @@ def _comparable(column: Any, name: str) -> Any:
     kind = column.type
     if pa.types.is_dictionary(kind):  # the categories of data frames, which every file may number anew
         return _comparable(column.dictionary_decode(), name)
+    if pa.types.is_run_end_encoded(kind):
+        return _comparable(pc.run_end_decode(column), name)
     if str(kind) in ("string_view", "binary_view"):
         return column.cast(pa.large_string() if str(kind) == "string_view" else pa.large_binary())
     if pa.types.is_nested(kind):

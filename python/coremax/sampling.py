@@ -12,6 +12,7 @@ import numpy as np
 from . import _arrays, _core, _device, _files
 from ._cuda_sampling import CudaTable, sample_on_device
 from ._inputs import checks
+from ._inputs.keys import Keys, as_keys, as_mapping
 from ._quotas import largest_remainder
 
 __all__ = [
@@ -604,15 +605,16 @@ def stratified(
 
     Parameters
     ----------
-    labels : array [n] of int64 or int32
-        The stratum of each element, any whole numbers.
+    labels : array or column [n] of whole numbers or texts
+        The stratum of each element.
     size : int
         Number of draws in all, at most the number of positive weights in strata of positive share.
     weights : array [n] of float32 or float64, optional
         Within a stratum elements are drawn as `sample` does; without weights all are equally probable.
     quotas : "proportional", "equal", array or mapping
         The strata's shares of `size`: their numbers of elements, equal shares, or shares of your own, either one for each
-        stratum in ascending order of labels or a mapping from labels (one left out gets nothing). Only ratios count; shares
+        stratum in ascending order of labels or a mapping from labels, or a pandas Series indexed by them (one left out gets
+        nothing). Only ratios count; shares
         that sum to size are the numbers drawn, unless a stratum has too few positive weights. `largest_remainder` makes whole
         numbers of them and hands what a stratum can not provide to the others.
     log_weights : bool
@@ -647,8 +649,8 @@ def stratified(
     [2, 1, 1]
     """
     size, log_weights = _arrays.as_count(size, "size", 0, 2**60), checks.as_flag(log_weights, "log_weights")
-    labels = _arrays.as_array(labels, "labels")
-    n = _arrays.as_view(labels, "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64").shape[0]
+    keys = as_keys(labels, "labels")
+    n = len(keys)
     weights = np.ones(n, np.float32) if weights is None else _arrays.as_array(weights, "weights")
     _arrays.require_length(
         _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64").shape[0],
@@ -658,30 +660,27 @@ def stratified(
     )
     number = _arrays.seed_of("stratified", seed)
     order = partial_sample(weights, n, log_weights=log_weights, seed=number, threads=threads).indices
-    values, strata, counts = np.unique(_arrays.as_numpy(labels), return_inverse=True, return_counts=True)
-    strata = strata.reshape(-1)[order]
-    drawable = np.bincount(strata, minlength=len(values))
-    wanted = largest_remainder(_shares(quotas, values, counts), size, drawable)
+    strata = keys.codes[order]
+    drawable = np.bincount(strata, minlength=len(keys.present))
+    wanted = largest_remainder(_shares(quotas, keys), size, drawable)
     # Strata one after the other, those of each in the order in which they arrive.
     by_stratum = np.argsort(strata, kind="stable")
     place = np.arange(len(order)) - np.repeat(np.cumsum(drawable) - drawable, drawable)
     return _arrays.like(np.sort(order[by_stratum[place < np.repeat(wanted, drawable)]]), labels)
 
 
-def _shares(quotas: Any, values: np.ndarray[Any, Any], counts: np.ndarray[Any, Any]) -> Any:
+def _shares(quotas: Any, keys: Keys) -> Any:
     """The strata's shares, in ascending order of labels."""
+    n_strata = len(keys.present)
     if isinstance(quotas, str):
         proportional = _arrays.as_choice(quotas, "quotas", SPLITS) == "proportional"
-        return counts if proportional else np.ones(len(values))
-    if isinstance(quotas, Mapping):
-        present = set(values.tolist())
-        unknown = [label for label in quotas if label not in present]
-        if unknown:
-            raise ValueError(f"quotas has stratum {unknown[0]!r}, which no element is in")
-        return [quotas.get(label, 0) for label in values.tolist()]
+        return keys.sizes if proportional else np.ones(n_strata)
+    if (by_label := as_mapping(quotas)) is not None:
+        shares = keys.of_mapping(by_label, "quotas", "stratum")
+        return [shares.get(code, 0) for code in range(n_strata)]
     length = _arrays.as_view(quotas, "quotas", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64").shape[0]
-    if length != len(values):
-        raise ValueError(f"quotas has {length} elements, but labels has {len(values)} strata")
+    if length != n_strata:
+        raise ValueError(f"quotas has {length} elements, but labels has {n_strata} strata")
     return _arrays.as_numpy(quotas)
 
 

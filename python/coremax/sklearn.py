@@ -9,6 +9,7 @@ import numpy as np
 
 from . import _methods
 from ._inputs import checks
+from ._inputs.keys import as_keys
 from .selection import Selection
 
 try:
@@ -170,4 +171,5 @@ def _classes(y: Any) -> Any:
         raise ValueError("Unknown label type: y holds objects that are no text: pass numbers or text, as by y.astype(int)")
     if kind not in ("binary", "multiclass"):
         return None
-    return np.unique(np.asarray(y), return_inverse=True)[1].reshape(-1).astype(np.int64)
+    y = np.asarray(y)
+    return np.unique(y, return_inverse=True)[1].reshape(-1) if y.dtype.kind in "iufb" else as_keys(y, "y").codes

@@ -194,12 +194,12 @@ def solve(
         How much time the upper bound may take; "linear" stops at the linear program, "tight" takes seconds, None leaves it out.
     include, exclude : array of int64 or int32, optional
         Numbers of elements that must, that must not be kept. Included ones count towards budget, costs and groups.
-    groups : array [n] of int64 or int32, optional
-        A group (class, language, source) for every element: any ints.
+    groups : array or column [n] of whole numbers or texts, optional
+        A group (class, language, source) for every element.
     group_limits : float, (min, max), mapping of group to either, or sequence of either for groups 0, 1, ..., optional
         A fraction keeps that share of each group, rounded up or down as it suits; min and max are counts (ints) or shares
-        (floats) of the group, None an open end. A mapping leaves groups it does not name unlimited. Default: every group
-        keeps its share of the budget.
+        (floats) of the group, None an open end. A mapping, or a pandas Series indexed by group, leaves groups it does not
+        name unlimited. Default: every group keeps its share of the budget.
     costs : array [n] of float32 or float64, optional
         Tokens, bytes, seconds: 1e-100 to 1e100. The budget is then what the kept elements may cost in all, and as many are
         kept as pay.

@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from . import _arrays, _core
+from ._inputs.texts import iterate
 from ._progress import Progress, as_progress, reporting
 
 __all__ = ["ngram_counts"]
@@ -45,9 +46,11 @@ def ngram_counts(
     Parameters
     ----------
     texts : iterable of str or bytes, path, or function
-        The documents; bytes are UTF-8. A path (`os.PathLike`, not str), or one among the documents, stands for the documents
-        of a file, one a line: the field "text" of each object in a file named .jsonl or .ndjson, else plain UTF-8 text. An
-        empty line is an empty document. A function without arguments returns such an iterable. Read once, lazily.
+        The documents, in a list, a generator, or a column of NumPy, pandas, Polars, Arrow or Hugging Face; bytes are UTF-8.
+        Never a whole table, whose items would be the names of its columns. A path (`os.PathLike`, not str), or one among the
+        documents, stands for the documents of a file, one a line: the field "text" of each object in a file named .jsonl or
+        .ndjson, else plain UTF-8 text. An empty line is an empty document. A function without arguments returns such an
+        iterable. Read once, lazily.
     n_buckets : int
         1 to 2**24.
     ngrams : int
@@ -68,7 +71,8 @@ def ngram_counts(
     Raises
     ------
     TypeError
-        A document that is neither str nor bytes (named by its number), or a str in place of the corpus.
+        A document that is neither str nor bytes (named by its number); a str, a mapping, a data frame, a set or a column of
+        anything but text in place of the corpus.
     ValueError
         Bytes that are not UTF-8, a lone surrogate, a line that is no JSON object with a "text".
 
@@ -130,11 +134,6 @@ class Features:
     def _batches(self, texts: Texts, name: str) -> Iterator[tuple[str | bytes, ...]]:
         """Documents as the engine takes them, in batches of some megabytes."""
         source: Any = texts() if callable(texts) else texts
-        if isinstance(source, str | bytes):
-            raise TypeError(
-                f"{name} must be an iterable of texts, got one {type(source).__name__}: put a text into a list, the "
-                "name of a file into pathlib.Path"
-            )
         documents = _documents(source, name)
         total = len(source) if hasattr(source, "__len__") else 0
         with reporting(self._progress, name) as report:
@@ -158,10 +157,9 @@ def _next_batch(documents: Iterator[str | bytes]) -> tuple[str | bytes, ...]:
 
 
 def _documents(source: Any, name: str) -> Iterator[str | bytes]:
-    try:
-        items = iter((source,) if isinstance(source, os.PathLike) else source)
-    except TypeError:
-        raise TypeError(f"{name} must be an iterable of texts or a path, got {type(source).__name__}") from None
+    if not hasattr(source, "__iter__") and not hasattr(source, "__getitem__") and not isinstance(source, os.PathLike):
+        raise TypeError(f"{name} must be an iterable of texts or a path, got {type(source).__name__}")
+    items = (source,) if isinstance(source, os.PathLike) else iterate(source, name)
     for number, item in enumerate(items):
         if isinstance(item, str) and item.isascii():
             yield item

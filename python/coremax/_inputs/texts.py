@@ -5,7 +5,7 @@ Texts are Python strings here, never arrays of fixed width, which would give eve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Set
+from collections.abc import Iterator, KeysView, Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -15,16 +15,18 @@ from .._columns import require_no_null
 _ROWS = 1 << 14  # that are turned into Python objects at a time
 
 
-def iterate(column: Any, name: str) -> Iterator[Any]:
+def iterate(column: Any, name: str, first: int = 0) -> Iterator[Any]:
     """Give the items of a one-dimensional column one after another, lazily where it is lazy.
 
     Parameters
     ----------
     column : iterable of str, bytes or paths
         Lists, generators, one-dimensional NumPy arrays of text or objects; columns of pandas, Polars, Arrow (in chunks,
-        views, dictionaries) and of Hugging Face data sets.
+        views, dictionaries, runs) and of Hugging Face data sets.
     name : str
         The argument's name, for messages.
+    first : int
+        The row that messages count the column's first as.
 
     Returns
     -------
@@ -38,22 +40,27 @@ def iterate(column: Any, name: str) -> Iterator[Any]:
     ValueError
         More than one dimension; a null (the place is named).
     """
-    if isinstance(column, str | bytes | bytearray | memoryview):
-        raise TypeError(f"{name} must be a column of texts, got one {type(column).__name__}: put it into a list")
-    library, kind = type(column).__module__.partition(".")[0], type(column).__name__
+    if isinstance(column, str | bytes):
+        raise TypeError(
+            f"{name} must be an iterable of texts, got one {type(column).__name__}: put a text into a list, the name of a file "
+            "into pathlib.Path"
+        )
+    require_column(column, name)
+    library, kind = _library(column), type(column).__name__
     if library == "pyarrow" and hasattr(column, "null_count"):
-        return _from_arrow(column, name)
+        return _from_arrow(column, name, first)
     if library == "polars" and kind == "Series":
-        return _from_polars(column, name)
-    if library == "pandas" and kind in ("Series", "Index"):
-        return _from_pandas(column, name)
+        return _from_polars(column, name, first)
+    if library == "pandas" and hasattr(column, "isna"):
+        return _from_pandas(column, name, first)
     if isinstance(column, np.ndarray):
         return _from_numpy(column, name)
-    _require_column(column, name)
+    if hasattr(column, "__dlpack__") or hasattr(column, "tocsr"):
+        raise TypeError(f"{name} must be a column of texts, got a {kind} of numbers")
     try:
         return iter(column)
     except TypeError:
-        raise TypeError(f"{name} must be a column of texts, got {type(column).__name__}") from None
+        raise TypeError(f"{name} must be a column of texts, got {kind}") from None
 
 
 def as_text(item: Any, name: str, number: int) -> str:
@@ -65,7 +72,7 @@ def as_text(item: Any, name: str, number: int) -> str:
         Anything else, or bytes that are not UTF-8; the place is named.
     """
     if isinstance(item, str):
-        return str(item)
+        return item if type(item) is str else str.__str__(item)  # of NumPy, or a member of an enum of texts: its value
     if isinstance(item, bytes):
         try:
             return item.decode()
@@ -90,53 +97,66 @@ def as_texts(column: Any, name: str, n: int | None = None, of: str = "x") -> lis
 
 def is_text(column: Any) -> bool:
     """Whether a column holds texts rather than numbers, by its type or, where that does not tell, by its first item."""
-    library = type(column).__module__.partition(".")[0]
+    library = _library(column)
     if library == "pyarrow" and hasattr(column, "type"):
         return _is_arrow_text(column.type)
     if library == "polars" and hasattr(column, "dtype"):
-        return type(column.dtype).__name__ in ("String", "Utf8", "Categorical", "Enum") or str(column.dtype) in (
-            "String", "Categorical", "Enum",
-        )  # fmt: skip
+        return str(column.dtype).partition("(")[0] in ("String", "Utf8", "Categorical", "Enum", "Binary")
     if library == "pandas" and hasattr(column, "dtype") and not isinstance(column.dtype, np.dtype):
         dtype = column.dtype
-        kind = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # the type of what categories stand for
-        return str(kind).startswith(("string", "str", "large_string")) or str(kind) == "object"
-    if library == "pandas" and hasattr(column, "dtype"):
-        return bool(column.dtype == object)
-    if isinstance(column, np.ndarray):
-        return column.dtype.kind in "USTO"
-    if hasattr(column, "__dlpack__") or isinstance(column, str | bytes | Mapping | Set) or not isinstance(column, Iterable):
+        dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # of what categories stand for
+        arrow = getattr(dtype, "pyarrow_dtype", None)
+        return _is_arrow_text(arrow) if arrow is not None else str(dtype).startswith(("str", "object"))
+    kind = getattr(getattr(column, "dtype", None), "kind", None)
+    if (isinstance(column, np.ndarray) or library == "pandas") and kind != "O":
+        return kind in ("U", "S", "T")
+    if (hasattr(column, "__dlpack__") and kind != "O") or isinstance(column, str | bytes | Mapping | Set):
         return False
     try:
-        return len(column) > 0 and isinstance(column[0], str | bytes)  # type: ignore[arg-type,index]
+        return len(column) > 0 and isinstance(_first(column), str | bytes)
     except (TypeError, KeyError, IndexError):
         return False
 
 
-def _require_column(column: Any, name: str) -> None:
-    """Raise where the items would be names of columns, or come in no order."""
+def require_column(column: Any, name: str) -> None:
+    """Raise where walking over an argument would give no column: one text, the columns' names of a table, items in no order.
+
+    Raises
+    ------
+    TypeError
+        The argument is named, and so are the columns there are.
+    """
+    kind = type(column).__name__
+    if isinstance(column, str | bytes | bytearray | memoryview):
+        raise TypeError(f"{name} must be an array, got {kind}: put a single item into a list")
     if (names := _column_names(column)) is not None:
         shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
-        raise TypeError(
-            f"{name} must be one column of texts, got a {type(column).__name__} of columns {shown}: pass one of them"
-        )
-    if isinstance(column, Set):
-        raise TypeError(
-            f"{name} must be a column of texts, got a {type(column).__name__}, whose items have no order: pass a list"
-        )
-    if hasattr(column, "__dlpack__") or hasattr(column, "tocsr"):
-        raise TypeError(f"{name} must be a column of texts, got a {type(column).__name__} of numbers")
+        raise TypeError(f"{name} must be one column, got a {kind} of columns {shown}: pass one of them")
+    if isinstance(column, Set) and not isinstance(column, KeysView):
+        raise TypeError(f"{name} must be a column, got a {kind}, whose items have no order: pass a list")
+
+
+def _library(column: Any) -> str:
+    return type(column).__module__.partition(".")[0]
+
+
+def _first(column: Any) -> Any:
+    return column.iloc[0] if hasattr(column, "iloc") else column[0]
 
 
 def _column_names(table: Any) -> list[str] | None:
     """The names of the columns of a mapping, data frame, table or data set; None for what has none."""
-    for attribute in ("column_names", "columns"):
-        names = getattr(table, attribute, None)
-        if names is not None and not callable(names):
-            return [str(part) for part in names]
-    if isinstance(table, Mapping) or (hasattr(table, "keys") and hasattr(table, "__getitem__")):
+    if _library(table) == "polars" and type(table).__name__ == "LazyFrame":
+        return [str(part) for part in table.collect_schema().names()]
+    if not isinstance(table, Mapping):  # a mapping of data sets has names of columns as well: for each of them
+        for attribute in ("column_names", "columns"):
+            names = getattr(table, attribute, None)
+            if names is not None and not callable(names):
+                return [str(part) for part in names]
+    if isinstance(table, Mapping) or (hasattr(table, "keys") and hasattr(table, "__getitem__") and not hasattr(table, "isna")):
         return [str(key) for key in table.keys()]  # noqa: SIM118  # some have keys and no iterator over them
-    return None
+    fields: Any = getattr(getattr(table, "dtype", None), "names", None)  # of NumPy's records
+    return None if fields is None else list(fields)
 
 
 def _from_numpy(column: Any, name: str) -> Iterator[Any]:
@@ -149,29 +169,36 @@ def _from_numpy(column: Any, name: str) -> Iterator[Any]:
     return _in_parts(column, lambda part: part.tolist())
 
 
-def _from_pandas(column: Any, name: str) -> Iterator[Any]:
+def _from_pandas(column: Any, name: str, first: int) -> Iterator[Any]:
     if column.ndim != 1 or hasattr(column, "levels"):
         raise ValueError(f"{name} must be one-dimensional, got a {type(column).__name__} of several levels")
-    require_no_null(np.asarray(column.isna()), name)
-    if not is_text(column) and len(column):
+    require_no_null(np.asarray(column.isna()), name, first=first)
+    if not is_text(column) and column.dtype != object and len(column):
         raise TypeError(f"{name} must be a column of texts, got a {type(column).__name__} of {column.dtype}")
-    values = column if type(column).__name__ == "Index" else column.array
-    return _in_parts(values, list)
+    return _in_parts(getattr(column, "array", column), list)
 
 
-def _from_polars(column: Any, name: str) -> Iterator[Any]:
-    require_no_null(column.is_null().to_numpy(), name)
-    if not is_text(column) and str(column.dtype) not in ("Object", "Binary", "Null"):
+def _from_polars(column: Any, name: str, first: int) -> Iterator[Any]:
+    if column.null_count():
+        require_no_null(column.is_null().to_numpy(), name, first=first)
+    if not is_text(column) and str(column.dtype) not in ("Object", "Null"):
         raise TypeError(f"{name} must be a column of texts, got a Series of {column.dtype}")
     return _in_parts(column, lambda part: part.to_list())
 
 
-def _from_arrow(column: Any, name: str) -> Iterator[Any]:
-    if column.null_count:
-        require_no_null(np.asarray(column.is_null()), name)
+def _from_arrow(column: Any, name: str, first: int) -> Iterator[Any]:
     if not _is_arrow_text(column.type) and len(column):
         raise TypeError(f"{name} must be a column of texts, got an Arrow column of {column.type}")
-    return _in_parts(column, lambda part: part.to_pylist())
+    return _arrow_items(column, name, first)
+
+
+def _arrow_items(column: Any, name: str, first: int) -> Iterator[Any]:
+    for start in range(0, len(column), _ROWS):
+        items = column[start : start + _ROWS].to_pylist()
+        if None in items:  # counts of nulls do not know those of dictionaries and runs
+            number = items.index(None)
+            raise ValueError(f"{name}[{first + start + number}] is null: drop such rows or fill them")
+        yield from items
 
 
 def _in_parts(column: Any, as_list: Any) -> Iterator[Any]:
@@ -183,5 +210,5 @@ def _is_arrow_text(kind: Any) -> bool:
     while (inner := getattr(kind, "storage_type", None) or getattr(kind, "value_type", None)) is not None:
         if "list" in str(kind).partition("<")[0]:
             return False
-        kind = inner  # of extensions and dictionaries
+        kind = inner  # of extensions, dictionaries and runs
     return str(kind) in ("string", "large_string", "string_view", "binary", "large_binary", "binary_view")

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _arrays
 from .._core import __version__
+from .._inputs.keys import as_keys
 from ..selection import Selection
 from ..selection._result import as_scores
 from . import findings, plots
@@ -183,28 +184,10 @@ def _classes(labels: Any, n: int) -> tuple[list[str], _Array] | None:
     """Names of the classes there are, ascending, and the place of each sample's class among them."""
     if labels is None:
         return None
-    values = _label_array(labels, n)
-    if values.dtype.kind in "OSUT" and values.ndim == 1:
-        values = np.array([label.decode("utf-8", "replace") if isinstance(label, bytes) else str(label) for label in values])
-    elif values.dtype.kind not in "biuOSUT":
-        raise TypeError(f"labels must be ints or strings, got {values.dtype}")
-    if values.ndim != 1:
-        raise ValueError(f"labels must be one-dimensional, got shape {values.shape}")
-    _arrays.require_length(len(values), "labels", n, "the selection")
-    present, place = np.unique(values, return_inverse=True)
-    return [shortened(str(label)) for label in present], place.reshape(-1)
-
-
-def _label_array(labels: Any, n: int) -> _Array:
-    if hasattr(labels, "to_pylist"):  # an Arrow array, perhaps of texts, which DLPack has no type for
-        labels = labels.to_pylist()
-    if hasattr(labels, "__dlpack__"):
-        return _arrays.as_numpy(labels)
-    require_sequence(labels, "labels", n)
-    try:
-        return np.asarray(labels)
-    except ValueError as error:  # rows of unequal length
-        raise ValueError(f"labels must be one-dimensional: {error}") from None
+    if not hasattr(labels, "__dlpack__"):
+        require_sequence(labels, "labels", n)
+    keys = as_keys(labels, "labels", n, "the selection")
+    return [shortened(str(label)) for label in keys.values], keys.codes
 
 
 def _coordinates(coordinates: Any, n: int) -> _Array | None:

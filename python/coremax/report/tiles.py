@@ -12,6 +12,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from .. import _arrays
+from .._columns import require_no_null
+from .._inputs.texts import require_column
 from .page import data_uri
 
 __all__ = ["Samples", "Tile", "require_sequence", "shortened"]
@@ -41,6 +43,7 @@ class Samples:
         for given, name in ((images, "images"), (texts, "texts"), (ids, "ids")):
             if given is not None:
                 require_sequence(given, name, n)
+                _require_no_null(given, name)
         self.images, self.texts, self.ids = images, texts, ids
 
     @property
@@ -53,6 +56,10 @@ class Samples:
         if self.ids is None:
             return f"#{row}"
         name = _item(self.ids, row)
+        if isinstance(name, bytes):
+            name = name.decode("utf-8", "replace")
+        if isinstance(name, (list, dict)):
+            raise TypeError(f"ids must hold one name a sample, got a {type(name).__name__} as ids[{row}]")
         if getattr(name, "shape", ()) != ():
             raise ValueError(f"ids must hold one name a sample, got an array of shape {tuple(name.shape)} as ids[{row}]")
         return shortened(str(name.item() if hasattr(name, "item") else name))
@@ -70,11 +77,27 @@ def require_sequence(given: Any, name: str, n: int) -> None:
         raise TypeError(f"{name} must be a sequence with one entry a sample, got {type(given).__name__}")
     if getattr(given, "shape", None) == ():  # an array of no dimensions has no length, though it has the method
         raise ValueError(f"{name} must have one entry a sample, got an array without dimensions")
+    require_column(given, name)
     _arrays.require_length(len(given), name, n, "the selection")
 
 
+def _require_no_null(given: Any, name: str) -> None:
+    """Raise where an entry of a list or column is missing; columns that read each entry from a file are not looked at."""
+    if isinstance(given, np.ma.MaskedArray):
+        raise TypeError(f"{name} is a masked array: drop its masked elements or fill them (.filled())")
+    if isinstance(given, (list, tuple)) or (isinstance(given, np.ndarray) and given.dtype == object):
+        places = (place for place, item in enumerate(given) if item is None)
+        if (place := next(places, None)) is not None:
+            raise TypeError(f"{name}[{place}] is None: there must be one entry a sample")
+    elif hasattr(given, "isna"):
+        require_no_null(np.asarray(given.isna()), name)
+    elif hasattr(given, "is_null"):
+        require_no_null(np.asarray(given.is_null()), name)
+
+
 def _item(sequence: Any, row: int) -> Any:
-    return sequence.iloc[row] if hasattr(sequence, "iloc") else sequence[row]
+    item = sequence.iloc[row] if hasattr(sequence, "iloc") else sequence[row]
+    return item.as_py() if hasattr(item, "as_py") else item
 
 
 def shortened(name: str) -> str:

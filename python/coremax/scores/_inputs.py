@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _core
+from .._inputs import texts
+from .._inputs.keys import Keys, as_array, holds_texts
 
 
 def embeddings(x: Any, name: str, as_view: Callable[..., Any] = _arrays.as_view) -> tuple[_core.Array, Any]:
@@ -28,9 +30,26 @@ def predictions(rows: Any, name: str, as_view: Callable[..., Any] = _arrays.as_v
 
 
 def label_view(labels: Any, as_view: Callable[..., Any] = _arrays.as_view) -> _core.Array:
-    """View of labels [n]."""
-    view: _core.Array = as_view(labels, "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+    """View of labels [n] that number columns of predictions."""
+    view: _core.Array = as_view(label_array(labels), "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
     return view
+
+
+def label_array(labels: Any) -> Any:
+    """Labels that number columns of predictions as an array, which texts do not become.
+
+    Raises
+    ------
+    TypeError
+        Texts, or anything else that is no whole number.
+    """
+    texts.require_column(labels, "labels")
+    if isinstance(labels, Keys) or holds_texts(labels, "labels"):
+        raise TypeError(
+            "labels must be int64 or int32, got texts: here they number the columns of the predictions, so pass the column of "
+            "each class, such as numpy.searchsorted(classes, labels) where the columns are those of sorted classes"
+        )
+    return as_array(labels, "labels")
 
 
 def of_models(obj: Any, name: str) -> tuple[list[Any], list[str]]:

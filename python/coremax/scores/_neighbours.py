@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays
+from .._inputs.keys import as_keys
 from ..graph import Graph
 
 _VOTES = 1 << 22  # counted at a time: 32 MB
@@ -20,7 +21,7 @@ def contradiction(graph: Graph, labels: Any) -> Any:
     graph : Graph
         Neighbour lists, as `coremax.topk_graph` makes them: of embeddings of a model that has learnt the labels for a short
         while, or of one that has never seen them.
-    labels : array [n] of int64 or int32
+    labels : array or column [n] of whole numbers or texts
         Classes.
 
     Returns
@@ -57,12 +58,9 @@ def contradiction(graph: Graph, labels: Any) -> Any:
     """
     if not isinstance(graph, Graph):
         raise TypeError(f"graph must be a Graph, got {type(graph).__name__}")
-    labels = _arrays.as_array(labels, "labels")
-    view = _arrays.as_view(labels, "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-    _arrays.require_length(view.shape[0], "labels", graph.n, "graph")
+    classes = as_keys(labels, "labels", graph.n, "graph").codes
     lists = np.asarray(_arrays.as_numpy(_arrays.as_array(graph.neighbors, "graph")))
-    _, place = np.unique(np.asarray(_arrays.as_numpy(labels)), return_inverse=True)
-    return _arrays.like(of_lists(lists, place.reshape(-1)), labels)
+    return _arrays.like(of_lists(lists, classes), labels)
 
 
 def of_lists(lists: np.ndarray[Any, Any], place: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -8,6 +8,8 @@ import numpy as np
 
 from .. import _arrays, _core, _device
 from .._inputs import checks
+from .._inputs.keys import Keys, as_keys
+from .._inputs.texts import is_text
 from . import _inputs
 
 # Norms of vectors that were scaled to length one differ by rounding alone. Where the norms' percentiles are no further apart
@@ -34,8 +36,9 @@ def sim(
     ----------
     embeddings : array [n, d] of float32, float16, bfloat16, int8 or float64, or a list of them
         Features of one model or of several (d may differ). They are read as they are: no copy is made.
-    labels : array [n] of int64 or int32
-        Classes, >= 0; below C where probabilities are given. Classes without samples play no part.
+    labels : array or column [n] of whole numbers or texts
+        Classes, >= 0. Where probabilities are given they are the numbers of their columns, below C. Classes without samples
+        play no part.
     probabilities : array [n, C] of float32 or float64, or a list of them, optional
         Softmax outputs of the K experts whose agreement is measured. None or one array: all agree.
     epsilon : float
@@ -101,6 +104,8 @@ def sim(
     epsilon = _arrays.as_real(epsilon, "epsilon", 1e-12, 1.0)
     models, names = _inputs.of_models(embeddings, "embeddings")
     panel, panel_names = ([], []) if probabilities is None else _inputs.of_models(probabilities, "probabilities")
+    if not panel and (isinstance(labels, Keys) or is_text(labels)):
+        labels = as_keys(labels, "labels").codes  # without predictions there are no columns that labels have to number
     places = dict(zip([*names, "labels", *panel_names], [*models, labels, *panel], strict=True))
     call = _device.of(**places)
     as_view = call.view if call else _arrays.as_view
@@ -112,7 +117,7 @@ def sim(
     for view, name in zip(experts, panel_names, strict=True):
         _same_rows(view, name, n, names[0])
         _inputs.same_shape(view, name, experts[0].shape, panel_names[0])
-    array = _arrays.as_array(labels, "labels")
+    array = _inputs.label_array(labels)
     label_view = _inputs.label_view(array, as_view)
     if label_view.shape[0] != n:
         raise ValueError(f"labels has {label_view.shape[0]} elements, but {names[0]} has {n} rows")

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _arrays
 from .._inputs import checks
+from .._inputs.texts import is_text
 from .._progress import Progress
 from ..sampling import sample
 from ..text import Features, Hash, Texts
@@ -171,8 +172,15 @@ def dsir(
             "min_tokens": min_tokens, "top": top, "candidates": len(candidates), "seed": number,
         },
         timings={"weights": weighed - start, "draw": time.perf_counter() - weighed},
-        inputs={"score": log_weights, "texts": texts if isinstance(texts, (list, tuple)) else None},
+        inputs={"score": log_weights, "texts": texts if _is_shown(texts, n) else None},
     )  # fmt: skip
+
+
+def _is_shown(texts: Any, n: int) -> bool:
+    """Whether a report can find the documents by their numbers: a column that holds them, and no files of them."""
+    if not hasattr(texts, "__len__") or not hasattr(texts, "__getitem__") or len(texts) != n:
+        return False
+    return is_text(texts) or all(isinstance(text, (str, bytes)) for text in texts)
 
 
 def _smoothing(smoothing: Any) -> float:
@@ -210,12 +218,16 @@ def _probabilities(corpus: Any, name: str, features: Features) -> tuple[Floats, 
 
 
 def _is_numbers(corpus: Any) -> bool:
+    """Whether this is an array or a column of numbers, and so counts; what is a table is a corpus, to be refused as one."""
+    if is_text(corpus):
+        return False
     if isinstance(corpus, np.ndarray):
-        return corpus.dtype.kind not in "OUS"
-    return hasattr(corpus, "__dlpack__")
+        return corpus.dtype.kind not in "OUSTV"
+    return hasattr(corpus, "__dlpack__") or (hasattr(corpus, "dtype") and str(corpus.dtype) not in ("object", "Object", "Null"))
 
 
 def _as_counts(counts: Any, name: str, n_buckets: int) -> Floats:
+    counts = _arrays.as_array(counts, name)
     _arrays.as_view(counts, name, ndim=1, dtypes=("float64",), convert_to="float64")
     numbers = np.asarray(_arrays.as_numpy(counts), dtype=np.float64)
     if len(numbers) != n_buckets:

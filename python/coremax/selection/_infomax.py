@@ -107,7 +107,7 @@ def coverage(
         Difficulty of each sample.
     keep : float
         Fraction kept, in (0, 1].
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes: rare ones then count as much as frequent ones.
     tilt : float or "auto"
         How much more important the hardest sample is than the easiest. "auto": 8 keep.
@@ -200,7 +200,7 @@ def infomax(
         Score of each sample, higher = harder (and more informative): EL2N, margin, entropy, ...
     budget : int or float
         An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1); with costs the total allowed.
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes. **Give them where there are any**: samples whose neighbours contradict their label are left out first, and
         the first few of each class are its typical ones, and classes are kept in balance (`max_contradiction`, `typical`,
         `class_floor`).

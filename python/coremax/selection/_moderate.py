@@ -25,7 +25,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center 
         Embeddings.
     budget : int or float
         As `coremax.infomax`.
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes. Without them all samples are one class.
     center : {"mean", "median"}
         Centre of a class: the mean of its embeddings, or their median coordinate by coordinate.

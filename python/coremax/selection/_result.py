@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from .. import _arrays
+from .._inputs.keys import as_keys
 from ..graph import Graph
 from ..solver import Solution
 
@@ -110,16 +111,16 @@ class Selection:
             For the map, the redundancy before and after, and near-duplicates where the selection has no graph.
         score : array [n] of float32 or float64, optional
             Importance of each sample.
-        labels : array or sequence [n] of ints or strings, optional
+        labels : array or column [n] of whole numbers or texts, optional
             Classes.
         coordinates : array [n, 2] of float32 or float64, optional
             Of the map, from t-SNE or UMAP, say. Default: the first two principal components of the embeddings.
         images : sequence [n], optional
             Arrays [h, w], [h, w, 1 | 3 | 4] or [1 | 3 | 4, h, w] (bytes, or floats in [0, 1]; other floats are scaled by their
             own range), PIL images, or paths; only the few that are shown are read.
-        texts : sequence [n] of str, optional
+        texts : column [n] of str, optional
             Shown by their beginnings.
-        ids : sequence [n], optional
+        ids : column [n], optional
             What to call the samples, by the first 80 characters. Default: their numbers.
         title : str, optional
             Heading of the page.
@@ -189,11 +190,8 @@ def as_classes(labels: Any, n: int, of: str, name: str = "labels") -> tuple[Inte
     """Check labels and number the classes there are from 0, in the order of their labels; without labels there is one."""
     if labels is None:
         return np.zeros(n, dtype=np.int64), 1
-    labels = _arrays.as_array(labels, name)
-    view = _arrays.as_view(labels, name, ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-    _arrays.require_length(view.shape[0], name, n, of)
-    present, places = np.unique(_arrays.as_numpy(labels), return_inverse=True)
-    return places.reshape(-1).astype(np.int64, copy=False), len(present)
+    keys = as_keys(labels, name, n, of)
+    return keys.codes, len(keys.present)
 
 
 def normalized(scores: np.ndarray[Any, Any], how: str) -> np.ndarray[Any, np.dtype[np.float64]]:

@@ -43,7 +43,7 @@ def semdedup(
         In [0, 2]: a sample goes where its cosine to an earlier one of its cluster is above 1 - eps. Either eps or budget.
     n_clusters : int or "auto"
         Clusters of spherical k-means. "auto": one for 1,000 samples (ours; the paper has 50,000 for 440 million).
-    clusters : array [n] of int64 or int32, optional
+    clusters : array or column [n] of whole numbers or texts, optional
         Clusters made elsewhere; n_clusters is then not used.
     keep : {"hard", "easy", "random"}
         Which samples of a cluster come first, and so stay: those farthest from its centroid (the paper's), those nearest to

@@ -41,7 +41,7 @@ def sims(
         Ease, or difficulty, of each sample: `coremax.scores.sim`, or any other score.
     budget : int or float
         As `coremax.infomax`.
-    labels : array [n] of int64 or int32, optional
+    labels : array or column [n] of whole numbers or texts, optional
         Classes. Without them all are drawn from together.
     class_fraction : float
         Share of the budget, in [0, 1], that is drawn class by class in proportion to the classes' sizes (largest remainder);
