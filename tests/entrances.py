@@ -218,7 +218,7 @@ def _at(path: str) -> Path:
 
 _SCORED = {"score": WEIGHTS, "budget": 4}
 _SEARCH = {"x": X, "k": 2}
-_LIMITED = {"include": INDICES[:1], "exclude": INDICES[1:2], "groups": LABELS, "group_limits": (0, 4)}
+_LIMITED = {"include": INDICES[:2], "exclude": np.array([9, 2]), "groups": LABELS, "group_limits": (0, 4)}
 _LIMITS = {"include": "indices", "exclude": "indices", "groups": "keys"}
 _DOCUMENTS = {"texts": TEXTS.tolist(), "n_buckets": 64}
 
@@ -393,7 +393,7 @@ ENTRANCES: dict[str, Entrance] = {
         _fitted, {"X": X, "score": WEIGHTS, "y": LABELS}, {"X": "embeddings of scikit-learn", "score": "reals", "y": "target"}
     ),
     "sklearn.CoresetSelector.fit_resample": Entrance(
-        lambda **arguments: sklearn.CoresetSelector(4).fit_resample(**{"X": X, "score": WEIGHTS, **arguments}),
+        lambda **arguments: sklearn.CoresetSelector(4).fit_resample(**{"X": X, "score": WEIGHTS, **arguments})[0],
         {"X": X, "score": WEIGHTS, "y": LABELS},
         {"X": "embeddings of scikit-learn", "score": "reals", "y": "target"},
     ),

@@ -151,7 +151,7 @@ def _subclass(a: Array) -> Any:
 
 def _one_masked(a: Array) -> Any:
     mask = np.zeros(a.shape, bool)
-    mask.flat[1] = True
+    mask.flat[-1] = True
     return np.ma.masked_array(a, mask)
 
 
@@ -163,12 +163,23 @@ _add(
     },
 )  # fmt: skip
 _add("NumPy", "right", {"big-endian": lambda a: a.astype(a.dtype.newbyteorder(">"))}, lambda a: a.dtype.kind != "b")
-_add("NumPy", "right", {"broadcast": lambda a: np.broadcast_to(a[:1], a.shape)}, prepare=lambda a: np.repeat(a[:1], len(a), axis=0))
+_add(
+    "NumPy",
+    "right",
+    {"broadcast": lambda a: np.broadcast_to(a[:1], a.shape)},
+    prepare=lambda a: np.repeat(a[:1], len(a), axis=0),
+)
 _add("NumPy", "right", {"matrix": np.matrix}, _matrix)
 _add("NumPy", "right", {"float16": lambda a: a.astype(np.float16)}, _real, through(np.float16))
 _add("NumPy", "right", {"int32": lambda a: a.astype(np.int32), "uint8": lambda a: a.astype(np.uint8)}, _whole)
-_add("NumPy", "either", {"longdouble": lambda a: a.astype(np.longdouble)}, _real)
-_add("NumPy", "either", {"uint64 as reals": lambda a: a.astype(np.uint64)}, _real, through(np.uint64))
+_add("NumPy", "either", {"longdouble": lambda a: a.astype(np.longdouble)}, _real, through(np.float32))
+_add(
+    "NumPy",
+    "either",
+    {"uint64 as reals": lambda a: a.astype(np.uint64)},
+    lambda a: _real(a) and bool((a >= 0).all()),
+    through(np.uint64),
+)
 _add("NumPy", "refused", {"floats as whole numbers": lambda a: a.astype(np.float64)}, _whole)
 _add("NumPy", "refused", {"uint64 beyond int64": lambda a: a.astype(np.uint64) + np.uint64(2**63)}, _whole)
 _add(
@@ -181,9 +192,11 @@ _add(
         "void": lambda a: np.zeros(a.shape, "V4"), "bytes": lambda a: a.astype("S"),
     },
 )  # fmt: skip
-_add("NumPy", "refused", {"text": lambda a: a.astype(str), "bool": lambda a: a.astype(bool)})
+_add("NumPy", "refused", {"text": lambda a: a.astype(str)})
+_add("NumPy", "refused", {"bool": lambda a: a.astype(bool)}, prepare=through(bool))
 _add("ml_dtypes", "either", {"bfloat16": lambda a: a.astype(ml_dtypes.bfloat16)}, _real, through(ml_dtypes.bfloat16))
-_add("ml_dtypes", "refused", {"float8": lambda a: a.astype(ml_dtypes.float8_e4m3fn), "int4": lambda a: a.astype(ml_dtypes.int4)}, _real)
+_add("ml_dtypes", "refused", {"float8": lambda a: a.astype(ml_dtypes.float8_e4m3fn)}, _real, through(ml_dtypes.float8_e4m3fn))
+_add("ml_dtypes", "refused", {"int4": lambda a: a.astype(ml_dtypes.int4)}, _real, through(ml_dtypes.int4))
 
 # --- Data frames --------------------------------------------------------------------------------------------------------------
 
@@ -218,9 +231,19 @@ def _later_index(a: Array) -> Any:
 
 
 _add("pandas", "right", {"Series, DataFrame": _frame, "nullable": _nullable, "other index": _later_index}, _flat)
-_add("pandas", "right", {"Arrow type": lambda a: pd.Series(pa.array(a), dtype=pd.ArrowDtype(pa.from_numpy_dtype(a.dtype)))}, _vector)
+_add(
+    "pandas",
+    "right",
+    {"Arrow type": lambda a: pd.Series(pa.array(a), dtype=pd.ArrowDtype(pa.from_numpy_dtype(a.dtype)))},
+    _vector,
+)
 _add("pandas", "right", {"Index": pd.Index}, _vector)
-_add("pandas", "right", {"Series of arrays": lambda a: pd.Series(list(a)), "Series of lists": lambda a: pd.Series(a.tolist())}, _matrix)
+_add(
+    "pandas",
+    "right",
+    {"Series of arrays": lambda a: pd.Series(list(a)), "Series of lists": lambda a: pd.Series(a.tolist())},
+    _matrix,
+)
 _add("pandas", "either", {"categorical": lambda a: pd.Series(a).astype("category")}, _vector)
 _add("pandas", "refused", {"with NA": _with_null, "with text": _with_text}, _flat)
 _add("pandas", "refused", {"dates": lambda a: pd.Series(pd.to_datetime(a.astype(np.int64)))}, _vector)
@@ -273,7 +296,12 @@ _add(
 _add("Arrow", "either", {"list views": lambda a: pa.array(a.tolist(), pa.list_view(_arrow_type(a)))}, lambda a: a.ndim >= 2)
 _add("Arrow", "either", {"run-end encoded": lambda a: pa.compute.run_end_encode(pa.array(a))}, _vector)
 _add("Arrow", "refused", {"with null": lambda a: pa.array([None, *a[1:].tolist()])})
-_add("Arrow", "refused", {"null in lists": lambda a: pa.array([[None, *a[0, 1:].tolist()], *a[1:].tolist()])}, lambda a: a.ndim >= 2)
+_add(
+    "Arrow",
+    "refused",
+    {"null in lists": lambda a: pa.array([[None, *a[0, 1:].tolist()], *a[1:].tolist()])},
+    lambda a: a.ndim >= 2,
+)
 _add("Arrow", "refused", {"ragged lists": lambda a: pa.array([a[0, :1].tolist(), *a[1:].tolist()])}, lambda a: a.ndim >= 2)
 _add(
     "Arrow", "refused",
@@ -322,7 +350,12 @@ _add(
 )  # fmt: skip
 _add("PyTorch", "right", {"negated": lambda a: torch.complex(_tensor(a), -_tensor(a)).conj().imag}, _real)
 _add("PyTorch", "right", {"bfloat16": lambda a: _tensor(a).bfloat16()}, _real, through(ml_dtypes.bfloat16))
-_add("PyTorch", "right", {"expanded": lambda a: _tensor(a[:1]).expand(a.shape)}, prepare=lambda a: np.repeat(a[:1], len(a), axis=0))
+_add(
+    "PyTorch",
+    "right",
+    {"expanded": lambda a: _tensor(a[:1]).expand(a.shape)},
+    prepare=lambda a: np.repeat(a[:1], len(a), axis=0),
+)
 _add(
     "PyTorch", "refused",
     {
@@ -378,12 +411,17 @@ _add("Python", "right", {"list": lambda a: a.tolist(), "tuple": lambda a: tuple(
 _add("Python", "right", {"list of rows": list})
 _add("Python", "right", {"list of 0-d arrays": lambda a: [np.array(value) for value in a]}, _vector)
 _add("Python", "right", {"deque": lambda a: collections.deque(a.tolist())})
-_add("Python", "right", {"memoryview": lambda a: memoryview(np.ascontiguousarray(a))}, _numbered)
-_add("Python", "right", {"array.array": lambda a: array.array({"f": "d", "i": "q"}[a.dtype.kind], a.tolist())}, lambda a: a.ndim == 1 and a.dtype.kind != "b")
+_add("Python", "either", {"memoryview": lambda a: memoryview(np.ascontiguousarray(a))}, _numbered)
+_add(
+    "Python",
+    "right",
+    {"array.array": lambda a: array.array({"f": "d", "i": "q"}[a.dtype.kind], a.tolist())},
+    lambda a: a.ndim == 1 and a.dtype.kind != "b",
+)
 _add(
     "Python", "refused",
     {
-        "generator": lambda a: (part for part in a), "iterator": iter, "map": lambda a: map(abs, a),
+        "generator": lambda a: (part for part in a), "iterator": iter, "map": lambda a: map(np.asarray, a),
         "mapping": lambda a: dict(enumerate(a.tolist())), "values of a mapping": lambda a: dict(enumerate(a.tolist())).values(),
         "mapping of names": lambda a: {"a": a}, "Counter": lambda a: collections.Counter(range(len(a))),
         "set": lambda a: set(range(len(a))), "frozenset": lambda a: frozenset(range(len(a))),
@@ -395,7 +433,7 @@ _add(
         "masked rows": lambda a: [np.ma.masked_array(row, True) for row in np.atleast_2d(a)],
     },
 )  # fmt: skip
-_add("Python", "refused", {"list of str": lambda a: [str(value) for value in range(len(a))]})
+_add("Python", "refused", {"list of str": lambda a: [str(value) for value in a.tolist()]}, lambda a: a.ndim == 1)
 
 _X = np.random.default_rng(0).random((8, 3)).astype(np.float32)
 _OURS = {

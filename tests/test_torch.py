@@ -537,19 +537,19 @@ def test_importance_weights_make_the_mean_unbiased() -> None:
         (lambda: ImportanceSampler([1.0, 0.0], replacement=False), ValueError, "at most the number of positive weights, 1"),
         (lambda: ImportanceSampler([1.0], 0), ValueError, "num_samples must be"),
         (lambda: ImportanceSampler([1.0], 1.5), TypeError, "num_samples must be an int"),  # type: ignore[arg-type]
-        (lambda: ImportanceSampler([1.0], replacement=1), TypeError, "replacement must be a bool"),  # type: ignore[arg-type]
+        (lambda: ImportanceSampler([1.0], replacement=1), TypeError, "replacement must be True or False"),  # type: ignore[arg-type]
         (lambda: ImportanceSampler([1.0], seed=-1), ValueError, "seed must be"),
         (lambda: importance(rank=2, world_size=2), ValueError, "rank must be from 0 to 1, got 2"),
         (lambda: importance(rank=0, world_size=0), ValueError, "world_size must be"),
         (lambda: importance(rank=0), ValueError, "rank and world_size belong together"),
-        (lambda: importance(drop_last=None), TypeError, "drop_last must be a bool"),
+        (lambda: importance(drop_last=None), TypeError, "drop_last must be True or False"),
         (lambda: SubsetSampler([1, -1]), ValueError, r"indices\[1\] is negative: -1"),
         (lambda: SubsetSampler([[1]]), ValueError, "indices must be one-dimensional"),
         (lambda: SubsetSampler([0.5]), TypeError, "indices must be"),
         (lambda: SubsetSampler(np.array([True])), TypeError, "indices must be"),
         (lambda: SubsetSampler(-1), ValueError, "indices must be"),
         (lambda: SubsetSampler(True), TypeError, "indices must be"),
-        (lambda: SubsetSampler(3, shuffle="yes"), TypeError, "shuffle must be a bool"),  # type: ignore[arg-type]
+        (lambda: SubsetSampler(3, shuffle="yes"), TypeError, "shuffle must be True or False"),  # type: ignore[arg-type]
         (lambda: shuffled().set_epoch(-1), ValueError, "epoch must be"),
     ],
 )

@@ -100,7 +100,7 @@ def as_array(obj: Any, name: str) -> Any:
     """
     if type(obj) is np.ndarray and obj.dtype.isnative and obj.dtype != object:
         return obj
-    if type(obj).__module__.partition(".")[0] in _columns.LIBRARIES:
+    if is_column(obj):
         return _plain(_columns.to_numpy(obj, name), obj, name)
     refusals.refuse_unreadable(obj, name)
     if hasattr(obj, "is_neg") and obj.is_neg():
@@ -108,6 +108,11 @@ def as_array(obj: Any, name: str) -> Any:
     if isinstance(obj, np.ndarray):
         return _plain(obj.view(np.ndarray), obj, name)
     return obj if _is_array(obj) else _plain(_from_sequence(obj, name), obj, name)
+
+
+def is_column(obj: Any) -> bool:
+    """Whether an object is of a library of data frames, and so perhaps a column or a data frame."""
+    return type(obj).__module__.partition(".")[0] in _columns.LIBRARIES
 
 
 def _is_array(obj: Any) -> bool:
@@ -120,7 +125,7 @@ def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
         # Before NumPy gives every one of them the room of the longest.
         place = next(place for place, item in enumerate(obj) if isinstance(item, (str, bytes)))
         raise TypeError(f"{name} must be an array of numbers, got a text as {name}[{place}]")
-    if _holds_arrays(obj):
+    if holds_arrays(obj):
         return _stacked([_host_array(item, f"{name}[{number}]") for number, item in enumerate(obj)], name)
     try:
         return np.asarray(obj)
@@ -130,14 +135,14 @@ def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
         raise TypeError(f"{name} can not be read as an array: {error}") from None
 
 
-def _holds_arrays(obj: Any) -> bool:
+def holds_arrays(obj: Any) -> bool:
     """Whether a list holds arrays of other libraries, or lists of them: NumPy would read what they hide, such as masks."""
     if not isinstance(obj, (list, tuple)):
         return False
     kinds = set(map(type, obj))
     if any(kind is not np.ndarray and _is_kind_of_array(kind) for kind in kinds):
         return True
-    return (list in kinds or tuple in kinds) and any(map(_holds_arrays, obj))
+    return (list in kinds or tuple in kinds) and any(map(holds_arrays, obj))
 
 
 def _is_kind_of_array(kind: type) -> bool:

@@ -23,6 +23,7 @@ from . import _arrays, _methods
 from ._inputs.keys import as_keys, number_texts
 from ._inputs.texts import is_text, iterate
 from .selection import Selection
+from .selection._result import as_scores
 
 try:
     import pyarrow as pa
@@ -460,10 +461,10 @@ def _nothing() -> Iterator[None]:
 def _values(source: _HuggingFace | _Parquet, what: str, given: Any, dtype: str, folder: str | None) -> Any:
     """A whole column; arrays of the caller are passed on, once their length is right."""
     if not isinstance(given, str):
-        shape = tuple(_arrays.as_array(given, what).shape)
-        if not shape:
+        array = _arrays.as_array(given, what)
+        if not array.shape:
             raise TypeError(f"{what} must be the name of a column, or an array, got {given!r}")
-        _arrays.require_length(shape[0], what, source.n, "the data set")
+        _arrays.require_length(len(as_scores(array, what)), what, source.n, "the data set")
         return given
     result: Array | None = None
     done = 0

@@ -23,7 +23,9 @@ def refuse_unreadable(obj: Any, name: str) -> None:
     if obj.is_meta:
         raise TypeError(f"{name} is a tensor on the meta device, which has a shape and no numbers: pass a tensor on the CPU")
     if obj.is_nested:
-        raise TypeError(f"{name} is a nested tensor, but must be dense: pass .to_padded_tensor(...) of it, or rows of one length")
+        raise TypeError(
+            f"{name} is a nested tensor, but must be dense: pass .to_padded_tensor(...) of it, or rows of one length"
+        )
     if str(obj.layout) != "torch.strided":
         raise TypeError(f"{name} is a sparse tensor ({obj.layout}), but must be dense: pass .to_dense() of it")
     if obj.is_quantized:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -147,7 +148,7 @@ def _scaled(values: np.ndarray[Any, Any], low: float, high: float, tolerance: fl
 
 def _limits(percentiles: Any) -> tuple[float, float]:
     try:
-        low, high = percentiles
+        low, high = () if isinstance(percentiles, (str, Mapping, Set)) else percentiles  # of these, in no order that is meant
     except (TypeError, ValueError):
         raise TypeError(f"percentiles must be two numbers, got {percentiles!r}") from None
     low, high = _arrays.as_real(low, "percentiles[0]", 0.0, 100.0), _arrays.as_real(high, "percentiles[1]", 0.0, 100.0)
