@@ -261,8 +261,8 @@ ENTRANCES: dict[str, Entrance] = {
     ),
     "dsir": Entrance(
         coremax.dsir,
-        {**_DOCUMENTS, "target": TEXTS[:3].tolist(), "budget": 3, "min_tokens": 0},
-        {"texts": "documents", "target": "documents"},
+        {**_DOCUMENTS, "target": TEXTS[:3].tolist(), "budget": 3, "min_tokens": 0, "raw": TEXTS.tolist()},
+        {"texts": "documents", "target": "documents", "raw": "documents"},
     ),
     "infomax": Entrance(
         coremax.infomax,
@@ -377,6 +377,11 @@ ENTRANCES: dict[str, Entrance] = {
     "datasets.ShardSelection.write": Entrance(SHARDS.write, {"folder": _at("written")}),
     "datasets.prune": Entrance(
         datasets.prune, {"dataset": HUGGING_FACE, "budget": 4, "score": WEIGHTS, "method": "top"}, {"score": "reals"}
+    ),
+    "datasets.prune with labels": Entrance(
+        datasets.prune,
+        {"dataset": HUGGING_FACE, "budget": 4, "embedding": "x", "score": WEIGHTS, "labels": LABELS, "options": {"k": 2}},
+        {"labels": "keys"},
     ),
     "datasets.select": Entrance(
         datasets.select,

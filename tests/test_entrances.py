@@ -1,4 +1,4 @@
-"""Every public entrance with every kind of object for each of its arrays: the right result, or an error that names the argument.
+"""Every public entrance with every kind of object for each of its arrays: the right result, or an error that names it.
 
 Run as a program it writes the table as a page: ``python tests/test_entrances.py`` (docs/inputs.md).
 """
@@ -9,7 +9,7 @@ import dataclasses
 import functools
 import inspect
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import Any
@@ -25,30 +25,33 @@ import torch  # noqa: E402
 import coremax  # noqa: E402
 import entrances  # noqa: E402
 from coremax.report.selection_page import Given, _checked  # noqa: E402
-from entrances import ENTRANCES, Entrance, public  # noqa: E402
-from kinds import KINDS, Kind  # noqa: E402
+from entrances import ENTRANCES, Entrance, entrances_of, parameters, public  # noqa: E402
+from kinds import GRAPH_KINDS, KINDS, SIZE_KINDS, TENSOR_KINDS, TEXT_KINDS, Kind  # noqa: E402
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "inputs.md"
-NUMBERS = ("reals", "matrix", "embeddings", "indices", "matrix of indices", "keys", "classes", "epochs", "epochs of flags",
-           "embeddings or graph", "embeddings of scikit-learn", "target", "ids")  # fmt: skip
-CELLS = [
-    (entry, argument)
-    for entry, entrance in ENTRANCES.items()
-    for argument, holds in entrance.arrays.items()
-    if holds in NUMBERS
-]
+FACE = public()
+KINDS_OF = {
+    "texts": TEXT_KINDS,
+    "documents": TEXT_KINDS,
+    "graph": GRAPH_KINDS,
+    "sparse": GRAPH_KINDS,
+    "size": SIZE_KINDS,
+    "tensor": TENSOR_KINDS,
+}
+CELLS = [(entry, argument) for entry, entrance in ENTRANCES.items() for argument in entrance.arrays]
+# Arguments that may be anything and are no arrays of numbers or texts.
+NO_ARRAYS = {"dataset", "group_limits", "images", "random_state", "state"}
 
 
 def _report(**arguments: Any) -> Any:
     """What a report makes of its arguments, without the drawing, which takes a hundred times as long."""
     data = _checked(entrances.SELECTION, Given(**arguments))
-    return {**{field.name: getattr(data, field.name) for field in dataclasses.fields(data) if field.name != "samples"},
-            "names": [data.samples.name(row) for row in range(entrances.N)]}  # fmt: skip
+    shown = {field.name: getattr(data, field.name) for field in dataclasses.fields(data) if field.name != "samples"}
+    tiles = [data.samples.tile(row, True) for row in range(entrances.N)]
+    return {**shown, "tiles": [(tile.name, tile.text) for tile in tiles]}
 
 
-QUICK = {
-    "Selection.report": Entrance(_report, {k: v for k, v in ENTRANCES["Selection.report"].arguments.items() if k != "texts"})
-}
+QUICK = {"Selection.report": dataclasses.replace(ENTRANCES["Selection.report"], call=_report)}
 
 
 def plain(result: Any) -> Any:
@@ -140,6 +143,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("embeddings of scikit-learn", "NumPy: matrix"): "refused",
     ("classes", "NumPy: object"): "right",
     **{("sklearn.CoresetSelector.fit_resample.X", f"NumPy: {kind}"): ANYTHING for kind in ("bytes", "text")},  # rows as given
+    **{("scores.contradiction.graph", f"graphs: {kind}"): "refused" for kind in ("csr_array", "csr_matrix")},  # it wants lists
     ("Selection.report.labels", "NumPy: bool"): ANYTHING,  # right, under other names
     **{("epochs", kind): "right" for kind in _WALKED},
     **{("epochs of flags", kind): "right" for kind in (*_WALKED, "NumPy: bool")},
@@ -169,14 +173,16 @@ def wrong(entry: str, argument: str) -> dict[str, str]:
 @functools.cache
 def column(entry: str, argument: str) -> dict[Kind, str]:
     """The outcomes of all kinds at an argument."""
-    entrance = QUICK.get(entry, ENTRANCES[entry])
-    reference = np.asarray(entrance.arguments[argument])
-    parameters = inspect.signature(public()[entry.partition(" with ")[0]]).parameters
-    optional = argument not in parameters or parameters[argument].default is None
-    assert not isinstance(outcome(entrance, argument, reference), Exception), outcome(entrance, argument, reference)
+    entrance, holds = QUICK.get(entry, ENTRANCES[entry]), ENTRANCES[entry].arrays[argument]
+    reference = entrance.arguments[argument]
+    reference = reference if holds in KINDS_OF else np.asarray(reference)
+    known = inspect.signature(FACE[entry.partition(" with ")[0]]).parameters
+    optional = argument not in known or known[argument].default is None
+    failed = outcome(entrance, argument, reference)
+    assert not isinstance(failed, Exception), failed
     return {
         kind: judge(entrance, argument, reference, kind, due(entry, argument, kind))
-        for kind in KINDS
+        for kind in KINDS_OF.get(holds, KINDS)
         if kind.fits(reference) and not (optional and kind.name == "None")
     }
 
@@ -186,16 +192,78 @@ def test_every_kind_is_right_or_refused_by_name(entry: str, argument: str) -> No
     assert wrong(entry, argument) == {}
 
 
+def test_no_array_is_missing() -> None:
+    missing = {
+        f"{name}.{parameter.name}"
+        for name, function in FACE.items()
+        for parameter in parameters(function)
+        if (Any in parameter.members or parameter.name == "texts") and parameter.name not in NO_ARRAYS
+        if not any(parameter.name in ENTRANCES[entry].arrays for entry in entrances_of(name))
+    }
+    assert missing == set()
+
+
+def test_a_wrong_result_and_an_error_without_a_name_are_noticed() -> None:
+    """The table can fail."""
+    reversed_list = next(kind for kind in KINDS if kind.name == "reversed")
+    generator = next(kind for kind in KINDS if kind.name == "generator")
+
+    def silent(weights: Any) -> Any:
+        return weights.base if weights.base is not None else weights
+
+    def helpless(weights: Any) -> Any:
+        return float(weights) if not isinstance(weights, np.ndarray) else weights
+
+    weights = np.arange(3.0)
+    assert judge(Entrance(silent), "weights", weights, reversed_list, "right").startswith("SILENT")
+    assert judge(Entrance(helpless), "weights", weights, generator, "refused").startswith("UNNAMED")
+    assert judge(Entrance(len), "weights", weights, generator, "refused").startswith("UNNAMED")  # len() takes no keyword
+
+
+# --- The page -----------------------------------------------------------------------------------------------------------------
+
+_MARKS = {"right": "✓", "refused": "✗"}
+_INTRODUCTION = """# What may be passed
+
+Every function, class and method that takes arrays, against every kind of object: ✓ the same result as for the NumPy array with
+these numbers, ✗ an error that names the argument and says what to pass instead, ∘ taken as names of another kind; an empty cell
+where there is no such object (a matrix of a column). No cell is a traceback from a library, or silent.
+
+Numbers are compared after they have been brought to what the kind can hold: float16 to its 11 bits, JAX to 32 bits. The table
+is made by `tests/test_entrances.py`, which asserts every cell and this page: `python tests/test_entrances.py` writes it. How
+arrays are read, and when they are copied, is on the page [Interoperation](interop.md).
+"""
+
+
+def page() -> str:
+    """The table as Markdown."""
+    numbers = [cell for cell in CELLS if ENTRANCES[cell[0]].arrays[cell[1]] not in KINDS_OF]
+    groups = dict.fromkeys(kind.group for kind in KINDS)
+    sections = [(group, numbers, [kind for kind in KINDS if kind.group == group]) for group in groups]
+    for title, kinds in (("Texts", TEXT_KINDS), ("Graphs", GRAPH_KINDS), ("Sizes", SIZE_KINDS), ("Tensors", TENSOR_KINDS)):
+        cells = [cell for cell in CELLS if KINDS_OF.get(ENTRANCES[cell[0]].arrays[cell[1]]) is kinds]
+        sections.append((title, cells, kinds))
+    tables = ["\n".join([f"## {title}", "", *_table(cells, kinds), ""]) for title, cells, kinds in sections]
+    return "\n".join([_INTRODUCTION, *tables])
+
+
+def _table(cells: list[tuple[str, str]], kinds: list[Kind]) -> Iterator[str]:
+    yield "| " + " | ".join(["argument", *(kind.name for kind in kinds)]) + " |"
+    yield "|" + "---|" * (1 + len(kinds))
+    for entry, argument in cells:
+        found = column(entry, argument)
+        marks = ["" if kind not in found else _MARKS.get(found[kind], "∘") for kind in kinds]
+        yield f"| `{entry.partition(' with ')[0]}` `{argument}` | " + " | ".join(marks) + " |"
+
+
+def test_the_page_is_up_to_date() -> None:
+    assert PAGE.read_text() == page()
+
+
 if __name__ == "__main__":
-    for entry, argument in CELLS:
-        try:
-            found = wrong(entry, argument)
-        except BaseException as error:
-            print(f"## {entry}.{argument}: BROKEN {error!r}"[:500])
-            continue
-        if found:
-            print(
-                f"## {entry}.{argument} ({ENTRANCES[entry].arrays[argument]}): {len(column(entry, argument))} kinds, {len(found)} wrong"
-            )
-        for kind, f in found.items():
-            print(f"   {kind} {f}"[:300])
+    import sys
+
+    for cell in CELLS:
+        for name, outcome_of_kind in wrong(*cell).items():
+            sys.stderr.write(f"{'.'.join(cell)}: {name}: {outcome_of_kind}\n")
+    PAGE.write_text(page())

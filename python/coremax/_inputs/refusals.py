@@ -1,4 +1,4 @@
-"""What is no array of numbers, or one that can not be read, in place of an array: each said plainly, with what to pass instead."""
+"""What is no array of numbers, or one that can not be read, in place of an array: each said plainly, with the remedy."""
 
 from __future__ import annotations
 
@@ -23,9 +23,7 @@ def refuse_unreadable(obj: Any, name: str) -> None:
     if obj.is_meta:
         raise TypeError(f"{name} is a tensor on the meta device, which has a shape and no numbers: pass a tensor on the CPU")
     if obj.is_nested:
-        raise TypeError(
-            f"{name} is a nested tensor, but must be dense: pass .to_padded_tensor(...) of it, or rows of one length"
-        )
+        raise TypeError(f"{name} is a nested tensor, but must be dense: pass rows of one length, as by .to_padded_tensor(...)")
     if str(obj.layout) != "torch.strided":
         raise TypeError(f"{name} is a sparse tensor ({obj.layout}), but must be dense: pass .to_dense() of it")
     if obj.is_quantized:

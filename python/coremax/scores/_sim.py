@@ -148,7 +148,9 @@ def _scaled(values: np.ndarray[Any, Any], low: float, high: float, tolerance: fl
 
 def _limits(percentiles: Any) -> tuple[float, float]:
     try:
-        low, high = () if isinstance(percentiles, (str, Mapping, Set)) else percentiles  # of these, in no order that is meant
+        if isinstance(percentiles, (str, Mapping, Set)):  # whose parts are no numbers, or in no order
+            raise TypeError
+        low, high = percentiles
     except (TypeError, ValueError):
         raise TypeError(f"percentiles must be two numbers, got {percentiles!r}") from None
     low, high = _arrays.as_real(low, "percentiles[0]", 0.0, 100.0), _arrays.as_real(high, "percentiles[1]", 0.0, 100.0)
