@@ -29,7 +29,19 @@ PAGES = [
 ]
 MODULES = ("", ".graph", ".solver", ".sampling", ".scores", ".selection", ".text", ".torch", ".datasets", ".sklearn")
 # What a page may need that not everybody has installed; anything else that is missing is an error.
-OPTIONAL = {"cleanlab", "datasets", "faiss", "hnswlib", "pandas", "polars", "pyarrow", "pynndescent", "sklearn", "torch"}
+OPTIONAL = {
+    "cleanlab",
+    "datasets",
+    "faiss",
+    "hnswlib",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "pynndescent",
+    "sklearn",
+    "torch",
+    "torchdata",
+}
 # "..." in the output stands for anything, blanks do not count, and decimals may differ by one in the last place written.
 OUTPUT_FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
 DECIMAL = re.compile(r"-?\d+\.(\d+)")
@@ -78,6 +90,7 @@ def as_written(wanted: str, printed: str) -> str:
     return DECIMAL.sub(nearest, printed)
 
 
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")  # of loaders beside torch's threads
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_examples_of_pages(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("sybil")

@@ -50,7 +50,7 @@ weight_lists = pytest.mark.parametrize("weights", WEIGHTS.values(), ids=list(WEI
 
 def parts(table: AliasTable) -> tuple[list[int], list[int]]:
     """Thresholds and aliases, as Python integers."""
-    _, (cells,) = table.__reduce__()
+    _, (cells, *_) = table.__reduce__()
     return cells[:, 0].tolist(), cells[:, 1].tolist()
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from coremax import sample, sampling
 from coremax._arrays import seed_of
+from coremax._order import chances
 from coremax.sampling import inclusion_probabilities, stratified, systematic
 from helpers import THREADS, output_when_interrupted
 from oracles import sampling as oracle
@@ -220,8 +221,9 @@ def test_stratified_runs_a_race_in_each_stratum(
     given_quotas: Any = shares["mapping"] if quotas == "mapping" else quotas
     draws = stratified(labels, size, weights=weights, quotas=given_quotas, seed=seed, threads=threads).tolist()
     order = sample(weights, sum(room), seed=seed_of("stratified", seed)).tolist() if any(room) else []
+    ranks = chances(len(strata), "quotas", seed_of("stratified", seed)).tolist()
     expected = []
-    for stratum, quota in zip(strata, oracle.quotas(given_shares, size, room), strict=True):
+    for stratum, quota in zip(strata, oracle.quotas(given_shares, size, room, ranks), strict=True):
         expected += [i for i in order if labels[i] == stratum][:quota]
     assert draws == sorted(expected)
 

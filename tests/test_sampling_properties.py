@@ -28,7 +28,7 @@ SMALL_INTEGERS = weights_of(st.integers(0, 5).map(float))
 
 
 def parts(table: AliasTable) -> tuple[list[int], list[int]]:
-    _, (cells,) = table.__reduce__()
+    _, (cells, *_) = table.__reduce__()
     return cells[:, 0].tolist(), cells[:, 1].tolist()
 
 

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import coremax
+from coremax import _order
 from coremax.sampling import stratified
 from coremax.selection import Selection, auto_drop_hardest, ccs, d2, moderate, random, sims
 from helpers import THREADS, clustered
@@ -30,6 +31,11 @@ METHODS: dict[str, Callable[[int | float], Selection]] = {
     "d2": lambda budget: d2(X, SCORE, budget),
     "moderate": lambda budget: moderate(X, budget, labels=LABELS),
 }
+
+
+def ranks_of(seed: int) -> oracle.Ranks:
+    """The order that ties stand in."""
+    return lambda n, use: _order.chances(n, use, seed).tolist()
 
 
 def check(selection: Selection, n: int, budget: int) -> None:
@@ -61,10 +67,11 @@ def test_ccs_gives_what_the_algorithm_gives(score: list[float], data: Any) -> No
     drop = data.draw(st.sampled_from([0.0, 0.1, 0.5, 1.0]))
     strata = data.draw(st.sampled_from([1, 2, 5, 50]))
     higher = data.draw(st.sampled_from(["hard", "easy"]))
-    selection = ccs(score, budget, drop_hardest=drop, strata=strata, higher=higher, seed=data.draw(st.integers(0, 9)))
+    seed = data.draw(st.integers(0, 9))
+    selection = ccs(score, budget, drop_hardest=drop, strata=strata, higher=higher, seed=seed)
     check(selection, n, budget)
     hardness = [value if higher == "hard" else -value for value in score]
-    stratum, sizes, quotas = oracle.ccs_quotas(hardness, budget, int(drop * n), strata)
+    stratum, sizes, quotas = oracle.ccs_quotas(hardness, budget, int(drop * n), strata, ranks_of(seed))
     kept = [stratum[i] for i in selection.indices]
     assert {b: kept.count(b) for b in quotas} == quotas
     assert selection.weights.tolist() == [sizes[b] / quotas[b] for b in kept]
@@ -88,7 +95,9 @@ def test_ccs_drops_the_hardest() -> None:
     assert np.isin(selection.indices, selection.candidates).all()
     easy = ccs(-SCORE, 0.1, higher="easy")
     assert np.array_equal(easy.indices, selection.indices)
-    assert ccs(np.ones(5), 2, drop_hardest=0.6).candidates.tolist() == [0, 1], "ties: higher numbers go first"
+    assert ccs(np.ones(5), 2, drop_hardest=0.6).candidates.tolist() == [0, 1, 2, 3, 4], "nothing is harder than another"
+    some = ccs([0.0, 1.0, 0.0, 1.0, 1.0], 1, drop_hardest=0.8).candidates.tolist()
+    assert some == [0, 2], "none of the easiest, however much is to be dropped"
     assert len(ccs(np.arange(100.0), 10, drop_hardest=0.29).candidates) == 71, "0.29 * 100 is below 29"
 
 
@@ -126,9 +135,10 @@ def test_d2_on_a_graph_is_d2_on_its_rows() -> None:
 
 
 def test_d2_ties_and_scales() -> None:
-    assert d2(np.ones((9, 2)), np.ones(9), 3, k=8).indices.tolist() == [0, 1, 2]
+    for score in (np.ones(9), np.zeros(9)):
+        firsts = {int(d2(np.ones((9, 2)), score, 1, k=8, seed=seed).indices[0]) for seed in range(200)}
+        assert firsts == set(range(9)), "one is missing with a chance of 6e-10"
     assert d2(X[:1], SCORE[:1], 1).indices.tolist() == [0]
-    assert d2(X[:40], np.zeros(40), 4).indices.tolist() == [0, 1, 2, 3]
     expected = d2(X, SCORE, 50).indices
     for factor in (2.0**1000, 2.0**-1000):
         assert np.array_equal(d2(X, SCORE * factor, 50).indices, expected)
@@ -142,8 +152,8 @@ def test_moderate_keeps_the_middle(center: str, n: int) -> None:
     for budget in {1, n // 3 + 1, n}:
         selection = moderate(x, budget, labels=labels, center=center)
         check(selection, n, budget)
-        assert selection.indices.tolist() == oracle.moderate(x, labels.tolist(), budget, center)
-        assert moderate(x, budget, center=center).indices.tolist() == oracle.moderate(x, [0] * n, budget, center)
+        assert selection.indices.tolist() == oracle.moderate(x, labels.tolist(), budget, center, ranks_of(0))
+        assert moderate(x, budget, center=center).indices.tolist() == oracle.moderate(x, [0] * n, budget, center, ranks_of(0))
 
 
 def test_moderate_in_any_type_and_size() -> None:
@@ -156,7 +166,8 @@ def test_moderate_in_any_type_and_size() -> None:
     tensor = moderate(torch.from_numpy(codes).to(torch.bfloat16), 20)
     assert isinstance(tensor.indices, torch.Tensor)
     assert np.array_equal(np.asarray(tensor.indices), expected)
-    assert moderate(np.ones((5, 2)), 3).indices.tolist() == [1, 2, 3], "all tied: by number, the middle"
+    kept = {int(moderate(np.ones((5, 2)), 1, seed=seed).indices[0]) for seed in range(150)}
+    assert kept == set(range(5)), "one is missing with a chance of 1e-14"
 
 
 def test_indices_come_back_in_the_library_of_the_first_argument() -> None:
@@ -192,7 +203,7 @@ BARE = coremax.Graph.from_neighbors(DOT.neighbors, -DOT.similarities)
         (lambda: d2(X[:0], SCORE[:0], 5), ValueError, "x is empty"),
         (lambda: d2(X, SCORE, 5, k=0), ValueError, "k must be at least 1"),
         (lambda: d2(X, SCORE, 5, gamma=-0.1), ValueError, "gamma must be finite and at least 0"),
-        (lambda: d2(X, SCORE, 5, metric="dot"), ValueError, "metric must be one of 'euclidean', 'cosine'"),
+        (lambda: d2(X, SCORE, 5, metric="dot"), ValueError, "metric must be 'euclidean', 'cosine' or None"),
         (lambda: d2(DOT, SCORE, 5), ValueError, "metric of the graph must be one of 'euclidean', 'cosine', got 'dot'"),
         (lambda: d2(DOT, SCORE, 5, metric="cosine"), ValueError, "metric is 'cosine', but that of the graph 'dot'"),
         (lambda: d2(BARE, SCORE, 5), ValueError, "metric of the graph .* got None"),

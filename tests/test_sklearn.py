@@ -49,7 +49,7 @@ def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@pytest.mark.parametrize("method", list(_methods.NEEDS))
+@pytest.mark.parametrize("method", [method for method in _methods.NEEDS if method != "dsir"])  # which reads texts
 def test_every_method_is_the_function_of_its_name(method: str) -> None:
     selector = CoresetSelector(0.2, method=method, random_state=3).fit(X, Y, score=SCORE)
     data = {"x": X, "score": SCORE, "n": N}
@@ -60,6 +60,20 @@ def test_every_method_is_the_function_of_its_name(method: str) -> None:
     assert np.array_equal(selector.get_support(), expected.mask())
     assert np.array_equal(selector.get_support(indices=True), expected.indices)
     assert selector.selection_.method == method
+
+
+def test_importance_and_score_are_one_argument() -> None:
+    first, second, third = (
+        CoresetSelector(0.2).fit(X, Y, importance=SCORE),
+        CoresetSelector(0.2).fit(X, Y, score=SCORE),
+        CoresetSelector(0.2).fit(X, Y, SCORE),
+    )
+    assert first.support_.tolist() == second.support_.tolist() == third.support_.tolist()
+    assert CoresetSelector(0.2).fit_resample(X, Y, importance=SCORE)[1].tolist() == Y[first.support_].tolist()
+    with pytest.raises(TypeError, match="importance and score are two names of one argument"):
+        CoresetSelector().fit(X, Y, importance=SCORE, score=SCORE)
+    with pytest.raises(ValueError, match="method 'dsir' needs texts and target"):
+        CoresetSelector(method="dsir").fit(X)
 
 
 def test_parameters_and_clones() -> None:

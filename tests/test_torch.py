@@ -6,6 +6,7 @@ Statistical tests use fixed seeds and state their false-alarm rate, as those of 
 from __future__ import annotations
 
 import copy
+import importlib
 import json
 import math
 import os
@@ -15,7 +16,7 @@ import subprocess
 import sys
 import tracemalloc
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice, permutations
 from pathlib import Path
 from typing import Any
@@ -30,13 +31,12 @@ from torch.utils.data import BatchSampler, DataLoader, DistributedSampler
 import coremax
 from coremax import AliasTable, _core
 from coremax import torch as coremax_torch
-from coremax.torch import ImportanceSampler, SubsetSampler, loss_reweight
+from coremax.torch import ImportanceSampler, SubsetSampler, loss_reweight, resume
 from oracles import sampling as oracle
 
 # From Python 3.12 on a fork beside torch's threads warns; the loaders fork all the same.
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork:DeprecationWarning")
 # torchdata 0.11 calls what torch 2.13 calls deprecated.
-torchdata_warnings = pytest.mark.filterwarnings("ignore:'set_vital' is deprecated:UserWarning")
 
 FALSE_ALARM = 1e-6
 WEIGHTS = np.array([0.5, 2.0, 0.0, 1.0, 4.0, 0.25, 0.0, 1.0, 3.0, 0.125, 1.5])
@@ -58,6 +58,12 @@ def shuffled(**options: Any) -> SubsetSampler:
 
 
 def ordered(**options: Any) -> SubsetSampler:
+    """As one trains in a fixed order: every rank as many."""
+    return SubsetSampler(SUBSET, shuffle=False, **{"seed": 5, "pad": None if options.get("drop_last") else True, **options})
+
+
+def uneven(**options: Any) -> SubsetSampler:
+    """As one evaluates: every index on one rank."""
     return SubsetSampler(SUBSET, shuffle=False, **{"seed": 5, **options})
 
 
@@ -118,9 +124,50 @@ def test_subset_is_shared_as_by_the_distributed_sampler_of_torch(drop_last: bool
             for rank in range(world_size):
                 data: Any = range(n)
                 theirs: Any = DistributedSampler(data, world_size, rank, shuffle=False, drop_last=drop_last)
-                ours = SubsetSampler(n, shuffle=False, rank=rank, world_size=world_size, drop_last=drop_last)
+                rest: Any = {"drop_last": True} if drop_last else {"pad": True}
+                ours = SubsetSampler(n, shuffle=False, rank=rank, world_size=world_size, **rest)
                 assert list(ours) == list(theirs)
                 assert len(ours) == len(theirs)
+
+
+@pytest.mark.parametrize("options", [{"shuffle": False}, {"shuffle": True, "pad": False}])
+@pytest.mark.parametrize("indices", [10, SUBSET, 0, 1])
+def test_each_index_once_over_the_ranks_of_an_evaluation(options: dict[str, bool], indices: Any) -> None:
+    whole = list(SubsetSampler(indices, rank=0, world_size=1, **options))
+    for world_size in range(1, 14):
+        samplers = [SubsetSampler(indices, rank=rank, world_size=world_size, **options) for rank in range(world_size)]
+        for rank, sampler in enumerate(samplers):
+            assert list(sampler) == whole[rank::world_size]
+            assert len(sampler) == len(whole[rank::world_size])
+            assert len(DataLoader(range(100), batch_size=2, sampler=sampler)) == -(-len(sampler) // 2)  # type: ignore[arg-type]
+
+
+def test_padding_is_for_orders_that_are_shuffled() -> None:
+    def seen(**options: Any) -> list[int]:
+        return sorted(index for rank in range(4) for index in SubsetSampler(10, rank=rank, world_size=4, **options))
+
+    assert len(seen()) == 12
+    assert set(seen()) == set(range(10))
+    assert seen(shuffle=False, drop_last=True) == seen(shuffle=False, drop_last=True, pad=False) == list(range(8))
+    with pytest.raises(ValueError, match="pad and drop_last exclude each other"):
+        SubsetSampler(10, pad=True, drop_last=True)
+    with pytest.raises(TypeError, match="pad must be True or False, got 'False'"):
+        SubsetSampler(10, pad="False")  # type: ignore[arg-type]
+
+
+def test_an_evaluation_is_resumed_by_any_number_of_ranks() -> None:
+    for before, after in ((4, 3), (3, 5), (1, 2), (2, 1), (4, 4)):
+        for steps in range(5):
+            saved = [uneven(rank=rank, world_size=before) for rank in range(before)]
+            done = [index for sampler in saved for index in islice(sampler, steps)]
+            resumed = [uneven(rank=rank, world_size=after) for rank in range(after)]
+            for sampler in resumed:
+                sampler.load_state_dict(saved[0].state_dict())  # of the rank that has the most
+            assert sorted(done + [index for sampler in resumed for index in sampler]) == sorted(SUBSET)
+            for rank, sampler in enumerate(saved):
+                again = uneven(rank=rank, world_size=before)
+                again.load_state_dict(sampler.state_dict())
+                assert list(again) == SUBSET[rank::before].tolist()[steps:]
 
 
 @pytest.mark.parametrize("make", [*SAMPLERS, computed])
@@ -310,6 +357,26 @@ def sampler_at(epoch: int, position: int) -> SubsetSampler:
     sampler.set_epoch(epoch)
     list(islice(sampler, position))
     return sampler
+
+
+def test_an_epoch_set_in_place_of_the_loaded_one_warns() -> None:
+    """What was left is given up; not where nothing was, nor before a position was reached."""
+    for epoch in (0, 2, 4):
+        resumed = shuffled()
+        resumed.load_state_dict(sampler_at(3, 5).state_dict())
+        with pytest.warns(UserWarning, match=rf"epoch {epoch} begins .* position, 5 of epoch 3, is given up"):
+            resumed.set_epoch(epoch)
+        assert list(resumed) == list(sampler_at(epoch, 0))
+        resumed.set_epoch(3)  # the state is forgotten
+        assert list(resumed) == list(sampler_at(3, 0))
+    for position in (0, 11):
+        resumed = shuffled()
+        resumed.load_state_dict(sampler_at(3, position).state_dict())
+        resumed.set_epoch(4)
+    resumed = shuffled()
+    resumed.load_state_dict(sampler_at(3, 5).state_dict())
+    list(islice(resumed, 2))
+    resumed.set_epoch(4)  # given up by the loop, not by resuming
 
 
 def test_epoch_given_up_begins_anew() -> None:
@@ -546,7 +613,15 @@ def test_importance_weights_make_the_mean_unbiased() -> None:
         (lambda: SubsetSampler([1, -1]), ValueError, r"indices\[1\] is negative: -1"),
         (lambda: SubsetSampler([[1]]), ValueError, "indices must be one-dimensional"),
         (lambda: SubsetSampler([0.5]), TypeError, "indices must be"),
-        (lambda: SubsetSampler(np.array([True])), TypeError, "indices must be"),
+        (lambda: SubsetSampler(np.array([True])), TypeError, "got a mask of bool: pass numpy.flatnonzero"),
+        (lambda: SubsetSampler([True, False]), TypeError, "indices must be whole numbers, got a mask"),
+        (lambda: SubsetSampler(torch.ones(2, dtype=torch.bool)), TypeError, "indices must be whole numbers, got a mask"),
+        (lambda: SubsetSampler(i for i in range(3)), TypeError, "indices must be an array, got a generator: pass list"),
+        (lambda: SubsetSampler({1, 2}), TypeError, "indices must be an array, got set"),
+        (lambda: SubsetSampler(torch.arange(3.0)), TypeError, "indices must be int64 or int32, got float32"),
+        (lambda: importance().importance_weights(np.array([True])), TypeError, "indices must be whole numbers, got a mask"),
+        (lambda: ImportanceSampler(w for w in (1.0, 2.0)), TypeError, "weights must be an array.* generator"),
+        (lambda: ImportanceSampler(a_selection()), TypeError, "weights must be an array.* Selection"),
         (lambda: SubsetSampler(-1), ValueError, "indices must be"),
         (lambda: SubsetSampler(True), TypeError, "indices must be"),
         (lambda: SubsetSampler(3, shuffle="yes"), TypeError, "shuffle must be True or False"),  # type: ignore[arg-type]
@@ -556,6 +631,28 @@ def test_importance_weights_make_the_mean_unbiased() -> None:
 def test_bad_input(call: Callable[[], Any], error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         call()
+
+
+def a_selection() -> Any:
+    return coremax.selection.top(np.arange(10.0), 4)
+
+
+def test_a_selection_stands_for_its_indices() -> None:
+    selection = a_selection()
+    assert sorted(SubsetSampler(selection)) == selection.indices.tolist()
+    assert SubsetSampler(selection).state_dict() == SubsetSampler(selection.indices).state_dict()
+
+
+@pytest.mark.parametrize("bring", [torch.from_numpy, lambda weights: torch.from_numpy(weights).float(), np.asarray])
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda table: pickle.loads(pickle.dumps(table))])
+def test_copies_of_a_table_answer_in_its_library(bring: Callable[[Any], Any], copied: Callable[[Any], Any]) -> None:
+    weights = bring(WEIGHTS)
+    table = copied(copied(AliasTable(weights)))
+    for drawn in (table.sample(5), table.sample_at([0, 3]), table.probabilities()):
+        assert type(drawn) is type(weights)
+    assert table.sample(50, seed=1).tolist() == AliasTable(weights).sample(50, seed=1).tolist()
+    table.update(WEIGHTS)
+    assert type(table.sample(5)) is np.ndarray
 
 
 def test_seeds_of_every_kind() -> None:
@@ -731,7 +828,6 @@ def stateful_loader() -> Any:
     return module.StatefulDataLoader
 
 
-@torchdata_warnings
 @all_samplers
 @pytest.mark.parametrize(
     "options",
@@ -781,13 +877,170 @@ def test_resumes_under_the_stateful_loader(make: Make, options: dict[str, Any], 
     assert batches(last) == expected[2]
 
 
+def train(make: Make, options: dict[str, Any], resumes: bool, state: Any = None) -> Iterator[tuple[int, list[int], Any]]:
+    """The loop of docs/howto/pytorch.md, over any sampler and loader; or with the loader's own load_state_dict."""
+    stateful: Any = importlib.import_module("torchdata.stateful_dataloader")
+    sampler = make()
+    if "batch_sampler" in options:
+        loader = stateful.StatefulDataLoader(range(100), batch_sampler=stateful.sampler.BatchSampler(sampler, 4, False))
+    else:
+        loader = loader_of(sampler, stateful.StatefulDataLoader, **options)
+    if state is not None and resumes:
+        assert resume(loader, state) == sampler.epoch
+    elif state is not None:
+        loader.load_state_dict(state)
+    for epoch in range(sampler.epoch, 3):
+        sampler.set_epoch(epoch)
+        for batch in loader:
+            assert sampler.epoch == epoch
+            yield epoch, [int(index) for index in batch], pickle.loads(pickle.dumps(loader.state_dict()))
+
+
+def steps_of(steps: Iterable[tuple[int, list[int], Any]]) -> list[tuple[int, list[int]]]:
+    return [(epoch, indices) for epoch, indices, _ in steps]
+
+
+@pytest.mark.parametrize("make", [*SAMPLERS, uneven])
+@pytest.mark.parametrize("resumes", [True, False], ids=["resume", "load_state_dict"])
+@pytest.mark.parametrize("options", [{}, {"batch_sampler": True}, {"batch_size": None, "collate_fn": lambda i: [i]}], ids=str)
+def test_three_epochs_stopped_at_every_batch(make: Make, resumes: bool, options: dict[str, Any], stateful_loader: Any) -> None:
+    """The same batches under the same epochs as without a stop: in the middle, at the ends, and stopped again on the way."""
+    del stateful_loader
+    for ranks in ({"rank": 0, "world_size": 1}, {"rank": 1, "world_size": 2}):
+
+        def make_one(ranks: dict[str, int] = ranks) -> Any:
+            return make(**ranks)
+
+        whole = list(train(make_one, options, resumes))
+        for stop in range(len(whole)):
+            rest = list(train(make_one, options, resumes, whole[stop][2]))
+            assert steps_of(rest) == steps_of(whole[stop + 1 :])
+            if len(rest) > 1:
+                assert steps_of(train(make_one, options, resumes, rest[1][2])) == steps_of(rest[2:])
+
+
+@pytest.mark.parametrize(
+    ("options", "resumes"),
+    [
+        ({"num_workers": 2}, True),
+        ({"num_workers": 2}, False),
+        ({"num_workers": 1, "persistent_workers": True}, True),
+        ({"num_workers": 1, "persistent_workers": True}, False),
+        ({"num_workers": 2, "snapshot_every_n_steps": 2}, True),
+    ],
+    ids=str,
+)
+def test_three_epochs_stopped_under_workers(resumes: bool, options: dict[str, Any], stateful_loader: Any) -> None:
+    del stateful_loader
+    whole = list(train(shuffled, options, resumes))
+    for stop in (0, 2, 4, 5, 8):
+        assert steps_of(train(shuffled, options, resumes, whole[stop][2])) == steps_of(whole[stop + 1 :])
+
+
+def test_a_loader_that_was_at_the_end_of_an_epoch(stateful_loader: Any) -> None:
+    """Its state is that of the epoch's end, too: nothing is repeated while that epoch is set."""
+    for workers in (0, 1):
+        loader = loader_of(shuffled(), stateful_loader, num_workers=workers)
+        loader.sampler.set_epoch(1)
+        list(loader)
+        state = loader.state_dict()
+        for load in (resume, lambda loader, state: loader.load_state_dict(state)):
+            resumed = loader_of(shuffled(), stateful_loader, num_workers=workers)
+            load(resumed, state)
+            got = []
+            for epoch in range(3):
+                if resumed.sampler.epoch <= epoch:
+                    resumed.sampler.set_epoch(epoch)
+                    got += [(epoch, index) for batch in resumed for index in batch]
+            assert got == [(2, index) for index in sampler_at(2, 0)]
+
+
+def test_resume_refuses(stateful_loader: Any) -> None:
+    loader = loader_of(shuffled(), stateful_loader)
+    state = loader.state_dict()
+    cases: list[tuple[Any, Any, type[Exception], str]] = [
+        (loader_of(shuffled()), state, TypeError, "loader must be a StatefulDataLoader of torchdata, got DataLoader"),
+        (stateful_loader(range(3)), state, TypeError, "loader must draw by a sampler of coremax.torch"),
+        (loader, 3, TypeError, "state must be a dict, got 3"),
+        (loader, {}, ValueError, "state holds none of the sampler"),
+        (loader_of(ordered(), stateful_loader), state, ValueError, "its shuffle is True, that of this one False"),
+        (loader_of(importance(), stateful_loader), state, ValueError, "its sampler is 'SubsetSampler'"),
+    ]
+    for other, given, error, message in cases:
+        with pytest.raises(error, match=message):
+            resume(other, given)
+    stateless = stateful_loader(range(100), batch_sampler=BatchSampler(shuffled(), 4, drop_last=False))
+    with pytest.raises(ValueError, match="torch's BatchSampler has none"):
+        resume(stateless, stateless.state_dict())
+
+
+def documented_loop() -> str:
+    """The function `train` as the page has it."""
+    page = (Path(__file__).resolve().parent.parent / "docs" / "howto" / "pytorch.md").read_text()
+    blocks = [block.partition("```")[0] for block in page.split("```python\n")[1:]]
+    (block,) = [block for block in blocks if "def train(" in block]
+    return block.partition("\n\n\nsteps = ")[0]
+
+
+DOCUMENTED = """
+import pickle, sys, os, time
+import numpy as np
+from coremax.torch import SubsetSampler
+
+kept, data = np.arange(0, 5000, 10), [(i, i % 7, np.int64(i)) for i in range(5000)]
+"""
+
+CHECKPOINTED = """
+checkpoint, pause = sys.argv[1], float(sys.argv[2])
+state = pickle.load(open(checkpoint, "rb")) if os.path.exists(checkpoint) else None
+for epoch, indices, state in train(state):
+    with open(checkpoint + ".part", "wb") as file:
+        pickle.dump(state, file)
+    os.replace(checkpoint + ".part", checkpoint)  # a batch is trained when its state is written
+    print(epoch, *indices, flush=True)
+    time.sleep(pause)
+"""
+
+
+@pytest.mark.parametrize("resumes", [True, False], ids=["resume", "load_state_dict"])
+def test_the_documented_loop(resumes: bool, stateful_loader: Any) -> None:
+    del stateful_loader
+    namespace: dict[str, Any] = {}
+    loop = documented_loop().replace("num_workers=2", "num_workers=0")
+    assert "resume(loader, state)" in loop
+    exec(DOCUMENTED + (loop if resumes else loop.replace("resume(loader, state)", "loader.load_state_dict(state)")), namespace)
+    whole = list(namespace["train"]())
+    assert [epoch for epoch, *_ in whole] == [0] * 5 + [1] * 5 + [2] * 5
+    for stop in range(len(whole)):
+        assert steps_of(namespace["train"](whole[stop][2])) == steps_of(whole[stop + 1 :])
+
+
+def test_the_documented_loop_killed_again_and_again(tmp_path: Path, stateful_loader: Any) -> None:
+    """By SIGKILL, after 4 and 3 batches or one more, with workers: each batch is trained once, under its epoch."""
+    del stateful_loader
+    arguments = [sys.executable, "-W", "ignore", "-c", DOCUMENTED + documented_loop() + CHECKPOINTED]
+    sampler, whole = SubsetSampler(np.arange(0, 5000, 10), seed=0), ""
+    for epoch in range(3):
+        sampler.set_epoch(epoch)
+        whole += "".join(f"{epoch} {' '.join(map(str, batch))}\n" for batch in grouped(list(sampler), 100))
+    lines: list[str] = []
+    for batches_before in (4, 3):
+        with subprocess.Popen([*arguments, str(tmp_path / "killed"), "0.2"], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            lines += [process.stdout.readline() for _ in range(batches_before)]
+            process.send_signal(signal.SIGKILL)
+            lines += process.stdout.readlines()
+            assert process.wait() == -signal.SIGKILL
+    rest = subprocess.run([*arguments, str(tmp_path / "killed"), "0"], check=True, capture_output=True, text=True).stdout
+    assert "".join(lines) + rest == whole
+
+
 def make_loaded(make: Make, ranks: dict[str, int], state: Any, kind: Any, options: dict[str, Any]) -> Any:
     loader = loader_of(make(**ranks), kind, **options)
     loader.load_state_dict(state)
     return loader
 
 
-@torchdata_warnings
 def test_stateful_loader_with_a_batch_sampler_of_torch(stateful_loader: Any) -> None:
     """That one has no state: the loader counts batches and skips them."""
     expected = grouped(list(importance()), 4)
@@ -953,6 +1206,9 @@ def test_loss_weights_carry_no_gradient_and_their_type() -> None:
     ("arguments", "options", "error", "message"),
     [
         ((torch.tensor([1.0, math.inf]),), {}, ValueError, r"losses\[1\] of rank 0 is inf"),
+        ((torch.ones(2, device="meta"),), {}, TypeError, "losses must be a dense tensor, got one of the device meta"),
+        ((torch.ones(2).to_sparse(),), {}, TypeError, "losses must be a dense tensor, got one of layout torch.sparse_coo"),
+        (([torch.ones(()), torch.ones((), requires_grad=True)],), {}, TypeError, "losses must be a tensor .* got list"),
         ((torch.ones(2, 2),), {}, ValueError, r"one-dimensional, got shape \(2, 2\)"),
         ((torch.ones(2, dtype=torch.int64),), {}, TypeError, "losses must be a tensor"),
         ((np.ones(2),), {}, TypeError, "losses must be a tensor"),

@@ -17,14 +17,15 @@ const std::int64_t* checked_starts(const Array& starts, const char* name, std::i
   return data;
 }
 
-py::array_t<std::int64_t> take_and_discount(const Array& values, const Array& indptr, const Array& targets, const Array& weights, std::int64_t budget,
-                                            int threads) {
+py::array_t<std::int64_t> take_and_discount(const Array& values, const Array& indptr, const Array& targets, const Array& weights, const Array& ranks,
+                                            std::int64_t budget, int threads) {
   selection::Edges edges;
   edges.n = expect(values, "values", 1, {DType::float64}).size(0);
   edges.targets = static_cast<const std::int32_t*>(expect(targets, "targets", 1, {DType::int32}).data);
   edges.weights = static_cast<const double*>(expect(weights, "weights", 1, {DType::float64}).data);
   require(weights.size(0) == targets.size(0), "weights and targets differ in length");
   edges.indptr = checked_starts(indptr, "indptr", targets.size(0));
+  require(expect(ranks, "ranks", 1, {DType::int64}).size(0) == edges.n, "ranks and values differ in length");
   require(indptr.size(0) == edges.n + 1, "indptr must have one element more than values");
   for (std::int64_t e = 0; e < targets.size(0); ++e) {
     require(edges.targets[e] >= 0 && edges.targets[e] < edges.n, [&] { return "targets[" + std::to_string(e) + "] is no element"; });
@@ -32,7 +33,7 @@ py::array_t<std::int64_t> take_and_discount(const Array& values, const Array& in
   require(budget >= 0 && budget <= edges.n, "budget must be from 0 to the number of values");
   std::vector<std::int64_t> order;
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
-    order = selection::take_and_discount(edges, static_cast<const double*>(values.data), budget, pool);
+    order = selection::take_and_discount(edges, static_cast<const double*>(values.data), static_cast<const std::int64_t*>(ranks.data), budget, pool);
   });
   return adopt(std::move(order));
 }
@@ -53,7 +54,7 @@ py::array_t<float> highest_earlier_cosine(const Array& rows, const Array& offset
 
 void bind_selection(py::module_& module) {
   module.def("take_and_discount", &take_and_discount, py::arg("values"), py::arg("indptr"), py::arg("targets"), py::arg("weights"),
-             py::arg("budget"), py::arg("threads"));
+             py::arg("ranks"), py::arg("budget"), py::arg("threads"));
   module.def("highest_earlier_cosine", &highest_earlier_cosine, py::arg("rows"), py::arg("offsets"), py::arg("threads"));
 }
 

@@ -14,7 +14,7 @@ namespace coremax {
 
 enum class Stream : std::uint32_t {
   alias_draw = 0, race = 1, lanczos_start = 2, partition = 3, recall_sample = 4, heat_bath = 5, heat_bath_noise = 6, swap_annealing = 7,
-  race_sample = 8, systematic_start = 9, permutation = 12, kmeans = 16
+  race_sample = 8, systematic_start = 9, permutation = 12, ties = 13, kmeans = 16
 };
 
 using PhiloxBlock = std::array<std::uint32_t, 4>;

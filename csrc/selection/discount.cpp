@@ -11,22 +11,23 @@ constexpr std::int64_t kCheckEvery = 4096;  // elements taken between two looks 
 
 struct Entry {
   double value;
+  std::int64_t rank;
   std::int64_t element;
 };
 
-bool lower(const Entry& a, const Entry& b) { return a.value < b.value || (a.value == b.value && a.element > b.element); }
+bool lower(const Entry& a, const Entry& b) { return a.value < b.value || (a.value == b.value && a.rank > b.rank); }
 
 }  // namespace
 
-std::vector<std::int64_t> take_and_discount(const Edges& edges, const double* values, std::int64_t budget, ThreadPool& pool) {
+std::vector<std::int64_t> take_and_discount(const Edges& edges, const double* values, const std::int64_t* ranks, std::int64_t budget, ThreadPool& pool) {
   const auto at = [](auto& vector, std::int64_t i) -> auto& { return vector[static_cast<std::size_t>(i)]; };
   std::vector<double> current(values, values + edges.n);
   std::vector<char> taken(current.size(), 0);
   std::vector<Entry> heap(current.size());
-  for (std::int64_t i = 0; i < edges.n; ++i) at(heap, i) = {values[i], i};
+  for (std::int64_t i = 0; i < edges.n; ++i) at(heap, i) = {values[i], ranks[i], i};
   std::make_heap(heap.begin(), heap.end(), lower);
   const auto push = [&](std::int64_t i) {
-    heap.push_back({at(current, i), i});
+    heap.push_back({at(current, i), ranks[i], i});
     std::push_heap(heap.begin(), heap.end(), lower);
   };
   std::vector<std::int64_t> order;

@@ -1,6 +1,6 @@
 // What selection methods do element by element and NumPy can not: the reverse messages of D2 pruning, and the pairs within
 // clusters that semantic deduplication looks at.
-// Contract: same result for any thread count; ties to the lower number; inputs are finite.
+// Contract: same result for any thread count; ties to the lower rank, or number where there are no ranks; inputs are finite.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@ struct Edges {
 };
 
 // `budget` times: takes the element of highest value among those left and lowers each value its edges lead to by
-// weight * its own value. Values are within +-1e300. Returns the elements in the order taken. O(edges of the taken * log n).
-std::vector<std::int64_t> take_and_discount(const Edges& edges, const double* values, std::int64_t budget, ThreadPool& pool);
+// weight * its own value; of equal values the one of lowest rank, which are distinct. Values are within +-1e300. Returns the elements in the order taken. O(edges of the taken * log n).
+std::vector<std::int64_t> take_and_discount(const Edges& edges, const double* values, const std::int64_t* ranks, std::int64_t budget, ThreadPool& pool);
 
 // rows: [n, d] unit vectors, cluster after cluster; offsets: [n_clusters + 1] first rows of the clusters, ascending from 0 to n.
 // out[i]: the highest inner product of row i with an earlier row of its cluster, within [-1, 1]; -1 for the first of a cluster.

@@ -1,5 +1,5 @@
-// Presolve: takes out the elements that are fixed, by the caller or by proof, and leaves a problem of the others, in an order in
-// which neighbours are near each other if there are many of them.
+// Presolve: takes out the elements that are fixed, by the caller or by proof, and leaves a problem of the others: in a random order
+// where some of them are of equal importance, and in one in which neighbours are near each other if there are many of them.
 //
 // With S the elements fixed in and U the open ones, f(S + T) = f(S) + sum_T (I_i - 2 alpha sum_{j in S} K_ij) - alpha sum_{T x T} K,
 // so that what S does to the rest is a change of importance.
@@ -150,10 +150,37 @@ std::vector<std::int64_t> in_patches(const graph::CsrView& k, const std::vector<
 
 }  // namespace
 
+std::vector<std::int64_t> order_of_ties(const Problem& problem, std::uint64_t seed) {
+  Vector importance(problem.importance, problem.importance + problem.n());
+  std::sort(importance.begin(), importance.end());
+  if (std::adjacent_find(importance.begin(), importance.end()) == importance.end()) return {};
+  std::vector<std::pair<std::uint64_t, std::int64_t>> drawn(importance.size());
+  for (std::int64_t i = 0; i < problem.n(); ++i) drawn[at(i)] = {random_bits(seed, Stream::ties, static_cast<std::uint64_t>(i)), i};
+  std::sort(drawn.begin(), drawn.end());
+  std::vector<std::int64_t> order(drawn.size());
+  std::transform(drawn.begin(), drawn.end(), order.begin(), [](const auto& one) { return one.second; });
+  return order;
+}
+
+void Reduced::take_over_fixed() {
+  fixed_.assign(at(whole_.n()), 0);
+  if (whole_.fixed != nullptr) std::copy(whole_.fixed, whole_.fixed + whole_.n(), fixed_.begin());
+}
+
+Reduced::Reduced(const Problem& whole, const std::vector<std::int64_t>& order, ThreadPool& pool) : whole_(whole) {
+  take_over_fixed();
+  for (std::int64_t r = 0; r < whole.n(); ++r) {
+    const std::int64_t i = order.empty() ? r : order[at(r)];
+    if (fixed_[at(i)] == 0) open_.push_back(i);
+  }
+  same_ = order.empty() && open_.size() == fixed_.size();
+  problem_ = whole;
+  problem_.fixed = nullptr;
+  if (!same_) build(pool);
+}
+
 Reduced::Reduced(const Problem& whole, bool bounding, ThreadPool& pool) : whole_(whole) {
-  const auto n = at(whole.n());
-  fixed_.assign(n, 0);
-  if (whole.fixed != nullptr) std::copy(whole.fixed, whole.fixed + n, fixed_.begin());
+  take_over_fixed();
   if (bounding && !has_costs(whole)) n_proved_ = Bounding(whole, fixed_, pool).run();
   for (std::int64_t i = 0; i < whole.n(); ++i)
     if (fixed_[at(i)] == 0) open_.push_back(i);

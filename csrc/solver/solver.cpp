@@ -112,7 +112,8 @@ bool is_linear(const Problem& problem, ThreadPool& pool) {
 
 // A problem without what the caller fixes, and of that, without what is proved.
 struct Presolved {
-  Presolved(const Problem& problem, ThreadPool& pool) : given(problem, false, pool), open(given.problem(), true, pool) {}
+  Presolved(const Problem& problem, std::uint64_t seed, ThreadPool& pool)
+      : given(problem, order_of_ties(problem, seed), pool), open(given.problem(), true, pool) {}
   const Problem& problem() const { return open.problem(); }
   double constant() const { return given.constant() + open.constant(); }
   double padding() const { return given.padding() + open.padding(); }
@@ -479,13 +480,13 @@ Result solve_scaled(const Problem& problem, const Options& options, ThreadPool& 
     last = run.seconds();
   };
 
-  const Presolved whole(problem, pool);
+  const Presolved whole(problem, options.seed, pool);
   // The search may have to stay within a part; the bound is of the whole all the same.
   std::optional<Presolved> part;
   if (options.within != nullptr) {
     Problem narrowed = problem;
     narrowed.fixed = options.within;
-    part.emplace(narrowed, pool);
+    part.emplace(narrowed, options.seed, pool);
   }
   const Presolved& searched = part ? *part : whole;
   run.constant = searched.constant();

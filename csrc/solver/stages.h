@@ -68,9 +68,16 @@ inline void shift_gains(const Problem& problem, std::int64_t i, double change, V
     gain[at(problem.k.indices[e])] += factor * static_cast<double>(problem.k.values[e]);
 }
 
-// presolve.cpp: the problem of the elements that are still open.
+// presolve.cpp
+// The elements in a random order where some are of equal importance, else empty: what a search does with the first and the last
+// of equal elements is then a matter of the seed, whatever the stage, and not of where they stand.
+std::vector<std::int64_t> order_of_ties(const Problem& problem, std::uint64_t seed);
+
+// The problem of the elements that are still open.
 class Reduced {
  public:
+  // In the order given, or as they are where it is empty.
+  Reduced(const Problem& whole, const std::vector<std::int64_t>& order, ThreadPool& pool);
   // With `bounding`, elements that are provably in or out of every best subset are fixed as well, and large problems put in order.
   Reduced(const Problem& whole, bool bounding, ThreadPool& pool);
   Reduced(const Reduced&) = delete;
@@ -86,6 +93,7 @@ class Reduced {
   Subset restrict(const Subset& subset) const;
 
  private:
+  void take_over_fixed();
   void build(ThreadPool& pool);
 
   const Problem& whole_;

@@ -5,6 +5,7 @@ Everything here is about arguments: it names them in messages, converts once whe
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,7 +13,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import _columns, _core
+from . import _cgroup, _columns, _core
 from ._errors import DeviceError
 from ._inputs import refusals
 
@@ -312,8 +313,21 @@ def _chosen(value: Any, choices: Sequence[Choice]) -> Choice | None:
 
 
 def as_threads(threads: int | None) -> int:
-    """Resolve the number of threads: as asked, else COREMAX_NUM_THREADS, else the CPUs this process may use."""
-    return _core.default_threads() if threads is None else as_count(threads, "threads", 1, 4096)
+    """Resolve the number of threads: as asked, else `default_threads`."""
+    return default_threads() if threads is None else as_count(threads, "threads", 1, 4096)
+
+
+def default_threads() -> int:
+    """COREMAX_NUM_THREADS, else the CPUs that affinity and the quota of a control group leave this process."""
+    number = _core.default_threads()
+    quota = None if "COREMAX_NUM_THREADS" in os.environ else _quota()
+    return number if quota is None else min(number, quota)
+
+
+@functools.cache
+def _quota() -> int | None:
+    """Read once: small calls would feel it."""
+    return _cgroup.cpus()
 
 
 def as_seed(seed: Seed) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from . import _arrays, _core, _device
@@ -26,6 +27,11 @@ class CudaTable:
     @property
     def nbytes(self) -> int:
         return self._table.nbytes
+
+    @property
+    def into(self) -> Callable[[Any], Any]:
+        """Bring results of a copy on the CPU into this table's library."""
+        return _arrays.importer(self._like)
 
     def takes(self, weights: Any) -> bool:
         """Whether weights for `update` are on this table's device."""

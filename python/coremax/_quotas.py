@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from . import _arrays
+from . import _arrays, _order
 
 
-def largest_remainder(shares: Any, total: int, capacity: Any = None) -> Any:
+def largest_remainder(shares: Any, total: int, capacity: Any = None, *, seed: _arrays.Seed | None = None) -> Any:
     """Split a total into whole quotas in proportion to shares, by largest remainder.
 
     Parameters
@@ -20,6 +21,8 @@ def largest_remainder(shares: Any, total: int, capacity: Any = None) -> Any:
         What to split, >= 0.
     capacity : array [m] of int64 or int32, optional
         The most each may get, >= 0. What does not fit goes to the others, in proportion to their shares.
+    seed : int, SeedSequence or Generator, optional
+        Which of equal fractional parts get the units left, by chance. Default: the first ones, always.
 
     Returns
     -------
@@ -35,9 +38,10 @@ def largest_remainder(shares: Any, total: int, capacity: Any = None) -> Any:
     Notes
     -----
     The method of Hamilton: each gets the floor of total * share / sum(shares), and the units left go to the largest
-    fractional parts, ties to the lower number. Computed over whole numbers, so no rounding decides a tie. With capacities
-    the real quotas are min(capacity, level * share) at the level whose sum is total, and only those below their capacity
-    are rounded: rounding never lifts one above it. The quotas then differ from the real ones by less than one. O(m log m).
+    fractional parts, ties to the lower number or, with a seed, to any. Computed over whole numbers, so no rounding decides a
+    tie. With capacities the real quotas are min(capacity, level * share) at the level whose sum is total, and only those below
+    their capacity are rounded: rounding never lifts one above it. The quotas then differ from the real ones by less than one.
+    O(m log m).
 
     Examples
     --------
@@ -58,13 +62,14 @@ def largest_remainder(shares: Any, total: int, capacity: Any = None) -> Any:
     if total > most:
         raise ValueError(f"total is {total}, but the capacities of the positive shares sum to {most}")
     quotas = np.zeros(len(whole), np.int64)
-    for i, quota in _split(whole, room, receivers, total):
+    ranks = range(len(whole)) if seed is None else _order.chances(len(whole), "quotas", seed).tolist()
+    for i, quota in _split(whole, room, receivers, total, ranks):
         quotas[i] = quota
     return _arrays.like(quotas, shares)
 
 
-def _split(shares: list[int], room: list[int], receivers: list[int], total: int) -> list[tuple[int, int]]:
-    """Pairs of receiver and quota."""
+def _split(shares: list[int], room: list[int], receivers: list[int], total: int, ranks: Sequence[int]) -> list[tuple[int, int]]:
+    """Pairs of receiver and quota; of equal fractional parts those of lower rank come first."""
     from fractions import Fraction  # here, because it brings in decimal, which takes long to import
 
     result = []
@@ -78,7 +83,7 @@ def _split(shares: list[int], room: list[int], receivers: list[int], total: int)
         left -= shares[full]
     floors = {i: divmod(total * shares[i], left) for i in waiting}
     spare = total - sum(floor for floor, _ in floors.values())
-    lucky = set(sorted(waiting, key=lambda i: (-floors[i][1], i))[:spare])
+    lucky = set(sorted(waiting, key=lambda i: (-floors[i][1], ranks[i]))[:spare])
     return result + [(i, floors[i][0] + (i in lucky)) for i in waiting]
 
 

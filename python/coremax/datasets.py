@@ -1,37 +1,36 @@
-"""Pruning of Hugging Face data sets and of folders of Parquet files, by a column of embeddings and a column of scores.
+"""Pruning of Hugging Face data sets and of folders of Parquet files, by columns: embeddings, scores, labels, groups, costs.
 
-Rows are read in batches: what is held is the embeddings as one array, the scores and the labels. Rows are numbered through all
-shards in the order of their names.
+Rows are read in batches: what is held is the embeddings as one array, and a number for each row of every other column. Rows are
+numbered through all shards in the order of their paths.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
 from . import _arrays, _methods
-from ._inputs.keys import as_keys, number_texts
-from ._inputs.texts import is_text, iterate
+from ._inputs.aliases import either
+from ._inputs.keys import as_keys
+from ._inputs.shards import SUFFIXES, Shard, as_path, shards_of
+from ._progress import Progress, as_progress
 from .selection import Selection
 from .selection._result import as_scores
 
 try:
     import pyarrow as pa
-    import pyarrow.compute as pc
     import pyarrow.parquet as pq
 
-    from . import _arrow
-    from ._columns import require_no_null
+    from ._inputs import rows as _rows
 except ImportError as error:
     raise ImportError('coremax.datasets needs PyArrow: pip install "coremax[datasets]"') from error
 
@@ -46,7 +45,9 @@ _MOST_SLICES = 64  # a selection of more contiguous ranges is kept as an indices
 _ROWS_PER_GROUP = 1 << 16
 
 Array = np.ndarray[Any, Any]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 PathLike = str | os.PathLike[str]
+_Source = _rows.HuggingFace | _rows.Parquet
 
 
 def select(
@@ -54,15 +55,24 @@ def select(
     budget: int | float,
     *,
     embedding: str | None = None,
-    score: Any = None,
+    importance: Any = None,
     labels: Any = None,
+    groups: Any = None,
+    group_limits: Any = None,
+    costs: Any = None,
+    include: Any = None,
+    exclude: Any = None,
     ids: str | None = None,
+    text: str | None = None,
+    target: Any = None,
     method: _methods.Method = "infomax",
     options: Mapping[str, Any] | None = None,
     seed: _arrays.Seed = 0,
     dtype: Float = "float32",
     batch_size: int = 10_000,
     scratch: PathLike | None = None,
+    progress: Progress = False,
+    score: Any = None,
 ) -> Selection:
     """Select the rows of a Hugging Face data set that are worth training on.
 
@@ -71,19 +81,27 @@ def select(
     dataset : datasets.Dataset
         Of one split. Its order, selections and shuffles count as they are.
     budget : int or float
-        As of `coremax.infomax`.
+        As of `coremax.infomax`: a count, a fraction, or with costs the total allowed.
     embedding : str, optional
         Column of lists of numbers of one length, for methods that look at embeddings.
-    score : str or array [n], optional
+    importance : str or array [n], optional
         Column of numbers, or scores from elsewhere, for methods that need them.
     labels : str or array [n], optional
-        Column of integers (such as a ClassLabel) or of texts, or classes from elsewhere.
+        Column of whole numbers (such as a ClassLabel), truth values or texts, or classes from elsewhere.
+    groups, group_limits, costs, include, exclude : optional
+        Of `coremax.infomax`. groups may be a column as of labels, whose values `group_limits` speaks of; costs a column of
+        numbers; include and exclude columns of true and false. Classes of a ClassLabel go by their numbers or their names.
     ids : str, optional
-        Column of integers or text that must be unique.
-    method : {"infomax", "sims", "ccs", "d2", "moderate", "semdedup", "top", "random"}
+        Column of whole numbers or texts that must be unique.
+    text : str, optional
+        Column of texts, for method "dsir".
+    target : optional
+        For method "dsir": texts to look like (a list, or the path of a text file), counts, or the path of Parquet files, of
+        which the column `text` is read. For other methods the option of that name.
+    method : {"infomax", "sims", "ccs", "d2", "moderate", "semdedup", "dsir", "top", "random"}
         A function of `coremax.selection`.
     options : dict, optional
-        Further arguments of that function.
+        Further arguments of that function; "clusters" of "semdedup" may be a column as of labels.
     seed : int, SeedSequence or Generator
         Of the method.
     dtype : {"float32", "float16"}
@@ -93,6 +111,10 @@ def select(
         Rows read at a time.
     scratch : path, optional
         Folder for a temporary file that the embeddings are mapped from, where memory can not hold them.
+    progress : bool or callable
+        Bars (need tqdm), or a function(done, total): of reading, and of the method where it has one.
+    score : optional
+        Another name of importance.
 
     Returns
     -------
@@ -102,30 +124,46 @@ def select(
     Raises
     ------
     ValueError, TypeError
-        A column that is missing, holds a null (the row is named), lists of different lengths or no numbers; an id that is
-        there twice (both rows are named); arguments and values that the method refuses.
+        A column that is missing, holds a null (the row is named), lists of different lengths or something of another kind; an
+        id that is there twice (both rows are named); arguments and values that the method refuses.
+    MemoryError
+        Embeddings that memory can not hold.
 
     Notes
     -----
-    Reads only the columns named. Arrow's batches are viewed, not copied, and written to one array of n d elements.
+    Reads only the columns named. Arrow's batches are viewed, not copied, and written to one array of n d elements. Columns of
+    keys take 8 bytes a row and every different text once.
     """
-    source = _HuggingFace(_checked_dataset(dataset), _arrays.as_count(batch_size, "batch_size", 1))
-    return _select(source, budget, embedding, score, labels, ids, method, options, seed, dtype, scratch)
+    source = _rows.HuggingFace(_checked_dataset(dataset), _arrays.as_count(batch_size, "batch_size", 1))
+    given = _given(
+        importance, score, embedding=embedding, labels=labels, groups=groups, group_limits=group_limits, costs=costs,
+        include=include, exclude=exclude, text=text, target=target,
+    )  # fmt: skip
+    return _select(source, budget, given, ids, method, options, seed, dtype, scratch, progress)
 
 
 class SelectArguments(TypedDict, total=False):
     """The arguments of `select` that `prune` passes on, so that type checkers see into them."""
 
     embedding: str | None
-    score: Any
+    importance: Any
     labels: Any
+    groups: Any
+    group_limits: Any
+    costs: Any
+    include: Any
+    exclude: Any
     ids: str | None
+    text: str | None
+    target: Any
     method: _methods.Method
     options: Mapping[str, Any] | None
     seed: _arrays.Seed
     dtype: Float
     batch_size: int
     scratch: PathLike | None
+    progress: Progress
+    score: Any
 
 
 def prune(dataset: Any, budget: int | float, **arguments: Unpack[SelectArguments]) -> Any:
@@ -149,7 +187,7 @@ def prune(dataset: Any, budget: int | float, **arguments: Unpack[SelectArguments
 
     Raises
     ------
-    ValueError, TypeError
+    ValueError, TypeError, MemoryError
         As `select`.
 
     Examples
@@ -158,7 +196,7 @@ def prune(dataset: Any, budget: int | float, **arguments: Unpack[SelectArguments
     >>> from datasets import Dataset
     >>> from coremax.datasets import prune
     >>> rows = Dataset.from_dict({"text": list("abcd"), "score": [0.1, 0.9, 0.8, 0.3]})
-    >>> prune(rows, 2, score="score", method="top")["text"][:]
+    >>> prune(rows, 2, importance="score", method="top")["text"][:]
     ['b', 'c']
     """
     chosen = select(dataset, budget, **arguments)
@@ -173,39 +211,98 @@ def prune(dataset: Any, budget: int | float, **arguments: Unpack[SelectArguments
 
 @dataclass(frozen=True, eq=False, repr=False)
 class ShardSelection:
-    """The rows to keep of a folder of Parquet files.
+    """The rows to keep of Parquet files. Its length is the number of rows kept; iterating gives `shards`.
 
     Attributes
     ----------
     selection : Selection
         In numbers that go through all shards.
     files : tuple of str
-        The shards, in the order of their names.
+        The shards, in the order of their paths.
     offsets : array [shards + 1] of int64
         Number of the first row of each shard, and of all rows.
+    sources : tuple of Shard
+        The path of each shard, its name within the data set, and what its folders say.
     """
 
     selection: Selection
     files: tuple[str, ...]
-    offsets: np.ndarray[Any, np.dtype[np.int64]]
+    offsets: Integers
+    sources: tuple[Shard, ...] = field(default=())
 
-    def shards(self) -> Iterator[tuple[str, np.ndarray[Any, np.dtype[np.int64]]]]:
+    @property
+    def indices(self) -> Any:
+        """Numbers of the rows kept, through all shards, ascending."""
+        return self.selection.indices
+
+    @property
+    def n(self) -> int:
+        """How many rows there are in all."""
+        return self.selection.n
+
+    @property
+    def weights(self) -> Any:
+        """1 / inclusion probability of each row kept where the method samples, else None."""
+        return self.selection.weights
+
+    def mask(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Return a boolean mask over all rows that is true for those kept."""
+        return self.selection.mask()
+
+    def __len__(self) -> int:
+        return len(self.selection)
+
+    def __iter__(self) -> Iterator[tuple[str, Integers]]:
+        return self.shards()
+
+    def shards(self) -> Iterator[tuple[str, Integers]]:
         """Yield each file and the rows of it to keep, ascending, counted from its own first."""
         kept = np.asarray(self.selection.indices)
         bounds = np.searchsorted(kept, self.offsets)
         for number, file in enumerate(self.files):
             yield file, kept[bounds[number] : bounds[number + 1]] - self.offsets[number]
 
-    def write(self, folder: PathLike) -> list[str]:
-        """Write the rows kept as new shards, of the names, columns and metadata of the old ones.
+    def report(self, path: PathLike | None = None, **arguments: Any) -> str:
+        """Write one page that shows what was kept, what was pruned, and why.
 
-        All columns are compressed as the first one was. Folders that the old shards lie in (such as "year=2024") are not made
-        again, nor are columns of their names.
+        Parameters
+        ----------
+        path : path, optional
+            HTML file to write.
+        **arguments
+            Of `Selection.report`; embeddings, importance, labels, texts and ids may also be names of columns. Of texts and ids
+            only the rows that are shown are read.
+
+        Returns
+        -------
+        str
+            The path as given; the page where there is none.
+
+        Raises
+        ------
+        ValueError, TypeError, ImportError, OSError
+            As `Selection.report`; a column that is missing or of another kind.
+        """
+        named = {name: column for name, column in arguments.items() if isinstance(column, str) and name != "title"}
+        if named:
+            source = _rows.Parquet(self.sources, 10_000)
+            if not np.array_equal(source.offsets, self.offsets):
+                raise ValueError("the files have other numbers of rows than when they were selected from")
+            arguments = {**arguments, **{name: _shown_column(source, name, column) for name, column in named.items()}}
+        return self.selection.report(path, **arguments)
+
+    def write(self, folder: PathLike) -> list[str]:
+        """Write the rows kept as new shards, of the names, folders, columns and metadata of the old ones.
+
+        All columns are compressed as the first one was. A shard is written where the old one was within the data set: below the
+        folder selected from, else below what the files have in common, folders such as "year=2024" included. What began with _
+        or . and was selected by name loses that, as it would be hidden.
 
         Parameters
         ----------
         folder : path
-            Must not exist; it appears when all shards are written, or not at all.
+            Must not exist; it appears when all shards are written, or not at all. Not within the folder selected from, whose
+            data it would become a part of.
 
         Returns
         -------
@@ -215,21 +312,28 @@ class ShardSelection:
         Raises
         ------
         ValueError
-            The folder exists, or a shard can not be read or is no longer what it was.
+            The folder exists, or a shard can not be read or is no longer what it was; two would get one name.
         """
-        target = Path(_path(folder, "folder"))
+        target = Path(as_path(folder, "folder", to_write=True))
         if os.path.lexists(target):  # a link to nowhere, too
             raise ValueError(f"{target} is there already: name a new folder")
         if not target.parent.is_dir():
             raise ValueError(f"the folder {target.parent} does not exist")
-        temporary = target.with_name(f"{target.name}.{uuid.uuid4().hex}.tmp")
+        names = [_visible(shard.name) for shard in self.sources] or [os.path.basename(file) for file in self.files]
+        if len(set(names)) < len(names):
+            twice = next(name for number, name in enumerate(names) if name in names[:number])
+            raise ValueError(f"two shards would be written as {twice}: select from their common folder, or rename one")
+        # Hidden: what an interruption leaves of it is no part of a data set.
+        temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
         temporary.mkdir()
         try:
             written = []
             for number, (file, rows) in enumerate(self.shards()):
                 if len(rows):
-                    _copy_rows(file, rows, int(np.diff(self.offsets)[number]), temporary / Path(file).name)
-                    written.append(str(target / Path(file).name))
+                    place = temporary / names[number]
+                    place.parent.mkdir(parents=True, exist_ok=True)
+                    _copy_rows(file, rows, int(np.diff(self.offsets)[number]), place)
+                    written.append(str(target / names[number]))
             os.rename(temporary, target)
         except BaseException:
             shutil.rmtree(temporary, ignore_errors=True)
@@ -237,7 +341,11 @@ class ShardSelection:
         return written
 
     def __repr__(self) -> str:
-        return f"ShardSelection({len(self.selection)} of {self.selection.n} rows in {len(self.files)} files)"
+        n_files = f"{len(self.files)} file" + ("" if len(self.files) == 1 else "s")
+        return f"ShardSelection({self.selection.method}: {len(self)} of {self.n} rows in {n_files})"
+
+    def _repr_html_(self) -> str:
+        return self.selection._repr_html_()
 
 
 def select_parquet(
@@ -245,23 +353,38 @@ def select_parquet(
     budget: int | float,
     *,
     embedding: str | None = None,
-    score: Any = None,
+    importance: Any = None,
     labels: Any = None,
+    groups: Any = None,
+    group_limits: Any = None,
+    costs: Any = None,
+    include: Any = None,
+    exclude: Any = None,
     ids: str | None = None,
+    text: str | None = None,
+    target: Any = None,
     method: _methods.Method = "infomax",
     options: Mapping[str, Any] | None = None,
     seed: _arrays.Seed = 0,
     dtype: Float = "float32",
     batch_size: int = 10_000,
     scratch: PathLike | None = None,
+    progress: Progress = False,
+    score: Any = None,
 ) -> ShardSelection:
-    """Select the rows of a folder of Parquet files that are worth training on, without loading the files whole.
+    """Select the rows of Parquet files that are worth training on, without loading the files whole.
 
     Parameters
     ----------
     files : path, or sequence of paths
-        A folder, whose files ending in .parquet are taken in the order of their names; a file; or files in the order given.
-    budget, embedding, score, labels, ids, method, options, seed, dtype, batch_size, scratch
+        A folder: files ending in .parquet, .parq or .pq (in any case), or with no ending and the content of Parquet, are taken,
+        those in folders within it too, in the order of their paths. Names that begin with _ or . are hidden, as for PyArrow,
+        Spark and Hive. Or a pattern such as "data/**/*.parquet", a file, or a sequence of these, in the order given. Addresses
+        such as s3://bucket/data are refused: copy the files here first.
+    budget, embedding, importance, labels, groups, group_limits, costs, include, exclude, ids, text, target
+        As of `select`. Folders called "key=value" are columns, too, of int32 where all values are such numbers, else of text;
+        a column of a file goes before a folder of its name.
+    method, options, seed, dtype, batch_size, scratch, progress, score
         As of `select`.
 
     Returns
@@ -271,9 +394,11 @@ def select_parquet(
 
     Raises
     ------
-    ValueError, TypeError
-        As `select`; also for no file, a file that is truncated or no Parquet, or a column whose type is not that of the first
-        file. The message names the file.
+    ValueError, TypeError, MemoryError
+        As `select`; also for no file, a link to a file that is not there, a file that is truncated or no Parquet, or a column
+        that holds another kind of thing than in the first file (both are named). Types that hold the same are taken as one: any
+        layout of lists, any width of numbers as long as none is lost, dictionaries and plain texts. Files without rows count
+        as they are.
 
     Examples
     --------
@@ -284,123 +409,19 @@ def select_parquet(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     pq.write_table(pa.table({"score": [0.1, 0.9]}), os.path.join(folder, "a.parquet"))
     ...     pq.write_table(pa.table({"score": [0.8, 0.3]}), os.path.join(folder, "b.parquet"))
-    ...     chosen = select_parquet(folder, 2, score="score", method="top")
+    ...     chosen = select_parquet(folder, 2, importance="score", method="top")
+    >>> chosen
+    ShardSelection(top: 2 of 4 rows in 2 files)
     >>> [rows.tolist() for _, rows in chosen.shards()]
     [[1], [0]]
     """
-    source = _Parquet(_listed(files), _arrays.as_count(batch_size, "batch_size", 1))
-    chosen = _select(source, budget, embedding, score, labels, ids, method, options, seed, dtype, scratch)
-    return ShardSelection(chosen, tuple(source.files), source.offsets)
-
-
-# --- Where rows come from ----------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Batch:
-    """Columns of some rows: the number of the first, and for messages the same within a file, and the file."""
-
-    start: int
-    columns: Mapping[str, Any]
-    first: int
-    prefix: str
-
-
-class _HuggingFace:
-    """Batches of columns of a Hugging Face data set, through its indices where it has some."""
-
-    def __init__(self, dataset: Any, batch_size: int) -> None:
-        self._dataset, self._batch_size = dataset, batch_size
-        self.n = len(dataset)
-
-    def require(self, columns: Sequence[str]) -> None:
-        for name in columns:
-            if name not in self._dataset.column_names:
-                raise ValueError(
-                    f"the data set has no column {name!r}; it has {', '.join(map(repr, self._dataset.column_names))}"
-                )
-
-    def batches(self, columns: Sequence[str]) -> Iterator[_Batch]:
-        start = 0
-        for table in self._dataset.with_format("arrow", columns=list(columns)).iter(self._batch_size):
-            yield _Batch(start, {name: table.column(name) for name in columns}, start, "")
-            start += len(table)
-
-
-class _Parquet:
-    """Batches of columns of Parquet files."""
-
-    def __init__(self, files: list[str], batch_size: int) -> None:
-        self.files, self._batch_size = files, batch_size
-        counts = []
-        for file in files:
-            with _opened(file) as shard:
-                counts.append(shard.metadata.num_rows)
-        self.offsets = np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]).astype(np.int64)
-        self.n = int(self.offsets[-1])
-
-    def require(self, columns: Sequence[str]) -> None:
-        first: dict[str, Any] = {}
-        for file in self.files:
-            with _opened(file) as shard:
-                schema = shard.schema_arrow
-            for name in columns:
-                if schema.get_field_index(name) < 0:  # -1 also for a name that is there twice
-                    raise ValueError(f"{file} has no column {name!r}, or several; it has {', '.join(map(repr, schema.names))}")
-                kind = first.setdefault(name, schema.field(name).type)
-                if schema.field(name).type != kind:
-                    raise ValueError(f"column {name!r} is {schema.field(name).type} in {file}, but {kind} in {self.files[0]}")
-
-    def batches(self, columns: Sequence[str]) -> Iterator[_Batch]:
-        for number, file in enumerate(self.files):
-            begin, end = self.offsets[number : number + 2].tolist()
-            start = begin
-            for batch in _batches_of(file, self._batch_size, list(columns)):
-                if start + len(batch) <= end:
-                    yield _Batch(start, {name: batch.column(name) for name in columns}, start - begin, f"{file}: ")
-                start += len(batch)
-            if start != end:
-                raise ValueError(f"{file} holds {start - begin} rows, but says it has {end - begin}")
-
-
-def _batches_of(file: str, size: int, columns: list[str] | None = None) -> Iterator[Any]:
-    with _opened(file) as shard:
-        yield from shard.iter_batches(size, columns=columns)
-
-
-@contextmanager
-def _opened(file: str) -> Iterator[Any]:
-    """A Parquet file; whatever is wrong with it is one line that names it."""
-    try:
-        with pq.ParquetFile(file) as shard:
-            yield shard
-    except FileNotFoundError:
-        raise ValueError(f"{file}: no such file") from None
-    except (OSError, pa.ArrowException) as error:
-        raise ValueError(f"{file} can not be read as Parquet: {' '.join(str(error).split())}") from None
-
-
-def _listed(files: Any) -> list[str]:
-    if isinstance(files, (str, os.PathLike)):
-        path = Path(files)
-        found = sorted(path.glob("*.parquet")) if path.is_dir() else [path]
-        if not found:
-            raise ValueError(f"{path} holds no file ending in .parquet (folders within it are not looked into: pass files)")
-        return [str(file) for file in found]
-    if isinstance(files, bytes) or not isinstance(files, Iterable):
-        raise TypeError(f"files must be a path or a sequence of paths, got {type(files).__name__}")
-    names = [_path(file, "files") for file in files]
-    if not names:
-        raise ValueError("files is empty")
-    if len({Path(name).name for name in names}) < len(names):
-        raise ValueError("files must have different names, in whatever folder: new shards are called as the old ones")
-    return names
-
-
-def _path(value: Any, name: str) -> str:
-    if not isinstance(value, (str, os.PathLike)):
-        raise TypeError(f"{name} must be a path, got {type(value).__name__}")
-    return str(os.fspath(value))
+    source = _rows.Parquet(shards_of(files), _arrays.as_count(batch_size, "batch_size", 1))
+    given = _given(
+        importance, score, embedding=embedding, labels=labels, groups=groups, group_limits=group_limits, costs=costs,
+        include=include, exclude=exclude, text=text, target=target,
+    )  # fmt: skip
+    chosen = _select(source, budget, given, ids, method, options, seed, dtype, scratch, progress)
+    return ShardSelection(chosen, tuple(shard.path for shard in source.shards), source.offsets, tuple(source.shards))
 
 
 def _checked_dataset(dataset: Any) -> Any:
@@ -414,43 +435,68 @@ def _checked_dataset(dataset: Any) -> Any:
 
 # --- From rows to a selection ------------------------------------------------------------------------------------------------
 
+# Columns by what becomes of them: keys, or the numbers of the rows that are true; all else is numbers.
+_KEYS = ("labels", "groups", "clusters")
+_TRUTHS = ("include", "exclude")
+# Where a method's argument has another name here.
+_ARGUMENTS = {"x": "embedding", "score": "importance", "texts": "text"}
+_READ = ("x", "score", "costs", *_KEYS)
+
+
+def _given(importance: Any, score: Any, **others: Any) -> dict[str, Any]:
+    """What was given, with the scores by either name, and the name for messages."""
+    scores = either(importance, score, "importance", "score")
+    return {**others, "importance": scores, "called": "importance" if score is None else "score"}
+
 
 def _select(
-    source: _HuggingFace | _Parquet,
+    source: _Source,
     budget: int | float,
-    embedding: str | None,
-    score: Any,
-    labels: Any,
+    given: Mapping[str, Any],
     ids: str | None,
     method: _methods.Method,
     options: Mapping[str, Any] | None,
     seed: _arrays.Seed,
     dtype: Float,
     scratch: PathLike | None,
+    progress: Progress,
 ) -> Selection:
-    dtype = _arrays.as_choice(dtype, "dtype", _FLOATS)
-    given = {"x": ("embedding", embedding), "score": ("score", score)}
-    needed = {what: pair for what, pair in given.items() if _methods.needs(method, what)}
-    for argument, value in needed.values():
-        if value is None:
-            raise ValueError(f"method {method!r} needs {argument}")
-    if labels is not None and not _methods.takes(method, "labels"):
-        raise ValueError(f"method {method!r} does not look at labels")
+    dtype, progress = _arrays.as_choice(dtype, "dtype", _FLOATS), as_progress(progress)
+    method = _arrays.as_choice(method, "method", _methods.METHODS)
+    wanted = _wanted(method, given, options)
     if ids is not None and not isinstance(ids, str):
         raise TypeError(f"ids must be the name of a column, got {type(ids).__name__}")
-    source.require([name for name in (embedding, score, labels, ids) if isinstance(name, str)])
-    if scratch is not None and not os.path.isdir(_path(scratch, "scratch")):
+    if scratch is not None and not os.path.isdir(as_path(scratch, "scratch")):
         raise ValueError(f"scratch must be a folder that is there, got {os.fspath(scratch)!r}")
+    columns = {name: source.column(value) for name, value in wanted.items() if _is_column(name, value)}
+    if ids is not None:
+        columns["ids"] = source.column(ids)
     if source.n == 0:
         raise ValueError("there are no rows")
-    if ids is not None:
-        _require_unique(source, ids)
+    for name in ("texts", "target", "raw"):
+        if name in wanted:
+            wanted[name] = _corpus(source, name, wanted[name], given["text"])
+    arguments = {name: _checked(source, name, value, given["called"]) for name, value in wanted.items() if name not in columns}
+    if "groups" in columns and isinstance(source, _rows.HuggingFace):
+        names = source.class_names(columns["groups"].name)
+        arguments["group_limits"] = _by_number(arguments.get("group_limits"), names)
     with tempfile.TemporaryDirectory(prefix="coremax-", dir=scratch) if scratch is not None else _nothing() as folder:
-        data: dict[str, Any] = {"n": source.n}
-        for what, (argument, value) in needed.items():
-            data[what] = _values(source, argument, value, dtype, folder)
-        classes = None if labels is None else _classes(source, labels)
-        return _methods.choose(method, budget, data, classes, seed, options or {})
+        arguments |= _read_columns(source, columns, dtype, folder, progress)
+        arguments.pop("ids", None)
+        data = {"n": source.n, **{name: arguments.pop(name) for name in _methods.NEEDS[method] if name in arguments}}
+        if progress is not False and _methods.takes(method, "progress"):
+            arguments.setdefault("progress", progress)
+        return _methods.choose(method, budget, data, arguments.pop("labels", None), seed, arguments)
+
+
+def _read_columns(
+    source: _Source, columns: Mapping[str, _rows.Column], dtype: Float, folder: str | None, progress: Progress
+) -> dict[str, Any]:
+    """Read the columns: the large one of embeddings last, when nothing is wrong with the others."""
+    readers = {name: (column, _reader(name, column, dtype, folder)) for name, column in columns.items()}
+    last = {name: readers.pop(name) for name in ("x",) if name in readers}
+    found = _rows.read(source, readers, progress, "read columns")
+    return found | _rows.read(source, last, progress, "read embeddings")
 
 
 @contextmanager
@@ -458,117 +504,115 @@ def _nothing() -> Iterator[None]:
     yield None
 
 
-def _values(source: _HuggingFace | _Parquet, what: str, given: Any, dtype: str, folder: str | None) -> Any:
-    """A whole column; arrays of the caller are passed on, once their length is right."""
-    if not isinstance(given, str):
-        array = _arrays.as_array(given, what)
-        if not array.shape:
-            raise TypeError(f"{what} must be the name of a column, or an array, got {given!r}")
-        _arrays.require_length(len(as_scores(array, what)), what, source.n, "the data set")
-        return given
-    result: Array | None = None
-    done = 0
-    for batch in source.batches([given]):
-        name = f"{batch.prefix}{given}"
-        for part in _chunks(batch.columns[given]):
-            first = done - batch.start + batch.first
-            rows = _arrow.to_numpy(part, name, first=first)
-            if result is None:
-                result = _room(source.n, rows, what, dtype, folder, name)
-            if rows.shape[1:] != result.shape[1:]:
-                raise ValueError(f"{name}[{first}] has {rows.shape[1]} elements, but the first row has {result.shape[1]}")
-            with np.errstate(over="ignore"):  # float16: infinite, and then refused by its place
-                result[done : done + len(rows)] = rows
-            done += len(rows)
-    assert result is not None
-    return result
+def _wanted(method: _methods.Method, given: Mapping[str, Any], options: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What the method is to get, by the names of its arguments: columns by their names, all else as it is.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Something that the method needs and was not given, does not know, or that was given twice.
+    """
+    wanted: dict[str, Any] = {}
+    for name in ("x", "score", "texts"):
+        if _methods.needs(method, name):
+            wanted[name] = given[_ARGUMENTS[name]]
+        elif name == "texts" and given["text"] is not None:
+            raise ValueError(f"method {method!r} does not look at texts")
+    if options is not None and not isinstance(options, Mapping):
+        raise TypeError(f"options must be a mapping of names to values, got {type(options).__name__}")
+    for name, value in (options or {}).items():
+        if given.get(name) is not None:
+            raise TypeError(f"{name} is given twice: as an argument and in options")
+        if name in _methods.NEEDS[method] and name != "target":
+            raise TypeError(f"method {method!r} has no option {name!r}")
+        wanted[name] = value
+    for name in ("labels", "groups", "group_limits", "costs", "include", "exclude", "target"):
+        if given[name] is not None:
+            wanted[name] = given[name]
+        if wanted.get(name) is not None and not _methods.takes(method, name):
+            raise ValueError(f"method {method!r} does not look at {name}")
+    missing = [_ARGUMENTS.get(name, name) for name in _methods.NEEDS[method] if name != "n" and wanted.get(name) is None]
+    if missing:
+        raise ValueError(_methods.needs_more(method, missing))
+    read_here = [name for name in wanted if name not in _methods.NEEDS[method] and name != "labels"]
+    _methods.require_options(method, read_here)
+    return wanted
 
 
-def _classes(source: _HuggingFace | _Parquet, given: Any) -> Any:
-    """Labels of the caller as they are, once they are right, or a whole column of whole numbers or texts."""
-    if not isinstance(given, str):
-        if not hasattr(given, "__len__") and not hasattr(given, "__dlpack__"):
-            raise TypeError(f"labels must be the name of a column, or an array, got {given!r}")
-        as_keys(given, "labels", source.n, "the data set")
-        return given
-    first = next(iter(source.batches([given]))).columns[given]
-    if not is_text(first):
-        return _values(source, "labels", given, "float32", None)
-    keys = number_texts(
-        itertools.chain.from_iterable(
-            iterate(part, f"{batch.prefix}{given}", first)
-            for batch in source.batches([given])
-            for first, part in _with_first(batch, given)
-        ),
-        given,
-    )
-    # Each name is held once.
-    return pa.DictionaryArray.from_arrays(pa.array(keys.codes), pa.array(keys.present, pa.large_string()))
+def _by_number(limits: Any, names: list[str]) -> Any:
+    """Limits of a ClassLabel's classes, by their numbers where they are by their names."""
+    if not isinstance(limits, Mapping):
+        return limits
+    return {names.index(group) if group in names else group: limit for group, limit in limits.items()}
 
 
-def _with_first(batch: _Batch, column: str) -> Iterator[tuple[int, Any]]:
-    """The parts of a column of a batch, with the numbers of their first rows within the file."""
-    first = batch.first
-    for part in _chunks(batch.columns[column]):
-        yield first, part
-        first += len(part)
+def _is_column(name: str, value: Any) -> bool:
+    return name in (*_READ, *_TRUTHS) and isinstance(value, str)
 
 
-def _chunks(column: Any) -> list[Any]:
-    """The parts of a column that have rows."""
-    return [part for part in (column.chunks if isinstance(column, pa.ChunkedArray) else [column]) if len(part)]
+def _reader(name: str, column: _rows.Column, dtype: Float, folder: str | None) -> _rows.Reader:
+    if name == "x":
+        return _rows.Embeddings(column, dtype, folder)
+    if name == "ids":
+        return _rows.UniqueIds(column)
+    if name in _TRUTHS:
+        return _rows.RowsThatAreTrue(column)
+    return _rows.KeyColumn(column) if name in _KEYS else _rows.Numbers(column)
 
 
-def _room(n: int, rows: Array, what: str, dtype: str, folder: str | None, name: str) -> Array:
-    """Memory, or a mapped file, for all rows of a column whose first batch this is."""
-    lists = what == "embedding"
-    if rows.ndim != 1 + lists or (lists and rows.dtype.kind != "f" and rows.dtype != np.int8):
-        wanted = "lists of one length, of floating-point numbers or int8" if lists else "numbers"
-        raise TypeError(f"{name} must hold {wanted}, got {rows.dtype} of shape {('n', *rows.shape[1:])}")
-    kind = np.dtype(dtype) if lists and rows.dtype.kind == "f" else rows.dtype
-    shape = (n, *rows.shape[1:])
-    if folder is not None and lists and 0 not in shape:
-        return np.memmap(os.path.join(folder, "embeddings"), dtype=kind, mode="w+", shape=shape)
-    return np.empty(shape, dtype=kind)
+def _checked(source: _Source, name: str, value: Any, called: str) -> Any:
+    """Arrays of the caller, once their length is right."""
+    if name not in _READ or value is None:
+        return value
+    argument = called if name == "score" else _ARGUMENTS.get(name, name)
+    if isinstance(value, (int, float, np.number)) or getattr(value, "shape", None) == ():
+        raise TypeError(f"{argument} must be the name of a column, or an array, got {value!r:.80}")
+    if name in _KEYS:
+        keys = as_keys(value, argument, source.n, "the data set")
+        return keys if isinstance(keys.present, list) else value
+    array = _arrays.as_array(value, argument)
+    if name == "score":
+        as_scores(array, argument)  # which has another name in the methods
+    _arrays.require_length(array.shape[0], argument, source.n, "the data set")
+    return value
 
 
-def _require_unique(source: _HuggingFace | _Parquet, ids: str) -> None:
-    """Raise where an id is there twice."""
-    parts: list[Any] = []
-    for batch in source.batches([ids]):
-        name = f"{batch.prefix}{ids}"
-        for first, chunk in _with_first(batch, ids):
-            part = _comparable(chunk, name)
-            if part.null_count:
-                require_no_null(np.asarray(part.is_null()), name, first=first)
-            parts.append(part)
-    everything = pa.chunked_array(parts)  # there are rows, and so parts
-    if pc.count_distinct(everything).as_py() == len(everything):
-        return
-    codes = np.concatenate([part.indices.to_numpy() for part in everything.dictionary_encode().chunks])
-    order = np.argsort(codes, kind="stable")
-    again = int(order[1:][codes[order[1:]] == codes[order[:-1]]].min())
-    first = int(np.flatnonzero(codes == codes[again])[0])
-    raise ValueError(f"{ids}[{again}] is {everything[again].as_py()!r}, as {ids}[{first}] is: ids must be unique")
+def _corpus(source: _Source, name: str, given: Any, column: Any) -> Any:
+    """Texts for "dsir": a column of the data set, or of other Parquet files; all else it takes itself."""
+    if name == "texts":
+        if not isinstance(column, str):
+            raise TypeError(f"text must be the name of a column, got {type(column).__name__}")
+        return _rows.TextColumn(source, column)
+    if isinstance(given, os.PathLike):
+        path = as_path(given, name)
+        if os.path.isdir(path) or os.path.splitext(path)[1].lower() in SUFFIXES:
+            return _rows.TextColumn(_rows.Parquet(shards_of(path), 10_000), column)
+    return given
 
 
-def _comparable(column: Any, name: str) -> Any:
-    """Ids as a type that Arrow can count the distinct values of."""
-    if isinstance(column, pa.ExtensionArray):  # such as UUIDs
-        return _comparable(column.storage, name)
-    kind = column.type
-    if pa.types.is_dictionary(kind):  # the categories of data frames, which every file may number anew
-        return _comparable(column.dictionary_decode(), name)
-    if pa.types.is_run_end_encoded(kind):
-        return _comparable(pc.run_end_decode(column), name)
-    if str(kind) in ("string_view", "binary_view"):
-        return column.cast(pa.large_string() if str(kind) == "string_view" else pa.large_binary())
-    if pa.types.is_nested(kind):
-        raise TypeError(f"{name} must be a column of integers or text, got {kind}")
-    return column
+def _shown_column(source: _rows.Parquet, name: str, column: str) -> Any:
+    """A column for a report."""
+    if name in ("texts", "ids", "images"):
+        return _rows.Cells(source, column)
+    found = source.column(column)
+    reader: _rows.Reader
+    if name == "labels":
+        reader = _rows.KeyColumn(found)
+    elif name in ("importance", "score"):
+        reader = _rows.Numbers(found)
+    elif name == "embeddings":
+        reader = _rows.Embeddings(found, "float32", None)
+    else:
+        raise TypeError(f"{name} must not be the name of a column, got {column!r}")
+    return _rows.read(source, {name: (found, reader)}, False, "")[name]
 
 
 # --- From a selection to rows ------------------------------------------------------------------------------------------------
+
+
+def _visible(name: str) -> str:
+    """The name of a shard without what would hide it."""
+    return "/".join(part.lstrip("_.") or part for part in name.split("/"))
 
 
 def _runs(indices: Array) -> list[tuple[int, int]]:
@@ -587,7 +631,7 @@ def _taken(batch: Any, rows: Array) -> list[Any]:
 
 def _copy_rows(file: str, rows: Array, n: int, target: Path) -> None:
     """Write some rows of a Parquet file to another, a few at a time."""
-    with _opened(file) as shard:
+    with _rows.opened(file) as shard:
         metadata, schema = shard.metadata, shard.schema_arrow
     if metadata.num_rows != n:
         raise ValueError(f"{file} has {metadata.num_rows} rows, but had {n} when they were selected")
@@ -595,7 +639,7 @@ def _copy_rows(file: str, rows: Array, n: int, target: Path) -> None:
     with pq.ParquetWriter(target, schema, compression="none" if codec == "uncompressed" else codec) as writer:
         waiting: list[Any] = []
         start = 0
-        for batch in _batches_of(file, _ROWS_PER_GROUP):
+        for batch in _rows.batches_of(file, _ROWS_PER_GROUP):
             low, high = np.searchsorted(rows, [start, start + len(batch)])
             if low < high:
                 waiting.extend(_taken(batch, rows[low:high] - start))

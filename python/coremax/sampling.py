@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -174,13 +174,16 @@ class AliasTable:
         return cls._restore(_files.load_archive(path, "alias table", _FILE_VERSION, {"cells"})["cells"])
 
     @classmethod
-    def _restore(cls, cells: np.ndarray[Any, Any]) -> AliasTable:
+    def _restore(cls, cells: np.ndarray[Any, Any], into: Callable[[Any], Any] | None = None) -> AliasTable:
         table = cls.__new__(cls)
         table._table = _HostTable(_core.restore_alias_table(cells), cells)
+        if into is not None:
+            table._table.into = into
         return table
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return AliasTable._restore, (self._table.cells(),)
+        """Copies and pickles are on the CPU and answer in the same library, which unpickling imports by its name."""
+        return AliasTable._restore, (self._table.cells(), self._table.into)
 
     def __repr__(self) -> str:
         return f"AliasTable(n={self.n})"
@@ -191,7 +194,7 @@ class _HostTable:
 
     def __init__(self, table: _core.AliasTable, like: Any) -> None:
         self._table = table
-        self._import = _arrays.importer(like)
+        self.into = _arrays.importer(like)  # brings results into the library of the weights
 
     @property
     def n(self) -> int:
@@ -206,17 +209,17 @@ class _HostTable:
 
     def update(self, weights: Any, threads: int | None) -> None:
         self._table.update(_weights_view(weights), _arrays.as_threads(threads))
-        self._import = _arrays.importer(weights)
+        self.into = _arrays.importer(weights)
 
     def sample(self, size: int, seed: int, offset: int, threads: int | None) -> Any:
-        return self._import(self._table.sample(size, seed, offset, "", _arrays.as_threads(threads)))
+        return self.into(self._table.sample(size, seed, offset, "", _arrays.as_threads(threads)))
 
     def sample_at(self, positions: Any, seed: int, threads: int | None) -> Any:
         view = _arrays.as_view(positions, "positions", ndim=1, dtypes=("int64",), convert_to="int64")
-        return self._import(self._table.sample_at(view, seed, _arrays.as_threads(threads)))
+        return self.into(self._table.sample_at(view, seed, _arrays.as_threads(threads)))
 
     def probabilities(self) -> Any:
-        return self._import(self._table.probabilities())
+        return self.into(self._table.probabilities())
 
     def cells(self) -> np.ndarray[Any, Any]:
         return self._table.cells()
@@ -616,7 +619,7 @@ def stratified(
         stratum in ascending order of labels or a mapping from labels, or a pandas Series indexed by them (one left out gets
         nothing). Only ratios count; shares
         that sum to size are the numbers drawn, unless a stratum has too few positive weights. `largest_remainder` makes whole
-        numbers of them and hands what a stratum can not provide to the others.
+        numbers of them, equal fractions rounded up and down by chance, and hands what a stratum can not provide to the others.
     log_weights : bool
         The weights are natural logarithms; -inf stands for zero.
     seed : int, SeedSequence or Generator
@@ -662,7 +665,7 @@ def stratified(
     order = partial_sample(weights, n, log_weights=log_weights, seed=number, threads=threads).indices
     strata = keys.codes[order]
     drawable = np.bincount(strata, minlength=len(keys.present))
-    wanted = largest_remainder(_shares(quotas, keys), size, drawable)
+    wanted = largest_remainder(_shares(quotas, keys), size, drawable, seed=number)
     # Strata one after the other, those of each in the order in which they arrive.
     by_stratum = np.argsort(strata, kind="stable")
     place = np.arange(len(order)) - np.repeat(np.cumsum(drawable) - drawable, drawable)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +12,9 @@ import numpy as np
 
 from . import _arrays, _methods
 from ._inputs import checks, refusals
+from ._inputs.aliases import either
 from ._inputs.keys import as_keys
+from ._inputs.texts import as_texts, is_text
 from .selection import Selection
 from .selection._result import as_scores
 
@@ -69,7 +72,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
     >>> from coremax.sklearn import CoresetSelector
     >>> x = np.array([[0.0, 1.0], [0.0, 2.0], [1.0, 0.0], [1.0, 0.1]])
     >>> selector = CoresetSelector(budget=2, options={"alpha": 2.0, "target": "score", "k": 1})
-    >>> selector.fit(x, score=[0.9, 1.0, 0.7, 0.6]).get_support()
+    >>> selector.fit(x, importance=[0.9, 1.0, 0.7, 0.6]).get_support()
     array([False,  True,  True, False])
     """
 
@@ -86,7 +89,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         self.options = options
         self.random_state = random_state
 
-    def fit(self, X: Any, y: Any = None, score: Any = None) -> CoresetSelector:  # noqa: N803
+    def fit(self, X: Any, y: Any = None, importance: Any = None, score: Any = None) -> CoresetSelector:  # noqa: N803
         """Select.
 
         Parameters
@@ -95,8 +98,10 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
             Embeddings.
         y : array-like [n], optional
             Targets.
+        importance : array-like [n], optional
+            Score of each sample, such as its importance or difficulty, as the method wants it.
         score : array-like [n], optional
-            Importance or difficulty of each sample, as the method wants it.
+            Another name of importance.
 
         Returns
         -------
@@ -108,16 +113,22 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         ValueError, TypeError
             As scikit-learn for X and y, as the method for everything else.
         """
+        called = "score" if importance is None else "importance"
+        score = either(importance, score, "importance", "score")
         wants_score = _methods.needs(self.method, "score")
         X, y = _readable(X, "X"), None if y is None else _readable(y, "y")  # noqa: N806
         with _named("X"):
             x = validate_data(self, X, dtype=[np.float32, np.float64], order="C")
         if y is not None:
+            if is_text(y):
+                texts = as_texts(y, "y")  # scikit-learn would give each the room of the longest
+                y = np.empty(len(texts), object)
+                y[:] = texts
             with _named("y"):
                 y = validate_data(self, y=y)
             check_consistent_length(x, y)
         if score is not None:
-            as_scores(score, "score")  # which has another name in the methods
+            as_scores(score, called)  # which has another name in the methods
         if wants_score and score is None and _methods.needs(self.method, "x"):
             score = np.zeros(len(x))
         with _named("y"):
@@ -146,12 +157,18 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         return np.array(self.sample_indices_ if checks.as_flag(indices, "indices") else self.support_)
 
-    def fit_resample(self, X: Any, y: Any = None, score: Any = None) -> tuple[Any, Any]:  # noqa: N803
+    def fit_resample(
+        self,
+        X: Any,  # noqa: N803
+        y: Any = None,
+        importance: Any = None,
+        score: Any = None,
+    ) -> tuple[Any, Any]:
         """Select, and return the samples kept.
 
         Parameters
         ----------
-        X, y, score
+        X, y, importance, score
             As of `fit`.
 
         Returns
@@ -159,11 +176,11 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         tuple
             X and y of the samples kept, of the types given (data frames stay data frames); y is None where it was.
         """
-        kept = self.fit(X, y, score=score).sample_indices_
+        kept = self.fit(X, y, importance, score).sample_indices_
         with _named("X"):
             rows = _safe_indexing(X, kept)
         with _named("y"):
-            return rows, None if y is None else _safe_indexing(y, kept)
+            return rows, None if y is None else _rows(y, kept)
 
 
 def _readable(given: Any, name: str) -> Any:
@@ -192,6 +209,18 @@ def _named(name: str) -> Iterator[None]:
             raise
         kind = type(error) if type(error) in (TypeError, ValueError) else TypeError
         raise kind(f"{name} can not be used: {error}") from None
+
+
+def _rows(y: Any, kept: np.ndarray[Any, Any]) -> Any:
+    """Some rows of a column, of those kinds as well that scikit-learn's function does not know."""
+    if isinstance(y, Sequence):
+        return [y[row] for row in kept.tolist()]
+    try:
+        return _safe_indexing(y, kept)
+    except TypeError:  # an index of pandas
+        return y[kept]
+    except NotImplementedError:  # a type of text that Arrow can not take rows of
+        return sys.modules["pyarrow"].array([y[row].as_py() for row in kept.tolist()], y.type)
 
 
 def _drawn_seed(random_state: Any) -> int:

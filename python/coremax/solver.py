@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _arrays, _core, _cuda_graph, _cuda_solver, _limits
 from ._inputs import checks
+from ._inputs.aliases import aliased
 from ._progress import Progress, as_progress, reporting
 from .graph import Graph
 
@@ -145,6 +146,7 @@ class Solution:
         return solution_html(self)
 
 
+@aliased(score="importance")
 def solve(
     importance: Any,
     graph: Any,
@@ -319,6 +321,7 @@ def solve(
     )
 
 
+@aliased(score="importance")
 def solve_path(
     importance: Any, graph: Any, budgets: Sequence[int | float], *, nested: bool = False, **options: Unpack[SolveOptions]
 ) -> list[Solution]:
@@ -555,6 +558,7 @@ def check_options(alpha: Any, method: Any, effort: Any, bound: Any, max_iteratio
     )
 
 
+@aliased(score="importance")
 def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> float:
     """Evaluate f of any subset.
 

@@ -21,6 +21,7 @@ from . import _arrays, _core
 from ._inputs import checks, refusals
 from .sampling import AliasTable, sample
 from .scores._losses import STRATEGIES, Strategy
+from .selection import Selection
 
 try:
     import torch
@@ -29,7 +30,7 @@ try:
 except ImportError as error:
     raise ImportError('coremax.torch needs PyTorch: pip install "coremax[torch]"') from error
 
-__all__ = ["ImportanceSampler", "SubsetSampler", "loss_reweight"]
+__all__ = ["ImportanceSampler", "SubsetSampler", "loss_reweight", "resume"]
 
 _STATE_VERSION = 1
 # Indices made at a time: enough to make the cost of a call vanish, few enough that a list of them stays below a megabyte.
@@ -51,6 +52,8 @@ class _EpochSampler(Sampler[int]):
 
     # Whether positions beyond the epoch's end, which pad it where the ranks do not divide it, start it anew or go on.
     _wraps = True
+    # Whether ranks yield equally many indices where their number does not divide the epoch: by fewer with drop_last, else more.
+    _even = True
     # By what a state knows the weights or indices that it was taken with.
     _fingerprint: int
 
@@ -61,10 +64,12 @@ class _EpochSampler(Sampler[int]):
         self._rank, self._world_size = _resolve_rank(rank, world_size)
         self._drop_last = checks.as_flag(drop_last, "drop_last")
         self._epoch = 0
-        self._requested = 0  # the epoch of the last set_epoch; the present one differs while a loaded state is gone on from
+        # The epoch of the last set_epoch; the present one differs while a loaded state is gone on from.
+        self._requested: int | None = None
         self._start = 0  # where the next pass over this epoch begins: after load_state_dict not at 0
         self._current: _Chunks | None = None
         self._loaded: int | None = None  # the fingerprint that the next pass should find, if it goes on from a state
+        self._behind = False  # a loader has loaded a state of a later epoch than was set: the loop has yet to come there
 
     @property
     def epoch(self) -> int:
@@ -88,10 +93,24 @@ class _EpochSampler(Sampler[int]):
         ----------
         epoch : int
             Not negative. The epoch of a state just loaded keeps the position loaded; any other begins at its start.
+
+        Warns
+        -----
+        UserWarning
+            Another epoch is set in place of the one of a state just loaded, so what was left of that is given up.
         """
         epoch = _arrays.as_count(epoch, "epoch", 0, 2**63 - 1)
         self._requested = epoch
+        if self._behind and epoch < self._epoch:
+            return
+        self._behind = False
         if epoch != self._epoch:
+            if self._start and self._n_left(self._start):
+                warnings.warn(
+                    f"epoch {epoch} begins at its start, and the loaded state's position, {self._start} of epoch "
+                    f"{self._epoch}, is given up; to go on from it, set its epoch first: for epoch in range(sampler.epoch, n)",
+                    stacklevel=2,
+                )
             self._epoch, self._start, self._current, self._loaded = epoch, 0, None, None
 
     def __len__(self) -> int:
@@ -143,8 +162,13 @@ class _EpochSampler(Sampler[int]):
         Notes
         -----
         Seed and epoch become those of the state. A state taken at the end of its epoch leaves nothing to resume: the next pass
-        is empty, unless a later epoch has been or is then set, which begins at its start. (Loaders may load a state after
-        `set_epoch`.) Where a later epoch has been set and something of the state's is left, the later one follows it.
+        is empty (and every one as long as that epoch is set), unless a later epoch has been or is then set, which begins at its
+        start. Where a later epoch has been set and something of the state's is left, the later one follows it.
+
+        `StatefulDataLoader` loads the state into its sampler as late as with the first batch, after `set_epoch`. Epochs before
+        the state's are then done: while one of them is set, passes are empty and the position waits for the state's own epoch.
+        So ``for epoch in range(3): sampler.set_epoch(epoch); ...`` trains what was left, under the right epochs. `resume` makes
+        `epoch` right beforehand, so that a loop may begin there.
         """
         if not isinstance(state, Mapping):
             raise TypeError(f"state must be a dict, got {state!r}")
@@ -159,7 +183,8 @@ class _EpochSampler(Sampler[int]):
         self._seed, self._current = seed, None
         left = self._n_left(position)
         self._loaded = fingerprint if left else None
-        if left == 0 and self._requested > epoch:
+        self._behind = False
+        if left == 0 and self._requested is not None and self._requested > epoch:
             self._epoch, self._start = self._requested, 0
         else:
             self._epoch, self._start = epoch, position
@@ -183,14 +208,18 @@ class _EpochSampler(Sampler[int]):
         self._current, self._start, self._loaded = chunks, 0, None
         return self._open(chunks.epoch)
 
+    def _is_done(self, chunks: _Chunks) -> bool:
+        """Whether a state says that the epoch set is done: then no pass over it begins, however often a loader asks for one."""
+        return self._behind or (self._requested == chunks.epoch and chunks.first > 0 == self._n_left(chunks.first))
+
     def _end(self, chunks: _Chunks) -> None:
         """Turn to the epoch that was set, once what was left of an earlier one is done."""
-        if self._current is chunks and self._requested > self._epoch:
+        if self._current is chunks and self._requested is not None and self._requested > self._epoch:
             self._epoch, self._current = self._requested, None
 
     def _n_left(self, position: int) -> int:
-        """Indices that this rank yields from a position of the epoch on: as many as every other rank."""
-        left = max(0, self._total - position)
+        """Indices that this rank yields from a position of the epoch on: as many as every other rank, if they are even."""
+        left = max(0, self._total - position - (0 if self._even else self._rank))
         return left // self._world_size if self._drop_last else -(-left // self._world_size)
 
     def _epoch_seed(self, epoch: int) -> int:
@@ -209,7 +238,7 @@ class _Chunks(Iterator[Iterator[int]]):
     def __init__(self, sampler: _EpochSampler, epoch: int, start: int) -> None:
         self._sampler = sampler
         self.epoch = epoch
-        self._first = start  # the positions of the epoch where this pass began
+        self.first = start  # the positions of the epoch where this pass began
         self._drawn = start  # and where its next chunk begins
         self._chunk: Iterator[int] = iter(())
         self._draw: _Draw | None = None
@@ -219,6 +248,8 @@ class _Chunks(Iterator[Iterator[int]]):
     def __next__(self) -> Iterator[int]:
         sampler = self._sampler
         if self._draw is None:
+            if sampler._is_done(self):
+                raise StopIteration
             self._draw, self._fingerprint = sampler._begin(self), sampler._fingerprint
         size = min(_CHUNK, sampler._n_left(self._drawn))
         if size == 0:
@@ -237,7 +268,7 @@ class _Chunks(Iterator[Iterator[int]]):
         """Return the position of the epoch up to which the ranks have yielded, or have consumed."""
         step = self._sampler._world_size
         position = self._drawn - operator.length_hint(self._chunk) * step
-        return position if consumed is None else min(position, self._first + _arrays.as_count(consumed, "consumed", 0) * step)
+        return position if consumed is None else min(position, self.first + _arrays.as_count(consumed, "consumed", 0) * step)
 
     def redraw(self) -> None:
         """Draw what has not been yielded anew."""
@@ -253,9 +284,13 @@ class _Chunks(Iterator[Iterator[int]]):
         sampler = self._sampler
         sampler.load_state_dict(state)
         deque(self._chunk, maxlen=0)
-        self.epoch, self._first, self._drawn, self._draw = sampler._epoch, sampler._start, sampler._start, None
-        # What is left is this pass's now: the next iterator begins the epoch anew.
-        sampler._current, sampler._start = self, 0
+        self.epoch, self.first, self._drawn, self._draw = sampler._epoch, sampler._start, sampler._start, None
+        wanted = sampler._requested
+        if wanted is not None and wanted < self.epoch:
+            sampler._behind = True
+        elif wanted != self.epoch or sampler._n_left(self.first):
+            # What is left is this pass's now: the next iterator begins the epoch anew.
+            sampler._current, sampler._start = self, 0
 
 
 class _Indices(itertools.chain[int]):
@@ -400,9 +435,7 @@ class ImportanceSampler(_EpochSampler):
         """
         if not self._replacement:
             raise ValueError("importance_weights are known with replacement=True only")
-        indices = _arrays.as_array(indices, "indices")
-        _arrays.as_view(indices, "indices", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-        numbers = np.asarray(_arrays.as_numpy(indices)).astype(np.int64)
+        numbers = _as_indices(indices)
         bad = np.flatnonzero((numbers < 0) | (numbers >= self._n))
         if bad.size:
             raise ValueError(f"indices[{bad[0]}] is {numbers[bad[0]]}, not in [0, {self._n})")
@@ -412,10 +445,12 @@ class ImportanceSampler(_EpochSampler):
         bad = np.flatnonzero(drawn == 0)
         if bad.size:
             raise ValueError(f"indices[{bad[0]}] is {numbers[bad[0]]}, which has weight zero and is never drawn")
-        return _arrays.like(1 / (self._n * drawn), indices)
+        return _arrays.like(1 / (self._n * drawn), _arrays.as_array(indices, "indices"))
 
     def _source(self, weights: Any) -> AliasTable | NDArray[Any]:
         """What is drawn from: a table, or for races the weights themselves."""
+        if isinstance(weights, (Selection, Iterator)):
+            raise TypeError(f"weights must be an array with a number for each sample, got a {type(weights).__name__}")
         if self._replacement:
             return AliasTable(weights, threads=self._threads)
         sample(weights, 0)  # checks them
@@ -454,9 +489,9 @@ class SubsetSampler(_EpochSampler):
 
     Parameters
     ----------
-    indices : array [m] of int64 or int32, or int
-        The subset, such as `Selection.indices`: not negative; what occurs twice is yielded twice. A number m stands for all of
-        0 to m - 1 and takes no memory.
+    indices : array [m] of int64 or int32, Selection, or int
+        The subset: not negative; what occurs twice is yielded twice. A `Selection` stands for its indices. A number m stands
+        for all of 0 to m - 1 and takes no memory.
     shuffle : bool
         In a new order each epoch (default) or always as given.
     seed : int, SeedSequence or Generator
@@ -465,13 +500,20 @@ class SubsetSampler(_EpochSampler):
         The number of this process and how many there are. Default: those of `torch.distributed` if that is initialised, else 0
         of 1.
     drop_last : bool
-        Every rank yields the same number of indices. Where world_size does not divide m, the last ones of the epoch's order are
-        left out (True) or its first ones are yielded again (False, default), as `DistributedSampler` does.
+        Where world_size does not divide m, the last indices of the epoch's order are left out, so that every rank yields the
+        same number. Default: False, see pad.
+    pad : bool, optional
+        Where world_size does not divide m and nothing is left out: True yields the first indices of the epoch's order again, as
+        `DistributedSampler` does, so that every rank yields the same number, which `DistributedDataParallel` needs in training.
+        False yields each index on one rank only, as evaluation needs it; the first ranks then yield one more than the others.
+        Default: pad where the order is shuffled, which is for training; not where it is kept.
 
     Raises
     ------
     ValueError
-        A negative index (the place is named), a rank beyond world_size.
+        A negative index (the place is named), a rank beyond world_size, both drop_last and pad.
+    TypeError
+        Indices that are no whole numbers: a mask, a generator.
 
     Notes
     -----
@@ -500,6 +542,7 @@ class SubsetSampler(_EpochSampler):
         rank: int | None = None,
         world_size: int | None = None,
         drop_last: bool = False,
+        pad: bool | None = None,
     ) -> None:
         self._shuffle = checks.as_flag(shuffle, "shuffle")
         self._indices: NDArray[np.int64] | None = None
@@ -507,14 +550,15 @@ class SubsetSampler(_EpochSampler):
             total = _arrays.as_count(indices, "indices", 0, 2**62)
             self._fingerprint = 0
         else:
-            indices = _arrays.as_array(indices, "indices")
-            _arrays.as_view(indices, "indices", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-            self._indices = np.array(_arrays.as_numpy(indices), dtype=np.int64)
+            self._indices = np.array(_as_indices(indices))
             bad = np.flatnonzero(self._indices < 0)
             if bad.size:
                 raise ValueError(f"indices[{bad[0]}] is negative: {self._indices[bad[0]]}")
             total, self._fingerprint = len(self._indices), _fingerprint(self._indices)
         super().__init__(total, seed, rank, world_size, drop_last)
+        if pad is not None and checks.as_flag(pad, "pad") and drop_last:
+            raise ValueError("pad and drop_last exclude each other: the last indices are left out or the first yielded again")
+        self._even = drop_last or (shuffle if pad is None else bool(pad))
 
     def _open(self, epoch: int) -> _Draw:
         order = _order(self._total, self._epoch_seed(epoch)) if self._shuffle and self._total > 1 else _unchanged
@@ -526,6 +570,19 @@ class SubsetSampler(_EpochSampler):
 
     def __repr__(self) -> str:
         return f"SubsetSampler(n={self._total}, shuffle={self._shuffle}, rank={self._rank}, world_size={self._world_size})"
+
+
+def _as_indices(indices: Any) -> NDArray[np.int64]:
+    """Check indices, or take those of a selection."""
+    if isinstance(indices, Selection):
+        indices = indices.indices
+    if isinstance(indices, Iterator):
+        raise TypeError(f"indices must be an array, got a {type(indices).__name__}: pass list(indices)")
+    indices = _arrays.as_array(indices, "indices")
+    if "bool" in str(getattr(indices, "dtype", "")):
+        raise TypeError("indices must be whole numbers, got a mask of bool: pass numpy.flatnonzero(mask)")
+    _arrays.as_view(indices, "indices", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+    return np.asarray(_arrays.as_numpy(indices)).astype(np.int64, copy=False)
 
 
 def _order(n: int, seed: int) -> _Draw:
@@ -555,6 +612,75 @@ def _resolve_rank(rank: int | None, world_size: int | None) -> tuple[int, int]:
         return distributed.get_rank(), distributed.get_world_size()
     world_size = _arrays.as_count(world_size, "world_size", 1, 2**31)
     return _arrays.as_count(rank, "rank", 0, world_size - 1), world_size
+
+
+def resume(loader: Any, state: Mapping[str, Any]) -> int:
+    """Load a state into torchdata's `StatefulDataLoader` and, at once, the epoch into the sampler below it.
+
+    Parameters
+    ----------
+    loader : StatefulDataLoader
+        Over a sampler of this module, as its `sampler` or in a `torchdata.stateful_dataloader.sampler.BatchSampler`.
+    state : dict
+        Of its `state_dict`.
+
+    Returns
+    -------
+    int
+        The epoch to go on with, which is the sampler's `epoch` from now on.
+
+    Raises
+    ------
+    TypeError
+        The loader has no such sampler, or keeps no state.
+    ValueError
+        The state holds none of the sampler: torch's `BatchSampler` keeps none, so the loader can only skip batches of whatever
+        epoch is set; torchdata's does. Or it is of another sampler or data.
+
+    Notes
+    -----
+    ``loader.load_state_dict(state)`` alone hands the state on with the first batch only; until then `epoch` is what it was.
+
+    Examples
+    --------
+    >>> from coremax.torch import SubsetSampler, resume
+    >>> from torchdata.stateful_dataloader import StatefulDataLoader
+    >>> def train(state=None):
+    ...     sampler = SubsetSampler(4)
+    ...     loader = StatefulDataLoader("abcd", batch_size=2, sampler=sampler)
+    ...     if state is not None:
+    ...         resume(loader, state)
+    ...     for epoch in range(sampler.epoch, 3):
+    ...         sampler.set_epoch(epoch)
+    ...         for batch in loader:
+    ...             yield epoch, batch, loader.state_dict()
+    >>> steps = list(train())
+    >>> steps[4:] == list(train(steps[3][2]))
+    True
+    """
+    if not hasattr(loader, "load_state_dict"):
+        raise TypeError(f"loader must be a StatefulDataLoader of torchdata, got {type(loader).__name__}, which keeps no state")
+    sampler = getattr(getattr(loader, "batch_sampler", None), "sampler", None) or getattr(loader, "sampler", None)
+    if not isinstance(sampler, _EpochSampler):
+        raise TypeError(f"loader must draw by a sampler of coremax.torch, got one over {type(sampler).__name__}")
+    if not isinstance(state, Mapping):
+        raise TypeError(f"state must be a dict, got {state!r}")
+    found = _sampler_state(state)
+    if found is None:
+        raise ValueError(
+            "state holds none of the sampler: torch's BatchSampler has none, that of torchdata.stateful_dataloader.sampler does"
+        )
+    sampler.load_state_dict(found)
+    loader.load_state_dict(state)
+    return sampler.epoch
+
+
+def _sampler_state(state: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Find the state of a sampler of this module in that of a loader, wherever the loader's version has it."""
+    if state.get("sampler") in ("ImportanceSampler", "SubsetSampler") and "position" in state:
+        return state
+    parts = (_sampler_state(part) for part in state.values() if isinstance(part, Mapping))
+    return next((part for part in parts if part is not None), None)
 
 
 def loss_reweight(
@@ -611,6 +737,9 @@ def loss_reweight(
         raise TypeError(
             f"losses must be a tensor of floating-point numbers, got {getattr(losses, 'dtype', type(losses).__name__)}"
         )
+    if losses.is_meta or losses.layout != torch.strided:
+        what = "of the device meta, which holds no numbers" if losses.is_meta else f"of layout {losses.layout}"
+        raise TypeError(f"losses must be a dense tensor, got one {what}")
     if losses.ndim != 1:
         raise ValueError(f"losses must be one-dimensional, got shape {tuple(losses.shape)}")
     refusals.refuse_unreadable(losses.detach(), "losses")

@@ -194,7 +194,9 @@ TEST(known_answers_of_selection) {
   const std::vector<double> weights(kernel.values.begin(), kernel.values.end());
   const std::vector<double> values = numbers(Rows::kN, 8);
   const selection::Edges edges{Rows::kN, kernel.indptr.data(), kernel.indices.data(), weights.data()};
-  check("discount", Hash().add(selection::take_and_discount(edges, values.data(), 500, pool)), 0xae9b457fe024ffac);
+  std::vector<std::int64_t> ranks(values.size());
+  std::iota(ranks.begin(), ranks.end(), 0);
+  check("discount", Hash().add(selection::take_and_discount(edges, values.data(), ranks.data(), 500, pool)), 0xae9b457fe024ffac);
   std::vector<float> highest(at(Rows::kN));
   const std::vector<std::int64_t> offsets{0, 10, 400, Rows::kN};
   selection::highest_earlier_cosine(rows.values.data(), Rows::kD, offsets.data(), 3, highest.data(), pool);

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -16,13 +17,14 @@ using namespace coremax;
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-std::vector<std::int64_t> plain_order(const selection::Edges& edges, std::vector<double> values, std::int64_t budget) {
+std::vector<std::int64_t> plain_order(const selection::Edges& edges, std::vector<double> values, const std::vector<std::int64_t>& ranks, std::int64_t budget) {
   std::vector<std::int64_t> order;
   std::vector<char> taken(values.size(), 0);
   for (std::int64_t turn = 0; turn < budget; ++turn) {
     std::int64_t best = -1;
     for (std::int64_t i = 0; i < edges.n; ++i) {
-      if (taken[at(i)] == 0 && (best < 0 || values[at(i)] > values[at(best)])) best = i;
+      if (taken[at(i)] != 0) continue;
+      if (best < 0 || values[at(i)] > values[at(best)] || (values[at(i)] == values[at(best)] && ranks[at(i)] < ranks[at(best)])) best = i;
     }
     taken[at(best)] = 1;
     order.push_back(best);
@@ -51,9 +53,12 @@ TEST(selection_takes_the_highest_and_discounts) {
       values.push_back(static_cast<double>(random() % 9) - (round % 3 == 0 ? 4.0 : 0.0));  // many ties; some below zero
     }
     const selection::Edges edges{n, indptr.data(), targets.data(), weights.data()};
+    std::vector<std::int64_t> ranks(values.size());
+    std::iota(ranks.begin(), ranks.end(), 0);
+    std::shuffle(ranks.begin(), ranks.end(), random);
     ThreadPool pool(1);
     for (const std::int64_t budget : {std::int64_t{0}, std::int64_t{1}, n / 2, n}) {
-      CHECK_AT(std::to_string(n), selection::take_and_discount(edges, values.data(), budget, pool) == plain_order(edges, values, budget));
+      CHECK_AT(std::to_string(n), selection::take_and_discount(edges, values.data(), ranks.data(), budget, pool) == plain_order(edges, values, ranks, budget));
     }
   }
 }

@@ -123,8 +123,12 @@ def inclusion_probabilities(weights: Sequence[float], size: int) -> NDArray[np.f
     return result
 
 
-def quotas(shares: Sequence[float], total: int, capacity: Sequence[int]) -> list[int]:
-    """Largest remainder: whoever would get more than fits is filled and leaves, until nobody would; then Hamilton's rule."""
+def quotas(shares: Sequence[float], total: int, capacity: Sequence[int], ranks: Sequence[int] | None = None) -> list[int]:
+    """Largest remainder: whoever would get more than fits is filled and leaves, until nobody would; then Hamilton's rule.
+
+    Ties go to the lower rank, which is the number where there are none.
+    """
+    ranks = range(len(shares)) if ranks is None else ranks
     result = [0] * len(shares)
     waiting = {i: Fraction(share) for i, share in enumerate(shares) if share > 0}
     while True:
@@ -138,7 +142,7 @@ def quotas(shares: Sequence[float], total: int, capacity: Sequence[int]) -> list
             del waiting[i]
     for i in waiting:
         result[i] = math.floor(real[i])
-    for i in sorted(waiting, key=lambda i: (result[i] - real[i], i))[: total - sum(result[i] for i in waiting)]:
+    for i in sorted(waiting, key=lambda i: (result[i] - real[i], ranks[i]))[: total - sum(result[i] for i in waiting)]:
         result[i] += 1
     return result
 

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Reals = NDArray[np.float64]
+Ranks = Callable[[int, str], Sequence[int]]  # of n elements for a use: ties go to the lower rank
 
 
 def ccs_quotas(
-    hardness: Sequence[float], budget: int, n_dropped: int, strata: int
+    hardness: Sequence[float], budget: int, n_dropped: int, strata: int, ranks: Ranks
 ) -> tuple[list[int], dict[int, int], dict[int, int]]:
     """Algorithm 1 of CCS up to the draws: stratum of each sample (-1: dropped), sizes and quotas of the strata."""
     n = len(hardness)
-    easiest_first = sorted(range(n), key=lambda i: (hardness[i], i))
-    left = easiest_first[: max(n - n_dropped, budget)]
+    drop_rank = ranks(n, "drop_hardest")
+    easiest_first = sorted(range(n), key=lambda i: (hardness[i], drop_rank[i]))
+    left = easiest_first[: max(n - n_dropped, budget, hardness.count(min(hardness)))]
     low, high = hardness[left[0]], hardness[left[-1]]
     stratum = [-1] * n
     for i in left:
@@ -26,13 +28,14 @@ def ccs_quotas(
         stratum[i] = min(int(position * strata), strata - 1)
     sizes = {b: stratum.count(b) for b in range(strata)}
     quotas: dict[int, int] = {}
-    waiting = set(sizes)
+    waiting = [b for b in sizes if sizes[b]]
+    visit_rank = dict(zip(waiting, ranks(len(waiting), "strata"), strict=True))
     while waiting:
-        smallest = min(waiting, key=lambda b: (sizes[b], b))
+        smallest = min(waiting, key=lambda b: (sizes[b], visit_rank[b]))
         quotas[smallest] = min(sizes[smallest], budget // len(waiting))
         budget -= quotas[smallest]
         waiting.remove(smallest)
-    return stratum, sizes, quotas
+    return stratum, sizes, quotas | {b: 0 for b in sizes if not sizes[b]}
 
 
 def d2(distances: Reals, score: Sequence[float], budget: int, k: int, gamma: float, gamma_forward: float) -> list[int]:
@@ -53,7 +56,7 @@ def d2(distances: Reals, score: Sequence[float], budget: int, k: int, gamma: flo
     return order
 
 
-def moderate(x: Any, labels: Sequence[int], budget: int, center: str) -> list[int]:
+def moderate(x: Any, labels: Sequence[int], budget: int, center: str, ranks: Ranks) -> list[int]:
     """The middle ranks of the distances to the centre of the own class."""
     x = np.asarray(x, dtype=np.float64)
     middle = np.mean if center == "mean" else np.median
@@ -61,12 +64,13 @@ def moderate(x: Any, labels: Sequence[int], budget: int, center: str) -> list[in
     for row, label in zip(x, labels, strict=True):
         members = x[[other == label for other in labels]]
         distances.append(math.sqrt(sum((a - b) ** 2 for a, b in zip(row, middle(members, axis=0), strict=True))))
-    ranked = sorted(range(len(x)), key=lambda i: (distances[i], i))
+    rank = ranks(len(x), "moderate")
+    ranked = sorted(range(len(x)), key=lambda i: (distances[i], rank[i]))
     low = (len(x) - budget) // 2
     return sorted(ranked[low : low + budget])
 
 
-def semdedup_similarity(x: Any, clusters: Sequence[int], keep: str) -> list[float]:
+def semdedup_similarity(x: Any, clusters: Sequence[int], keep: str, rank: Sequence[int]) -> list[float]:
     """For each sample the highest cosine to one before it in its cluster, hard or easy first; -1 for the first."""
     unit = np.asarray(x, dtype=np.float64)
     unit = unit / np.linalg.norm(unit, axis=1, keepdims=True)
@@ -76,7 +80,7 @@ def semdedup_similarity(x: Any, clusters: Sequence[int], keep: str) -> list[floa
         centroid = unit[members].sum(axis=0)
         centroid /= max(float(np.linalg.norm(centroid)), 1e-300)
         sign = 1 if keep == "hard" else -1
-        members.sort(key=lambda i: (sign * round(float(unit[i] @ centroid), 6), i))
+        members.sort(key=lambda i: (sign * round(float(unit[i] @ centroid), 6), rank[i]))
         for place, i in enumerate(members):
             for j in members[:place]:
                 result[i] = max(result[i], float(unit[i] @ unit[j]))

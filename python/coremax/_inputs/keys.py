@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .. import _arrays
 from . import texts
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 _TYPES = (*_arrays.INDEX_TYPES, "bool")
 
@@ -205,8 +207,6 @@ def as_array(column: Any, name: str) -> Any:
             return np.array(list(column)) if len(column) else np.empty(0, np.int64)
         except OverflowError:
             raise ValueError(f"{name} holds whole numbers beyond the range of int64") from None
-    if hasattr(column, "levels"):
-        raise TypeError(f"{name} must be one column, got a {type(column).__name__} of {column.nlevels} levels")
     if type(column).__module__.partition(".")[0] == "pandas" and type(column).__name__ != "Series":
         column = sys.modules["pandas"].Series(column)  # of indexes and of what columns are made of
     if _of_objects(column) and any(issubclass(kind, list | tuple) for kind in set(map(type, column))):

@@ -99,14 +99,14 @@ def is_text(column: Any) -> bool:
     """Whether a column holds texts rather than numbers, by its type or, where that does not tell, by its first item."""
     library = _library(column)
     if library == "pyarrow" and hasattr(column, "type"):
-        return _is_arrow_text(column.type)
+        return is_arrow_text(column.type)
     if library == "polars" and hasattr(column, "dtype"):
         return str(column.dtype).partition("(")[0] in ("String", "Utf8", "Categorical", "Enum", "Binary")
     if library == "pandas" and hasattr(column, "dtype") and not isinstance(column.dtype, np.dtype):
         dtype = column.dtype
         dtype = getattr(getattr(dtype, "categories", None), "dtype", dtype)  # of what categories stand for
         arrow = getattr(dtype, "pyarrow_dtype", None)
-        return _is_arrow_text(arrow) if arrow is not None else str(dtype).startswith(("str", "object"))
+        return is_arrow_text(arrow) if arrow is not None else str(dtype).startswith(("str", "object"))
     kind = getattr(getattr(column, "dtype", None), "kind", None)
     if (isinstance(column, np.ndarray) or library == "pandas") and kind != "O":
         return kind in ("U", "S", "T")
@@ -132,6 +132,8 @@ def require_column(column: Any, name: str) -> None:
     if (names := _column_names(column)) is not None:
         shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")
         raise TypeError(f"{name} must be one column, got a {kind} of columns {shown}: pass one of them")
+    if hasattr(column, "nlevels") and column.nlevels > 1:
+        raise TypeError(f"{name} must be one column, got a {kind} of {column.nlevels} levels")
     if isinstance(column, Set) and not isinstance(column, KeysView):
         raise TypeError(f"{name} must be a column, got a {kind}, whose items have no order: pass a list")
 
@@ -170,8 +172,6 @@ def _from_numpy(column: Any, name: str) -> Iterator[Any]:
 
 
 def _from_pandas(column: Any, name: str, first: int) -> Iterator[Any]:
-    if column.ndim != 1 or hasattr(column, "levels"):
-        raise ValueError(f"{name} must be one-dimensional, got a {type(column).__name__} of several levels")
     require_no_null(np.asarray(column.isna()), name, first=first)
     if not is_text(column) and column.dtype != object and len(column):
         raise TypeError(f"{name} must be a column of texts, got a {type(column).__name__} of {column.dtype}")
@@ -187,18 +187,29 @@ def _from_polars(column: Any, name: str, first: int) -> Iterator[Any]:
 
 
 def _from_arrow(column: Any, name: str, first: int) -> Iterator[Any]:
-    if not _is_arrow_text(column.type) and len(column):
+    if not is_arrow_text(column.type) and len(column):
         raise TypeError(f"{name} must be a column of texts, got an Arrow column of {column.type}")
     return _arrow_items(column, name, first)
 
 
 def _arrow_items(column: Any, name: str, first: int) -> Iterator[Any]:
+    done = first
     for start in range(0, len(column), _ROWS):
-        items = column[start : start + _ROWS].to_pylist()
-        if None in items:  # counts of nulls do not know those of dictionaries and runs
-            number = items.index(None)
-            raise ValueError(f"{name}[{first + start + number}] is null: drop such rows or fill them")
-        yield from items
+        part = column[start : start + _ROWS]
+        for chunk in part.chunks if hasattr(part, "chunks") else [part]:
+            items = _chunk_items(chunk)
+            if None in items:  # counts of nulls do not know those of dictionaries and runs
+                raise ValueError(f"{name}[{done + items.index(None)}] is null: drop such rows or fill them")
+            yield from items
+            done += len(items)
+
+
+def _chunk_items(chunk: Any) -> list[Any]:
+    if not hasattr(chunk, "dictionary") or len(chunk.dictionary) > len(chunk):
+        items: list[Any] = chunk.to_pylist()
+        return items
+    values = chunk.dictionary.to_pylist()  # each made once, however often it comes
+    return [None if index is None else values[index] for index in chunk.indices.to_pylist()]
 
 
 def _in_parts(column: Any, as_list: Any) -> Iterator[Any]:
@@ -206,7 +217,8 @@ def _in_parts(column: Any, as_list: Any) -> Iterator[Any]:
         yield from as_list(column[start : start + _ROWS])
 
 
-def _is_arrow_text(kind: Any) -> bool:
+def is_arrow_text(kind: Any) -> bool:
+    """Whether a type of Arrow is one of texts, in dictionaries and runs as well."""
     while (inner := getattr(kind, "storage_type", None) or getattr(kind, "value_type", None)) is not None:
         if "list" in str(kind).partition("<")[0]:
             return False

@@ -31,7 +31,7 @@ def bad_input_exits() -> Iterator[None]:
         raise
     except OverflowError as error:
         raise BadInput(f"a number is out of range: {error}") from error
-    except (ValueError, TypeError, OSError, MemoryError) as error:
+    except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:  # the last tells what to install
         raise BadInput(str(error) or type(error).__name__) from error
 
 

@@ -16,8 +16,10 @@ import click
 import numpy as np
 from click.core import ParameterSource
 
+from .._inputs import records
+from .._inputs.keys import Keys, as_keys
 from ._errors import is_watched
-from ._read import Array, Source, parse_source, read_array, require_file
+from ._read import Array, parse_source, read_array, require_file
 from ._record import Fingerprint, read_config, require_same, to_toml, versions
 from ._write import Writer, require_target, text_writer, write_all
 
@@ -121,10 +123,10 @@ class Job:
         """Read numbers of samples [m]."""
         return _numbers(self._vector(text, None), text)
 
-    def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array:
-        """Read classes [n]: whole numbers, or texts, which become their places in alphabetical order."""
+    def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array | Keys:
+        """Read classes [n]: whole numbers as they are, texts numbered in alphabetical order."""
         found = self._vector(text, rows)
-        return np.unique(found, return_inverse=True)[1].reshape(-1) if found.dtype.kind == "U" else found
+        return as_keys(found, text) if found.dtype == object else found
 
     def _vector(self, text: str, rows: tuple[int, str] | None) -> Array:
         found = self.array(text)
@@ -189,15 +191,12 @@ def _finite(value: Any) -> Any:
 
 
 def _file_of(text: str) -> str:
-    if os.path.splitext(text)[1] in (".txt", ".jsonl", ".ndjson"):
-        return text
-    source: Source = parse_source(text)
-    return source.path
+    return records.source_of(text).path if records.is_text_file(text) else parse_source(text).path
 
 
 def _numbers(array: Array, text: str) -> Array:
-    if array.dtype.kind == "U":
-        raise ValueError(f"{text} holds text ({array.dtype}), not numbers")
+    if array.dtype == object:
+        raise ValueError(f"{text} holds text, not numbers")
     return array
 
 

@@ -10,6 +10,7 @@ import fnmatch
 import json
 import math
 import os
+import re
 import stat
 import warnings
 import zipfile
@@ -21,6 +22,8 @@ from typing import Any
 import numpy as np
 
 from .. import _memory
+from .._inputs import records
+from .._inputs.texts import as_text, is_arrow_text, iterate
 from .._progress import Progress, reporting
 from ._errors import MissingExtra, require_extra
 
@@ -31,7 +34,13 @@ FORMATS = {".npy": False, ".npz": True, ".parquet": True, ".safetensors": True}
 _SAFETENSORS_TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
+_NAMED = re.compile(
+    r"(.*?(?:{})):(.*)".format("|".join(re.escape(suffix) for suffix, named in FORMATS.items() if named)), re.I | re.S
+)
 _PARQUET_ROWS = 1 << 16  # read at a time
+_TEXT_ROWS = 1 << 13  # of texts, which may be long
+_TEXT_BYTES = 64  # of a Python string beside its characters, with the reference to it
+_LINES_FACTOR = 4  # memory for the lines of a file, in its size: bytes become the text and then the lines of it
 
 
 @dataclass(frozen=True)
@@ -54,21 +63,24 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """Ending of the file's name."""
-        return os.path.splitext(self.path)[1]
+        """Ending of the file's name, in lower case."""
+        return ending_of(self.path)
 
 
 def parse_source(text: str) -> Source:
     """Take FILE or FILE:NAME apart; raises ValueError for a name that is no array's."""
-    if os.path.splitext(text)[1] in FORMATS and os.path.exists(text):
+    if ending_of(text) in FORMATS and os.path.exists(text):
         return Source(text, text)
-    for suffix in (suffix for suffix, named in FORMATS.items() if named):
-        file, colon, name = text.partition(suffix + ":")
-        if colon:
-            return Source(text, file + suffix, name)
-    if os.path.splitext(text)[1] not in FORMATS:
+    if named := _NAMED.fullmatch(text):
+        return Source(text, named[1], named[2])
+    if ending_of(text) not in FORMATS:
         raise ValueError(f"{text}: the name must end in {', '.join(FORMATS)} (or be FILE:NAME)")
     return Source(text, text)
+
+
+def ending_of(path: str) -> str:
+    """Ending of a file's name, in lower case: X.NPY is .npy."""
+    return os.path.splitext(path)[1].lower()
 
 
 def require_file(path: str) -> os.stat_result:
@@ -121,7 +133,8 @@ def read_array(source: Source, progress: Progress = False) -> Array:
     Returns
     -------
     numpy.ndarray
-        Real numbers, booleans or text (dtype kind "U"), in native byte order; bfloat16 is that of ml_dtypes.
+        Real numbers or booleans in native byte order (bfloat16 is that of ml_dtypes), or text: Python strings in an array of
+        objects, each with room of its own.
 
     Raises
     ------
@@ -155,7 +168,7 @@ def _npy(path: str) -> Array:
             f"has {size}"
         )
     _require_plain(mapped.dtype)
-    return np.asarray(mapped)
+    return _texts(mapped) if mapped.dtype.kind in "US" else np.asarray(mapped)
 
 
 def _npz(path: str, name: str | None) -> Array:
@@ -172,7 +185,7 @@ def _npz(path: str, name: str | None) -> Array:
             array: Array = np.lib.format.read_array(member, allow_pickle=False)
             if member.read(1):  # the end of the member is where its checksum is compared
                 raise ValueError("has bytes beyond its array")
-            return array
+            return _texts(array) if array.dtype.kind in "US" else array
 
 
 def _npy_header(file: Any) -> tuple[tuple[int, ...], np.dtype[Any]]:
@@ -216,23 +229,27 @@ def _parquet(path: str, name: str | None, progress: Progress) -> Array:
     require_extra("files", "pyarrow")
     import pyarrow.parquet as pq
 
+    from .._arrow import to_numpy
+
     with pq.ParquetFile(path, memory_map=True) as file, reporting(progress, "read") as report:
         n_rows = file.metadata.num_rows
         columns = _parquet_columns(file.schema_arrow.names, name, path)
+        texts = [column for column in columns if is_arrow_text(file.schema_arrow.field(column).type)]
+        if texts and len(columns) > 1:
+            raise ValueError(f"column {texts[0]} can not stand beside others as one of an embedding's: it holds text")
+        if texts:
+            return _parquet_texts(path, texts[0], report)
         result: Array | None = None
         done = 0
         for batch in file.iter_batches(_PARQUET_ROWS, columns=columns):
-            parts = [_column(batch.column(column), column, done) for column in columns]
+            parts = [to_numpy(batch.column(column), column, done) for column in columns]
             part = parts[0] if len(parts) == 1 else _side_by_side(parts, columns)
-            if part.dtype.kind == "U":  # texts of one batch may be longer than those of another
-                result = part if result is None else np.concatenate([result, part])
-            else:
-                if result is None:
-                    _require_memory(n_rows * part.nbytes // max(len(part), 1), f"for {n_rows} rows")
-                    result = np.empty((n_rows, *part.shape[1:]), part.dtype)
-                if part.shape[1:] != result.shape[1:]:
-                    raise ValueError(f"rows from {done} on hold {part.shape[1:]} numbers, those before {result.shape[1:]}")
-                result[done : done + len(part)] = part
+            if result is None:
+                _require_memory(n_rows * part.nbytes // max(len(part), 1), f"for {n_rows} rows")
+                result = np.empty((n_rows, *part.shape[1:]), part.dtype)
+            if part.shape[1:] != result.shape[1:]:
+                raise ValueError(f"rows from {done} on hold {part.shape[1:]} numbers, those before {result.shape[1:]}")
+            result[done : done + len(part)] = part
             done += len(part)
             if report is not None:
                 report(done, n_rows)
@@ -261,19 +278,34 @@ def _side_by_side(parts: list[Array], columns: list[str]) -> Array:
     return np.stack(parts, axis=1)
 
 
-def _column(column: Any, name: str, first_row: int) -> Array:
-    """An Arrow column as NumPy: numbers [rows], lists of equal length [rows, length], text."""
-    import pyarrow as pa
+def _parquet_texts(path: str, column: str, report: Any) -> Array:
+    """A column of text. Its values come as a dictionary a batch, so that one that is often there is held once in each."""
+    import pyarrow.parquet as pq
 
-    from .._arrow import to_numpy
+    with pq.ParquetFile(path, memory_map=True, read_dictionary=[column]) as file:
+        n_rows, place = file.metadata.num_rows, file.schema_arrow.get_field_index(column)
+        groups = [file.metadata.row_group(group).column(place) for group in range(file.metadata.num_row_groups)]
+        needed = sum(group.total_uncompressed_size for group in groups) + n_rows * _TEXT_BYTES
+        _require_memory(needed, f"for the {n_rows} texts of {column}")
+        result = np.empty(n_rows, object)
+        done = 0
+        for batch in file.iter_batches(_TEXT_ROWS, columns=[column]):
+            rows = [as_text(item, column, done + row) for row, item in enumerate(iterate(batch.column(0), column, done))]
+            result[done : done + len(rows)] = rows
+            done += len(rows)
+            if report is not None:
+                report(done, n_rows)
+    if done != n_rows:
+        raise ValueError(f"has {done} rows, but speaks of {n_rows}")
+    return result
 
-    kind = column.type.value_type if pa.types.is_dictionary(column.type) else column.type
-    if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
-        return to_numpy(column, name, first_row)
-    texts = column.to_pylist()
-    if None in texts:
-        raise ValueError(f"{name}[{first_row + texts.index(None)}] is null")
-    return np.array(texts, dtype=np.str_)
+
+def _texts(array: Array) -> Array:
+    """Texts of fixed width as Python strings."""
+    _require_memory(array.size * _TEXT_BYTES, f"for {array.size} texts")
+    found = np.empty(array.size, object)
+    found[:] = [as_text(item, "text", row) for row, item in enumerate(iterate(array.reshape(-1), "text"))]
+    return found.reshape(array.shape)
 
 
 def _chosen(names: Sequence[str], name: str | None, path: str, what: str) -> str:
@@ -287,7 +319,7 @@ def _chosen(names: Sequence[str], name: str | None, path: str, what: str) -> str
 
 
 def _require_plain(dtype: np.dtype[Any]) -> None:
-    if dtype.kind not in "biufU" or dtype.shape:
+    if dtype.kind not in "biufUS" or dtype.shape:
         hint = ": keep bfloat16 in a .safetensors file" if dtype.kind == "V" and dtype.itemsize == 2 else ""
         raise ValueError(f"holds {dtype}, no real numbers{hint}")
 
@@ -299,21 +331,32 @@ def _require_memory(needed: int, what: str) -> None:
 
 
 def read_titles(text: str) -> Array:
-    """Read what samples are called: whole numbers or text from an array file, or the lines of a .txt file."""
-    if os.path.splitext(text)[1] == ".txt":
-        require_file(text)
-        with naming(text), open(text, encoding="utf-8-sig", newline=None) as file:
-            ids = np.array(file.read().removesuffix("\n").split("\n"), dtype=np.str_)
+    """Read what samples are called: whole numbers, or text as objects, from an array file, or texts as of documents."""
+    if records.is_text_file(text) and records.source_of(text).kind != "parquet":
+        path = records.source_of(text).path
+        require_file(path)
+        with naming(text):
+            _require_memory(_LINES_FACTOR * os.path.getsize(path), "as lines of text")
+        found = records.read_texts(text)
+        ids = np.empty(len(found), dtype=object)
+        ids[:] = found
     else:
         ids = read_array(parse_source(text))
-    if ids.ndim != 1 or ids.dtype.kind not in "iuU":
-        raise ValueError(f"{text}: must hold whole numbers or text, one for each sample, got {ids.dtype} {ids.shape}")
+    if ids.ndim != 1 or ids.dtype.kind not in "iuO":
+        kind = "text" if ids.dtype.kind == "O" else ids.dtype
+        raise ValueError(f"{text}: must hold whole numbers or text, one for each sample, got {kind} {ids.shape}")
     return ids
 
 
 def read_ids(text: str) -> Array:
     """Read titles of which none may come twice."""
     ids = read_titles(text)
+    if ids.dtype == object:
+        first_row: dict[str, int] = {}
+        for row, title in enumerate(ids.tolist()):
+            if first_row.setdefault(title, row) != row:
+                raise ValueError(f"{text}: the id {title!r} comes twice, in rows {first_row[title]} and {row}")
+        return ids
     order = np.argsort(ids, kind="stable")
     again = np.flatnonzero(ids[order[1:]] == ids[order[:-1]])
     if again.size:

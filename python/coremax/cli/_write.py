@@ -9,8 +9,10 @@ from typing import IO, Any
 
 import numpy as np
 
+from .. import _memory
 from .._files import replacing
 from ._errors import require_extra
+from ._read import ending_of
 
 Array = np.ndarray[Any, Any]
 Writer = Callable[[IO[bytes]], None]
@@ -27,7 +29,7 @@ def require_target(path: str, endings: Iterable[str], inputs: Iterable[str]) -> 
         The file is named.
     """
     endings = tuple(endings)
-    if os.path.splitext(path)[1] not in endings:
+    if ending_of(path) not in endings:
         raise ValueError(f"{path}: the name must end in {' or '.join(endings)}")
     try:
         path.encode()
@@ -61,20 +63,44 @@ def write_all(targets: Mapping[str, Writer]) -> None:
             write(stack.enter_context(replacing(path)))
 
 
+def require_writable(path: str, ids: Array | None, n_kept: int | None = None) -> None:
+    """Check before work starts that a file of this name can hold whatever ids are kept, n_kept of them or all.
+
+    Raises
+    ------
+    ValueError, MemoryError
+        The file and the id are named.
+    """
+    suffix = ending_of(path)
+    if ids is None or ids.dtype != object:
+        return
+    texts = ids.tolist()
+    for text in texts:
+        if suffix == ".txt" and ("\n" in text or "\r" in text):
+            raise ValueError(f"{path}: the id {text!r} does not fit on a line: write .npy or .parquet")
+        if suffix == ".npy" and text.endswith("\0"):
+            raise ValueError(f"{path}: the id {text!r} would lose the NUL at its end: write .txt or .parquet")
+        if suffix != ".npy" and not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+            raise ValueError(f"{path}: the id {text!r} has a lone surrogate, which UTF-8 can not write: write .npy")
+    n, longest, free = len(texts) if n_kept is None else n_kept, max(map(len, texts), default=0), _memory.available()
+    if suffix == ".npy" and free is not None and 4 * longest * n > free:
+        raise MemoryError(
+            f"{path}: a .npy file gives each of {n} ids the room of the longest, {4 * longest} bytes, and {free} are free: "
+            "write .txt or .parquet"
+        )
+
+
 def columns_writer(path: str, columns: Mapping[str, Array]) -> Writer:
     """Return what writes columns of equal length: all of them to .parquet, the first to .npy and .txt (a value a line)."""
-    suffix = os.path.splitext(path)[1]
+    suffix = ending_of(path)
     first = next(iter(columns.values()))
     if suffix == ".parquet":
         require_extra("files", "pyarrow")
-    if suffix == ".txt" and first.dtype.kind == "U":
-        broken = np.flatnonzero([len(text.splitlines()) > 1 or text.endswith(("\n", "\r")) for text in first.tolist()])
-        if broken.size:
-            raise ValueError(f"{path}: the id {str(first[broken[0]])!r} does not fit on a line: write .npy or .parquet")
+    require_writable(path, first)
 
     def write(file: IO[bytes]) -> None:
         if suffix == ".npy":
-            np.save(file, first, allow_pickle=False)
+            np.save(file, first.astype(np.str_) if first.dtype == object else first, allow_pickle=False)
         elif suffix == ".txt":
             file.write("".join(f"{value}\n" for value in first.tolist()).encode())
         else:
@@ -89,7 +115,7 @@ def columns_writer(path: str, columns: Mapping[str, Array]) -> Writer:
 def _arrow(column: Array) -> Any:
     import pyarrow as pa
 
-    return pa.array(column.tolist() if column.dtype.kind == "U" else column)
+    return pa.array(column.tolist() if column.dtype == object else column)
 
 
 def bytes_writer(content: bytes) -> Writer:

@@ -70,7 +70,7 @@ coremax.add_command(
                 help="A share (10%, 0.1) or a count (500); semdedup: or --eps.",
             ),
             SectionedOption(
-                ["--importance"], section="What to keep", metavar="FILE",
+                ["--importance", "--score"], section="What to keep", metavar="FILE",
                 help="Scores [n]. Of infomax, ccs, d2 and top (higher = harder) and of sims (higher = easier); "
                 "--higher turns them.",
             ),

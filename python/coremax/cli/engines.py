@@ -61,6 +61,7 @@ def run_sample(job: Job, given: dict[str, Any]) -> None:
     ids = None if given["ids"] is None else read_ids(given["ids"])
     if ids is not None and len(ids) != len(weights):
         raise ValueError(f"{given['ids']} has {len(ids)} ids, but {given['weights']} has {len(weights)} weights")
+    _write.require_writable(output, ids, given["size"])
     options = {name: given[name] for name in ("replace", "log_weights", "seed", "threads")}
     if job.dry_run:
         size = given["size"]

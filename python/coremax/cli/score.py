@@ -11,11 +11,13 @@ import click
 import numpy as np
 
 from .. import scores
+from .._inputs.keys import Keys
 from ..graph import METRICS, Graph, topk_graph
 from . import _write
 from ._errors import bad_input_exits
 from ._job import Job, open_job
 from ._options import Files, SectionedCommand, SectionedOption, housekeeping
+from ._read import ending_of
 from .select import format_seconds
 
 _TRIED_BYTES = 1 << 26  # up to here a dry run does all of the work, so that it refuses what the run would
@@ -223,7 +225,9 @@ def run_score(job: Job, name: str, parameters: dict[str, Any]) -> None:
     options: dict[str, Any] = {key: value for key, value in parameters.items() if key not in ("files", "output", "labels")}
     options["probabilities"] = [job.matrix(file, "probabilities") for file in probabilities]
     if labels is not None:
-        options["labels"] = job.labels(labels)
+        classes = job.labels(labels)
+        numbered = options["probabilities"] if name == "sim" else [] if name == "contradiction" else arrays
+        options["labels"] = _of_columns(classes, numbered[0].shape[-1], labels) if numbered else classes
     call = {"threads": parameters["threads"], "progress": job.progress}
     if name == "ssp":
         call["seed"] = parameters["seed"]
@@ -243,8 +247,20 @@ def run_score(job: Job, name: str, parameters: dict[str, Any]) -> None:
     job.finish({output: _write.columns_writer(output, {"score": found})}, summary, _format)
 
 
+def _of_columns(classes: Any, n_columns: int, file: str) -> Any:
+    """Labels that number columns: texts do where there are as many of them as columns, which are then in their order."""
+    if not isinstance(classes, Keys):
+        return classes
+    if len(classes.present) != n_columns:
+        raise ValueError(
+            f"{file}: holds {len(classes.present)} different texts, but the predictions have {n_columns} columns: pass the "
+            "number of the column of each label"
+        )
+    return classes.codes
+
+
 def _read(job: Job, kind: Kind, file: str, name: str) -> Any:
-    if name == "contradiction" and file.endswith(".npz"):
+    if name == "contradiction" and ending_of(file) == ".npz":
         return Graph.load(file)
     if kind.shape == "matrices":
         return job.matrix(file, "embeddings" if name in ("sim", "ssp", "contradiction") else "probabilities")

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .._inputs import records
 from ..selection import Selection
 from . import _write
 from ._errors import require_extra
@@ -17,8 +18,6 @@ from ._estimate import estimate_selection, format_estimate
 from ._job import Job
 from ._methods import METHODS, Knob, accepts, knobs_of
 from ._read import read_ids, read_titles
-
-_TEXTS = (".txt", ".jsonl", ".ndjson")
 
 
 def run_select(
@@ -55,6 +54,7 @@ def run_select(
     )
     rows, data, arguments = _load(job, method, files, knobs)
     ids, titles = (_of_rows(job, files[name], rows, reader) for name, reader in (("ids", read_ids), ("titles", read_titles)))
+    _write.require_writable(output, ids, _most_kept(budget, arguments, ids))
     labels = arguments.get("labels") if shown is None else job.labels(shown, rows)
     call = Call(job, method, data, _total(budget, arguments, given.get("costs")), arguments)
     if job.dry_run:
@@ -76,6 +76,13 @@ def _total(budget: int | float | None, arguments: dict[str, Any], file: str | No
         except (OverflowError, ValueError):  # too large, or infinities of both signs
             raise ValueError(f"{file}: the costs have no finite sum") from None
     return budget
+
+
+def _most_kept(budget: int | float | None, arguments: dict[str, Any], ids: Any) -> int | None:
+    """How many samples are kept, where that is known before work starts."""
+    if budget is None or ids is None or "costs" in arguments:
+        return None
+    return budget if isinstance(budget, int) else math.ceil(budget * len(ids))
 
 
 def _timed(job: Job, call: Call) -> Selection:
@@ -156,8 +163,13 @@ def _require_inputs(method: str, budget: Any, files: Mapping[str, str | None], o
     texts = [str(files["embeddings"])] if method == "dsir" else []
     texts += [options[name] for name in ("target_texts", "raw_texts") if options.get(name) is not None]
     for path in texts:
-        if os.path.splitext(path)[1] not in _TEXTS:
-            raise ValueError(f"{path}: texts come from {', '.join(_TEXTS)}: a document a line, or objects with a field text")
+        if not records.is_text_file(path):
+            raise ValueError(
+                f"{path}: texts come from .txt (a document a line), {', '.join(records.JSON_ENDINGS)} (objects with a field "
+                f"text, or FILE:FIELD) and .parquet (FILE:COLUMN); the others also {', '.join(records.COMPRESSED_ENDINGS)}"
+            )
+        if records.source_of(path).kind == "parquet":
+            require_extra("files", "pyarrow")
 
 
 def _load(
@@ -211,7 +223,7 @@ def _page(chosen: Any, data: dict[str, Any], labels: Any, ids: Any, titles: Any,
     """The page of `Selection.report`: the only place that calls it."""
     x = data.get("x")
     page: str = chosen.report(
-        embeddings=x if x is not None and x.ndim == 2 and x.dtype.kind != "U" else None,
+        embeddings=x if x is not None and x.ndim == 2 and x.dtype != object else None,
         score=data.get("importance"),
         labels=labels,
         ids=None if ids is None else ids.tolist(),

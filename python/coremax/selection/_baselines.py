@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays
+from .. import _arrays, _order
+from .._inputs.aliases import aliased
 from ..sampling import sample
 from ._result import Selection, as_scores
 
@@ -48,14 +49,18 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     )
 
 
-def top(score: Any, budget: int | float) -> Selection:
-    """Keep the samples of highest score, ties to the lower number.
+@aliased(importance="score")
+def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
+    """Keep the samples of highest score.
 
     Parameters
     ----------
     score : array [n] of float32 or float64
+        Whole numbers are compared as they are, those beyond 2^53 too.
     budget : int or float
         As `infomax`.
+    seed : int, SeedSequence or Generator
+        Which of the samples tied at the cut are kept. The same seed keeps nested subsets for growing budgets.
 
     Returns
     -------
@@ -67,9 +72,12 @@ def top(score: Any, budget: int | float) -> Selection:
     ValueError
         NaN or infinity in score; a wrong budget.
     """
-    scores = as_scores(score, "score")
+    scores = as_scores(score, "score", exact=True)
     if len(scores) == 0:
         raise ValueError("score is empty")
     count = _arrays.as_budget(budget, len(scores))
-    indices = np.sort(np.argsort(-scores, kind="stable")[:count])
-    return Selection(indices=_arrays.like(indices, score), n=len(scores), method="top", parameters={}, inputs={"score": score})
+    number = _arrays.as_seed(seed)
+    indices = np.sort(_order.ascending(scores, "top", number)[len(scores) - count :])
+    return Selection(
+        indices=_arrays.like(indices, score), n=len(scores), method="top", parameters={"seed": number}, inputs={"score": score}
+    )

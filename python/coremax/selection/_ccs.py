@@ -7,12 +7,14 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .. import _arrays
+from .. import _arrays, _order
+from .._inputs.aliases import aliased
 from ..sampling import stratified
 from ._infomax import auto_drop_hardest, n_hardest
 from ._result import Integers, Meaning, Selection, as_hardness, normalized
 
 
+@aliased(importance="score")
 def ccs(
     score: Any,
     budget: int | float,
@@ -32,14 +34,15 @@ def ccs(
     budget : int or float
         As `coremax.infomax`.
     drop_hardest : float or "auto"
-        Fraction beta of the samples, the hardest, that is left out beforehand (ties: higher numbers first); never so many
-        that fewer than budget are left. "auto": `auto_drop_hardest`, which is ours; the paper searches beta per pruning rate.
+        Fraction beta of the samples, the hardest, that is left out beforehand (of those tied at the cut, any); never so many
+        that fewer than budget are left, and none of the easiest score: where all scores are equal nothing is dropped. "auto":
+        `auto_drop_hardest`, which is ours; the paper searches beta per pruning rate.
     strata : int
         Ranges of equal width that the scores left are cut into.
     higher : {"hard", "easy"}
         What a higher score means: "hard" for EL2N, margin, entropy; "easy" for AUM and SIM.
     seed : int, SeedSequence or Generator
-        Of the draws within strata.
+        Of the draws within strata and of the order of ties.
     threads : int, optional
         Does not change the result.
 
@@ -57,7 +60,7 @@ def ccs(
     Notes
     -----
     Zheng, Liu, Lai and Prakash, "Coverage-centric coreset selection for high pruning rates", ICLR 2023, algorithm 1: strata
-    are visited from the smallest to the largest (ties: the easier first); of R strata still to visit and m samples still to
+    are visited from the smallest to the largest (ties in random order); of R strata still to visit and m samples still to
     keep, a stratum gives min(its size, floor(m / R)). Written from the paper. O(n log n).
 
     Examples
@@ -77,10 +80,11 @@ def ccs(
     asked = _arrays.as_real_or_auto(drop_hardest, "drop_hardest", 0.0, 1.0)
     beta = auto_drop_hardest(count / n) if asked is None else asked
 
-    left = np.sort(np.argsort(hardness, kind="stable")[: max(n - n_hardest(beta, n), count)])
+    n_left = max(n - int(n_hardest(beta, n)), count, int(np.count_nonzero(hardness == hardness.min())))
+    left = np.sort(_order.ascending(hardness, "drop_hardest", number)[:n_left])
     stratum = np.minimum((normalized(hardness[left], "minmax") * n_strata).astype(np.int64), n_strata - 1)
     present, place, sizes = np.unique(stratum, return_inverse=True, return_counts=True)
-    quotas = _quotas(sizes, count)
+    quotas = _quotas(sizes, count, number)
     chosen = stratified(place, count, quotas=quotas.astype(np.float64), seed=_arrays.seed_of("ccs", number), threads=threads)
     return Selection(
         indices=_arrays.like(left[chosen], score),
@@ -95,10 +99,10 @@ def ccs(
     )
 
 
-def _quotas(sizes: Integers, budget: int) -> Integers:
+def _quotas(sizes: Integers, budget: int, seed: int) -> Integers:
     """How many each stratum gives; empty strata, which give none and are visited first, may be left out."""
     quotas = np.zeros_like(sizes)
-    for visited, place in enumerate(np.argsort(sizes, kind="stable")):
+    for visited, place in enumerate(_order.ascending(sizes, "strata", seed)):
         quotas[place] = min(sizes[place], budget // (len(sizes) - visited))
         budget -= quotas[place]
     return quotas

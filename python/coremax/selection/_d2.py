@@ -7,7 +7,8 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays, _core
+from .. import _arrays, _core, _order
+from .._inputs.aliases import aliased
 from .._progress import Progress, as_progress
 from ..graph import Graph, topk_graph
 from ._result import Reals, Selection, as_scores
@@ -16,6 +17,7 @@ DistanceMetric = Literal["euclidean", "cosine"]
 _METRICS: tuple[DistanceMetric, ...] = get_args(DistanceMetric)
 
 
+@aliased(importance="score")
 def d2(
     x: Any,
     score: Any,
@@ -26,6 +28,7 @@ def d2(
     gamma_forward: float = 1.0,
     metric: DistanceMetric | None = None,
     memory_limit: int | str | None = None,
+    seed: _arrays.Seed = 0,
     threads: int | None = None,
     isa: str | None = None,
     progress: Progress = False,
@@ -49,6 +52,8 @@ def d2(
     metric : {"euclidean", "cosine"}, optional
         What d is: the distance of embeddings, or of embeddings scaled to length one. Default: "euclidean" (the paper's), or
         that of the graph. Euclidean distances have a scale: where most are far above 1 / gamma no message arrives.
+    seed : int, SeedSequence or Generator
+        Of the order of ties; nothing else is random.
     memory_limit, threads, isa, progress
         Of the graph, see `coremax.topk_graph`. Threads do not change the result.
 
@@ -68,7 +73,7 @@ def d2(
     Maharana, Yadav and Bansal, "D2 pruning: message passing for balancing diversity and difficulty in data pruning", ICLR
     2024, written from the paper: on the undirected graph of the k nearest neighbours (an edge where either end lists the
     other) v_i = s_i + sum_j exp(-gamma_forward d_ij) s_j; then, until the budget is met, the sample i of highest v_i is taken
-    (ties to the lower number) and v_j -= exp(-gamma d_ij) v_i for its neighbours. O(n log n + edges) after the graph.
+    (ties in random order) and v_j -= exp(-gamma d_ij) v_i for its neighbours. O(n log n + edges) after the graph.
 
     Examples
     --------
@@ -81,7 +86,7 @@ def d2(
     scores = as_scores(score, "score")
     gamma = _arrays.as_real(gamma, "gamma", 0.0)
     gamma_forward = _arrays.as_real(gamma_forward, "gamma_forward", 0.0)
-    k, n_threads = _arrays.as_count(k, "k", 1), _arrays.as_threads(threads)
+    k, n_threads, number = _arrays.as_count(k, "k", 1), _arrays.as_threads(threads), _arrays.as_seed(seed)
     metric = None if metric is None else _arrays.as_choice(metric, "metric", _METRICS)
     progress = as_progress(progress)
     given = isinstance(x, Graph)
@@ -109,13 +114,25 @@ def d2(
     weights = np.exp(-gamma * distances)
     view = _core.import_array
     order = _core.take_and_discount(
-        view(values, "values"), view(indptr, "indptr"), view(targets, "targets"), view(weights, "weights"), count, n_threads
+        view(values, "values"),
+        view(indptr, "indptr"),
+        view(targets, "targets"),
+        view(weights, "weights"),
+        view(_order.chances(n, "d2", number), "ranks"),
+        count,
+        n_threads,
     )
     return Selection(
         indices=_arrays.like(np.sort(order), score if given else x),
         n=n,
         method="d2",
-        parameters={"k": None if given else min(k, n - 1), "gamma": gamma, "gamma_forward": gamma_forward, "metric": metric},
+        parameters={
+            "k": None if given else min(k, n - 1),
+            "gamma": gamma,
+            "gamma_forward": gamma_forward,
+            "metric": metric,
+            "seed": number,
+        },
         graph=graph,
         timings={"graph": graph_done - start, "select": time.perf_counter() - graph_done},
         inputs={"embeddings": None if given else x, "score": score},

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays
+from .. import _arrays, _order
 from .._inputs import checks
 from .._inputs.texts import is_text
 from .._progress import Progress
@@ -117,10 +117,10 @@ def dsir(
         An int is a count, a float in (0, 1] a fraction of all documents (round half up, at least 1). More than the documents
         of min_tokens is an error.
     top : bool
-        Keep the documents of highest weight, ties to the lower number, instead of drawing by weight. Drawing keeps the
+        Keep the documents of highest weight, of those tied at the cut any, instead of drawing by weight. Drawing keeps the
         selection from being one-sided.
     seed : int, SeedSequence or Generator
-        Of the draw. The same seed keeps nested subsets for growing budgets.
+        Of the draw, or of the order of ties. The same seed keeps nested subsets for growing budgets.
 
     Returns
     -------
@@ -160,7 +160,7 @@ def dsir(
             "lower one of the two"
         )
     if top:
-        kept = candidates[np.argsort(-log_weights[candidates], kind="stable")[:count]]
+        kept = candidates[_order.ascending(-log_weights[candidates], "dsir", number)[:count]]
     else:
         kept = sample(log_weights, count, log_weights=True, seed=_arrays.seed_of("dsir", number), threads=threads)
     return Selection(

@@ -8,8 +8,9 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays, _limits
+from .. import _arrays, _limits, _order
 from .._inputs import checks
+from .._inputs.aliases import aliased
 from .._progress import Progress, as_progress
 from ..graph import METRICS, Graph, GraphStats, Limits, Metric, search
 from ..sampling import largest_remainder, sample
@@ -96,6 +97,7 @@ def n_hardest(fraction: float, n: Any) -> Any:
     return np.asarray(fraction * n + 1e-9 * n).astype(np.int64)
 
 
+@aliased(importance="score")
 def coverage(
     score: Any, keep: float, *, labels: Any = None, tilt: float | Literal["auto"] = "auto", seed: _arrays.Seed = 0
 ) -> Any:
@@ -156,6 +158,7 @@ def coverage(
     return _arrays.like(found, score)
 
 
+@aliased(score="importance")
 def infomax(
     x: Any,
     importance: Any,
@@ -222,10 +225,11 @@ def infomax(
         Bring the importance of the candidates to [0, 1] linearly, or by rank (ties share their mean rank), or not at all.
         Constant importance becomes 0.
     drop_hardest : float or "auto"
-        Fraction of the samples, those of highest importance, that are left out beforehand (ties: higher numbers first); never
-        so many that fewer than budget are left, and never an included one. "auto": `auto_drop_hardest`. With labels: of each
-        class, among those that are not contradicted; a class without more samples than an equal share of the budget, or a
-        group without more than its fewest, loses none.
+        Fraction of the samples, those of highest importance, that are left out beforehand (of those tied at the cut, any);
+        never so many that fewer than budget are left, never an included one, and none of the lowest importance: where all are
+        equal nothing is dropped. "auto": `auto_drop_hardest`. With labels: of each class, among those that are not
+        contradicted; a class without more samples than an equal share of the budget, or a group without more than its fewest,
+        loses none.
     max_contradiction : float or "auto"
         With labels: samples whose `coremax.scores.contradiction` is above this are left out, as probably mislabelled, as
         long as enough are left, in all and of each class as for `drop_hardest`. "auto": 0.7 (another class has more than 2.3
@@ -248,7 +252,8 @@ def infomax(
     memory_limit : int or str, optional
         For the graph, see `coremax.topk_graph`.
     seed : int, SeedSequence or Generator
-        Of the random parts, of `coverage` and of the solver.
+        Of the random parts, of `coverage`, of the solver and of the order of ties: where samples are equal to all that is
+        known of them, chance decides and never their position.
     threads, isa, copy, progress
         See `coremax.topk_graph`.
 
@@ -327,16 +332,16 @@ def infomax(
         return _graph_of_parts(view, rows, parts, k, metric, lowest, memory_limit, threads, isa, progress)
 
     by_class = labels is not None and groups is None and costs is None
-    shares, sizes = _equal_shares(limits, place, n_classes) if by_class else (None, None)
+    shares, sizes = _equal_shares(limits, place, n_classes, number) if by_class else (None, None)
     if labels is None or most == 1:
-        most, candidates = 1.0, _candidates(scores, place, np.zeros(n), fraction, limits, shares)
+        most, candidates = 1.0, _candidates(scores, place, np.zeros(n), fraction, limits, shares, number)
         graph = graph_of(candidates)
     else:
         everything = graph_of(np.arange(n, dtype=np.int64))
         contradiction = of_lists(everything.neighbors, place)
         most = auto_max_contradiction(contradiction, share) if most is None else most
         doubtful = np.where(contradiction > most, contradiction, 0)
-        candidates = _candidates(scores, place, doubtful, fraction, limits, shares)
+        candidates = _candidates(scores, place, doubtful, fraction, limits, shares, number)
         graph = _induced(everything, candidates)
     graph_done = clock()
     graph._symmetric(threads)  # here, so that its time is told apart from the solver's
@@ -423,12 +428,12 @@ def _auto_alpha(importance: Reals, graph: Graph, share: float) -> float:
     return min((1 - share) * spread / typical, 1e100) if 0 < spread < np.inf and typical > 0 else 0.3
 
 
-def _equal_shares(limits: _limits.Limits, place: Integers, n_classes: int) -> tuple[Integers, Integers]:
+def _equal_shares(limits: _limits.Limits, place: Integers, n_classes: int, seed: int) -> tuple[Integers, Integers]:
     """Equal shares of the budget by class, as far as there are samples, and how many there are; the fixed ones not counted."""
     free = np.ones(len(place), dtype=bool) if limits.fixed is None else limits.fixed == 0
     n_included = 0 if limits.fixed is None else int((limits.fixed > 0).sum())
     sizes = np.bincount(place[free], minlength=n_classes)
-    return np.asarray(largest_remainder(np.ones(n_classes), limits.budget - n_included, sizes)), sizes
+    return np.asarray(largest_remainder(np.ones(n_classes), limits.budget - n_included, sizes, seed=seed)), sizes
 
 
 def _with_fewest(limits: _limits.Limits, place: Integers, fewest: Integers) -> _limits.Limits:
@@ -465,7 +470,7 @@ def _typical(
         if part.any():  # rows of zeros point nowhere
             view = embeddings(part, "x")[0]
             _, labels, cosine = clustered(view, "x", int(quota), 20, 256, seed, threads, isa, False)
-        nearest = np.argsort(-cosine, kind="stable")
+        nearest = _order.ascending(-cosine, "typical", seed)
         later = np.ones(len(part), dtype=bool)
         later[np.unique(labels[nearest], return_index=True)[1]] = False
         found.append(members[nearest[np.argsort(later, kind="stable")[:quota]]])
@@ -473,23 +478,35 @@ def _typical(
 
 
 def _candidates(
-    scores: Reals, place: Integers, doubtful: Reals, dropped: float, limits: _limits.Limits, shares: Integers | None
+    scores: Reals,
+    place: Integers,
+    doubtful: Reals,
+    dropped: float,
+    limits: _limits.Limits,
+    shares: Integers | None,
+    seed: int,
 ) -> Integers:
     """All but the excluded, the doubtful and of the others the hardest of each class; the included in any case.
 
     `doubtful` is 0, or how doubtful a sample is. Where fewer than the budget are left, or fewer of a class than its share (of a
     group of the caller's than its fewest), the hardest come back before the doubtful, and of these the least doubtful first.
+    Ties stand in random order.
     """
+    chance = _order.chances(len(scores), "drop_hardest", seed)
     stage = np.where(doubtful > 0, 2, 0)
-    order = np.lexsort((scores, place, stage))
+    order = np.lexsort((chance, scores, place, stage))
     certain = order[: int((stage == 0).sum())]
     sizes = np.bincount(place[certain], minlength=int(place.max()) + 1)
-    hardest = _ranks(place[certain]) >= (sizes - n_hardest(dropped, sizes))[place[certain]]
-    stage[certain[hardest]] = 1
+    # The score calls none of a class's easiest hard, however many they are.
+    lowest = np.full(len(sizes), np.inf)
+    np.minimum.at(lowest, place[certain], scores[certain])
+    easiest = np.bincount(place[certain][scores[certain] == lowest[place[certain]]], minlength=len(sizes))
+    left = np.maximum(sizes - n_hardest(dropped, sizes), easiest)
+    stage[certain[_ranks(place[certain]) >= left[place[certain]]]] = 1
     if limits.fixed is not None:
         stage[limits.fixed > 0] = -1
         stage[limits.fixed < 0] = 3
-    order = np.lexsort((np.where(stage == 2, doubtful, scores), stage))
+    order = np.lexsort((chance, np.where(stage == 2, doubtful, scores), stage))
     wanted = stage[order] <= 0
     groups, fewest = place, shares
     if limits.groups is not None:

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays
+from .. import _arrays, _order
 from ._result import Integers, Reals, Selection, as_classes
 
 Center = Literal["mean", "median"]
@@ -16,7 +16,7 @@ CENTERS: tuple[Center, ...] = get_args(Center)
 _BLOCK_ELEMENTS = 1 << 22  # of embeddings brought to float64 at a time: 32 MB
 
 
-def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center = "mean") -> Selection:
+def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center = "mean", seed: _arrays.Seed = 0) -> Selection:
     """Keep the samples whose distance to the centre of their class is closest to the median distance, by rank.
 
     Parameters
@@ -29,11 +29,13 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center 
         Classes. Without them all samples are one class.
     center : {"mean", "median"}
         Centre of a class: the mean of its embeddings, or their median coordinate by coordinate.
+    seed : int, SeedSequence or Generator
+        Of the order of samples at the same distance, such as duplicates; nothing else is random.
 
     Returns
     -------
     Selection
-        Indices in the library of x; no weights, nothing is drawn.
+        Indices in the library of x; no weights.
 
     Raises
     ------
@@ -43,7 +45,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center 
     Notes
     -----
     Xia et al., "Moderate coreset: a universal method of data selection for real-world data-efficient deep learning", ICLR
-    2023: distances of all classes are sorted together (ties to the lower number) and the middle m of n are kept, those of
+    2023: distances of all classes are sorted together (ties in random order) and the middle m of n are kept, those of
     rank floor((n - m) / 2) and following. Distances are Euclidean. Written from the paper; some implementations keep the two
     ends instead. O(n d + n log n), memory O(n) beyond blocks of 32 MB; the median takes a copy of one class at a time.
 
@@ -62,6 +64,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center 
         raise ValueError(f"x is empty, shape {view.shape}")
     count = _arrays.as_budget(budget, n)
     place, n_classes = as_classes(labels, n, "x")
+    number = _arrays.as_seed(seed)
     rows = _arrays.as_numpy(x)
     require_finite_rows(rows)
     order = np.argsort(place, kind="stable")
@@ -71,12 +74,12 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center 
         members = order[begin:end]
         distances[members] = _distances(rows, members, center)
     low = (n - count) // 2
-    kept = np.sort(np.argsort(distances, kind="stable")[low : low + count])
+    kept = np.sort(_order.ascending(distances, "moderate", number)[low : low + count])
     return Selection(
         indices=_arrays.like(kept, x),
         n=n,
         method="moderate",
-        parameters={"center": center},
+        parameters={"center": center, "seed": number},
         timings={"select": time.perf_counter() - start},
         inputs={"embeddings": x, "labels": labels},
     )

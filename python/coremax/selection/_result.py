@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from .. import _arrays
+from .._inputs.aliases import aliased
 from .._inputs.keys import as_keys
 from ..graph import Graph
 from ..solver import Solution
@@ -18,6 +19,7 @@ Reals = np.ndarray[Any, np.dtype[np.float64]]
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 Meaning = Literal["hard", "easy"]  # of a higher score
 MEANINGS: tuple[Meaning, ...] = get_args(Meaning)
+_EXACT = 2**53  # up to here float64 holds every whole number
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -85,6 +87,7 @@ class Selection:
 
         return selection_html(self)
 
+    @aliased(importance="score")
     def report(
         self,
         path: str | os.PathLike[str] | None = None,
@@ -166,11 +169,20 @@ class Selection:
         return write_page(self, given, path)
 
 
-def as_scores(score: Any, name: str) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Check scores and bring them to float64."""
+def as_scores(score: Any, name: str, exact: bool = False) -> np.ndarray[Any, Any]:
+    """Check scores and bring them to float64; whole numbers that it can not tell apart stay as they are, or are refused."""
     score = _arrays.as_array(score, name)
     _arrays.as_view(score, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    scores = np.asarray(_arrays.as_numpy(score), dtype=np.float64)
+    given = _arrays.as_numpy(score)
+    beyond = np.flatnonzero((given > _EXACT) | (given < -_EXACT)) if given.dtype in (np.int64, np.uint64) else []
+    if len(beyond) and exact:
+        return given
+    if len(beyond):
+        raise ValueError(
+            f"{name}[{beyond[0]}] is {given[beyond[0]]}: beyond 2^53 float64 can not tell whole numbers apart; "
+            "subtract a constant, or pass their ranks"
+        )
+    scores = np.asarray(given, dtype=np.float64)
     bad = np.flatnonzero(~np.isfinite(scores))
     if bad.size:
         raise ValueError(f"{name}[{bad[0]}] is {scores[bad[0]]}; scores must be finite")

@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays, _core
+from .. import _arrays, _core, _order
 from ..sampling import sample
 from ..scores import spherical_kmeans
 from ._moderate import require_finite_rows
@@ -38,7 +38,7 @@ def semdedup(
     x : array [n, d] of float32, float16, bfloat16, int8 or float64
         Embeddings; only their directions count.
     budget : int or float, optional
-        As `coremax.infomax`: keeps the samples that would survive the largest eps, ties to the lower number.
+        As `coremax.infomax`: keeps the samples that would survive the largest eps, of those tied at the cut any.
     eps : float, optional
         In [0, 2]: a sample goes where its cosine to an earlier one of its cluster is above 1 - eps. Either eps or budget.
     n_clusters : int or "auto"
@@ -47,9 +47,9 @@ def semdedup(
         Clusters made elsewhere; n_clusters is then not used.
     keep : {"hard", "easy", "random"}
         Which samples of a cluster come first, and so stay: those farthest from its centroid (the paper's), those nearest to
-        it, or any. Ties, cosines to the centroid that agree to six decimals, to the lower number.
+        it, or any. Ties, cosines to the centroid that agree to six decimals, stand in random order.
     seed : int, SeedSequence or Generator
-        Of the clusters and of the random order.
+        Of the clusters and of the random order. Of exact duplicates it decides which one stays.
     threads : int, optional
         Does not change the result.
 
@@ -101,7 +101,7 @@ def semdedup(
         clusters = spherical_kmeans(rows, n_wanted, seed=number, threads=n_threads)[1]
     place, n_present = as_classes(clusters, n, "x", "clusters")
     clustered = time.perf_counter()
-    shuffled = sample(np.ones(n, dtype=np.float32), n, seed=number, threads=n_threads) if keep == "random" else np.arange(n)
+    shuffled = sample(np.ones(n, dtype=np.float32), n, seed=number, threads=n_threads)  # what ties, or all, come in
     order = shuffled[np.argsort(place[shuffled], kind="stable")]
     offsets = np.r_[0, np.cumsum(np.bincount(place, minlength=n_present))].astype(np.int64)
     unit = _unit_rows(rows, order)
@@ -115,7 +115,7 @@ def semdedup(
     if threshold is not None:
         kept = np.flatnonzero(cosines <= 1 - threshold)
     else:
-        kept = np.sort(np.argsort(cosines, kind="stable")[:count])
+        kept = np.sort(_order.ascending(cosines, "cut", number)[:count])
         threshold = 1 - float(cosines[kept].max())
     return Selection(
         indices=_arrays.like(kept.astype(np.int64), x),

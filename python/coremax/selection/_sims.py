@@ -8,6 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from .. import _arrays
+from .._inputs.aliases import aliased
 from ..sampling import _arrived_by, inclusion_probabilities, sample, stratified
 from ._result import Integers, Meaning, Reals, Selection, as_classes, as_hardness, normalized
 
@@ -17,6 +18,7 @@ TARGET_MEANS = (0.2, 0.6)  # nothing pruned, everything pruned; see Notes of `si
 _LOG_RANGE = 600.0  # weights below e^-600 of the largest count as that: no probability of inclusion vanishes
 
 
+@aliased(importance="score")
 def sims(
     score: Any,
     budget: int | float,
