@@ -95,8 +95,8 @@ def parameters(function: Callable[..., Any]) -> list[Parameter]:
         annotation = parameter.annotation
         kind = eval(annotation, names) if isinstance(annotation, str) else annotation  # the package's own
         if parameter.kind is inspect.Parameter.VAR_KEYWORD:
-            (options,) = get_args(kind)
-            hints = typing.get_type_hints(options)
+            options = get_args(kind)  # of Unpack; other keywords are the concern of what they are passed on to
+            hints = typing.get_type_hints(options[0]) if options else {}
             found += [Parameter(name, tuple(_members(hint)), inspect.Parameter.empty) for name, hint in hints.items()]
         else:
             found.append(Parameter(parameter.name, tuple(_members(kind)), parameter.default))
@@ -374,6 +374,8 @@ ENTRANCES: dict[str, Entrance] = {
     "selection.top": Entrance(selection.top, _SCORED, {"score": "reals"}),
     "text.ngram_counts": Entrance(text.ngram_counts, _DOCUMENTS, {"texts": "documents"}),
     "datasets.ShardSelection.shards": Entrance(SHARDS.shards),
+    "datasets.ShardSelection.mask": Entrance(SHARDS.mask),
+    "datasets.ShardSelection.report": Entrance(SHARDS.report),
     "datasets.ShardSelection.write": Entrance(SHARDS.write, {"folder": _at("written")}),
     "datasets.prune": Entrance(
         datasets.prune, {"dataset": HUGGING_FACE, "budget": 4, "score": WEIGHTS, "method": "top"}, {"score": "reals"}
@@ -388,6 +390,32 @@ ENTRANCES: dict[str, Entrance] = {
         {"dataset": HUGGING_FACE, "budget": 4, "embedding": "x", "score": WEIGHTS, "labels": LABELS, "options": {"k": 2}},
         {"score": "reals", "labels": "keys"},
     ),
+    "datasets.select with importance": Entrance(
+        datasets.select,
+        {
+            "dataset": HUGGING_FACE,
+            "budget": 6,
+            "embedding": "x",
+            "importance": WEIGHTS,
+            "groups": LABELS,
+            "options": {"k": 2},
+            "include": INDICES[:2],
+            "exclude": np.array([9, 2]),
+        },
+        {"importance": "reals", "groups": "keys", "include": "indices", "exclude": "indices"},
+    ),
+    "datasets.select with costs": Entrance(
+        datasets.select,
+        {
+            "dataset": HUGGING_FACE,
+            "budget": 30.0,
+            "embedding": "x",
+            "importance": WEIGHTS,
+            "costs": WEIGHTS,
+            "options": {"k": 2},
+        },
+        {"costs": "reals"},
+    ),
     "datasets.select_parquet": Entrance(
         datasets.select_parquet,
         {"files": _at("rows.parquet"), "budget": 4, "embedding": "x", "score": WEIGHTS, "labels": LABELS, "options": {"k": 2}},
@@ -396,6 +424,9 @@ ENTRANCES: dict[str, Entrance] = {
     "sklearn.CoresetSelector": Entrance(_fitted),
     "sklearn.CoresetSelector.fit": Entrance(
         _fitted, {"X": X, "score": WEIGHTS, "y": LABELS}, {"X": "embeddings of scikit-learn", "score": "reals", "y": "target"}
+    ),
+    "sklearn.CoresetSelector.fit with importance": Entrance(
+        lambda **arguments: sklearn.CoresetSelector(4).fit(X, **arguments), {"importance": WEIGHTS}, {"importance": "reals"}
     ),
     "sklearn.CoresetSelector.fit_resample": Entrance(
         lambda **arguments: sklearn.CoresetSelector(4).fit_resample(**{"X": X, "score": WEIGHTS, **arguments})[0],
@@ -422,6 +453,7 @@ ENTRANCES: dict[str, Entrance] = {
             ("load_state_dict", {"state": _state(kind)}),
         )
     },
+    "torch.resume": Entrance(samplers.resume),
     "torch.loss_reweight": Entrance(samplers.loss_reweight, {"losses": torch.tensor(WEIGHTS)}, {"losses": "tensor"}),
     "report.require_libraries": Entrance(import_module("coremax.report").require_libraries),
 }

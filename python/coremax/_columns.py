@@ -53,7 +53,7 @@ def _from_pandas(column: Any, name: str) -> Array:
     if column.ndim == 2:
         for label, part in column.items():
             if getattr(part.dtype, "kind", "O") not in "biuf":
-                raise TypeError(f"{name} must be a data frame of numbers, but its column {label!r} is of {part.dtype}")
+                raise TypeError(f"{name} must be an array of numbers, got DataFrame whose column {label!r} is of {part.dtype}")
     array = np.asarray(column)
     if array.dtype == object and array.ndim == 2:  # so pandas does with nullable types, although no null is left
         parts = [np.asarray(part) for _, part in column.items()]

@@ -117,16 +117,16 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         score = either(importance, score, "importance", "score")
         wants_score = _methods.needs(self.method, "score")
         X, y = _readable(X, "X"), None if y is None else _readable(y, "y")  # noqa: N806
-        with _named("X"):
-            x = validate_data(self, X, dtype=[np.float32, np.float64], order="C")
         if y is not None:
             if is_text(y):
                 texts = as_texts(y, "y")  # scikit-learn would give each the room of the longest
                 y = np.empty(len(texts), object)
                 y[:] = texts
             with _named("y"):
-                y = validate_data(self, y=y)
-            check_consistent_length(x, y)
+                y = validate_data(self, y=y)  # first, since it forgets the names of X's columns
+        with _named("X"):
+            x = validate_data(self, X, dtype=[np.float32, np.float64], order="C")
+        check_consistent_length(x, y)
         if score is not None:
             as_scores(score, called)  # which has another name in the methods
         if wants_score and score is None and _methods.needs(self.method, "x"):

@@ -29,7 +29,9 @@ def refuse_unreadable(obj: Any, name: str) -> None:
     if obj.is_quantized:
         raise TypeError(f"{name} is a quantized tensor: pass .dequantize() of it, or its codes by .int_repr()")
     if obj.requires_grad:
-        raise TypeError(f"{name} is a tensor that requires a gradient, which would be lost: pass .detach() of it")
+        raise TypeError(
+            f"{name} can not be read through DLPack: it requires a gradient, which would be lost: pass .detach() of it"
+        )
 
 
 def refuse_no_array(obj: Any, name: str) -> None:
@@ -40,13 +42,13 @@ def refuse_no_array(obj: Any, name: str) -> None:
     if isinstance(obj, os.PathLike):
         raise TypeError(f"{name} must be an array, got the path {os.fspath(obj)!r}: read the file first, as by numpy.load")
     if isinstance(obj, Mapping):
-        raise TypeError(f"{name} must be an array, got a {kind}, of which an array would be its keys: pass one of its values")
+        raise TypeError(f"{name} must be an array, got {kind}, of which an array would be its keys: pass one of its values")
     if isinstance(obj, Set):
-        raise TypeError(f"{name} must be an array, got a {kind}, which has no order: pass a list")
+        raise TypeError(f"{name} must be an array, got {kind}, which has no order: pass a list")
     if isinstance(obj, (Iterator, ValuesView)):
-        raise TypeError(f"{name} must be an array, got a {kind}: pass a list of what it gives, as by list(...)")
+        raise TypeError(f"{name} must be an array, got {kind}: pass a list of what it gives, as by list(...)")
     if type(obj).__module__.partition(".")[0] == "coremax":
         hint = ": pass its indices" if hasattr(obj, "indices") else ""
-        raise TypeError(f"{name} must be an array, got a {kind}{hint}")
+        raise TypeError(f"{name} must be an array, got {kind}{hint}")
     if callable(obj) and not hasattr(obj, "__array__"):
         raise TypeError(f"{name} must be an array, got the function or class {getattr(obj, '__name__', kind)}")
