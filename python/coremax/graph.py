@@ -511,6 +511,8 @@ def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str,
 def _checked_values_are(values_are: Any, metric: Any) -> Metric | None:
     """The metric, once it is clear what values mean under it."""
     how = _arrays.as_choice(values_are, "values_are", VALUES)
+    if metric is not None and not isinstance(metric, str):
+        raise TypeError(f"metric must be a str, got {metric!r}")
     checked = _arrays.as_optional_choice(metric, "metric", METRICS)
     if how != "similarities":
         _arrays.as_choice(metric, "metric", METRICS)

@@ -694,6 +694,7 @@ def _shares(quotas: Any, keys: Keys) -> Any:
     if (by_label := as_mapping(quotas)) is not None:
         shares = keys.of_mapping(by_label, "quotas", "stratum")
         return [shares.get(code, 0) for code in range(n_strata)]
+    quotas = _arrays.as_array(quotas, "quotas")
     length = _arrays.as_view(quotas, "quotas", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64").shape[0]
     if length != n_strata:
         raise ValueError(f"quotas has {length} elements, but labels has {n_strata} strata")

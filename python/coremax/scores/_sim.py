@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -154,6 +155,8 @@ def _scaled(values: np.ndarray[Any, Any], low: float, high: float, tolerance: fl
 
 def _limits(percentiles: Any) -> tuple[float, float]:
     try:
+        if isinstance(percentiles, (str, Mapping, Set)):  # whose parts are no numbers, or in no order
+            raise TypeError
         low, high = percentiles
     except (TypeError, ValueError):
         raise TypeError(f"percentiles must be two numbers, got {percentiles!r}") from None

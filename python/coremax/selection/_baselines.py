@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -31,12 +31,12 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     Selection
         With weights n / budget.
     """
-    if isinstance(n, (str, bytes, Mapping)):  # their lengths are of characters and of columns
-        raise TypeError(f"n must be an int or a data set of that length, got {type(n).__name__}")
+    if isinstance(n, (str, bytes, bytearray, type, Mapping, Set)):  # whose length is not a number of samples
+        raise TypeError(f"n must be an int or a data set that has a length, got a {type(n).__name__}")
     try:
         size = _arrays.as_count(len(n) if hasattr(n, "__len__") else n, "n", 1, 2**40)
     except TypeError:
-        raise TypeError(f"n must be an int or have a length, got {n!r}") from None
+        raise TypeError(f"n must be an int or have a length, got a {type(n).__name__}") from None
     count = _arrays.as_budget(budget, size)
     number = _arrays.as_seed(seed)
     indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=_arrays.seed_of("random", number)))

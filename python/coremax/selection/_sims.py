@@ -171,7 +171,7 @@ def sims(
 def _target_mean(given: Any, pruned: float) -> float:
     """The target's mean for the fraction pruned."""
     if isinstance(given, str):
-        _arrays.as_real_or_auto(given, "target_mean", -10.0, 10.0)
+        _arrays.as_choice(given, "target_mean", ("auto",))
         given = TARGET_MEANS
     if isinstance(given, tuple) and len(given) == 2:
         low, high = (_arrays.as_real(end, "target_mean", -10.0, 10.0) for end in given)
