@@ -13,6 +13,7 @@ import numpy as np
 
 from . import _arrays, _core
 from ._errors import DeviceError
+from ._inputs import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -133,7 +134,7 @@ def of(device: Any = None, /, **arrays: Any) -> CudaDevice | None:
     DeviceError
         The arrays are on a device, and this installation can not use it.
     """
-    places = {name: _place(array) for name, array in arrays.items() if array is not None}
+    places = {name: _place(array, name) for name, array in arrays.items() if array is not None}
     if device is None and not any(number is not None for number in places.values()):
         return None
     numbers = {number for number in places.values() if number is not None}
@@ -184,11 +185,15 @@ def _import_extension() -> str:
     )
 
 
-def _place(array: Any) -> int | None:
+def _place(array: Any, name: str) -> int | None:
     """The number of the CUDA device that an array is on; None for anything else."""
     if isinstance(array, np.ndarray) or not hasattr(array, "__dlpack_device__") or isinstance(array, type):
         return None
-    kind, number = array.__dlpack_device__()
+    refusals.refuse_unreadable(array, name)
+    try:
+        kind, number = array.__dlpack_device__()
+    except Exception as error:  # whatever the library raises for arrays that it can not hand out
+        raise TypeError(f"{name} can not be read through DLPack: {error}") from None
     return int(number) if int(kind) in _CUDA_TYPES else None
 
 

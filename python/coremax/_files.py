@@ -164,16 +164,15 @@ def write_archive(file: IO[bytes], version: int, arrays: Arrays) -> None:
 
 def load_archive(path: str | os.PathLike[str], what: str, version: int, needed: set[str]) -> Arrays:
     """Read the arrays of an archive that `save_archive` wrote; raises ValueError where the file is none."""
-    import zipfile  # here, because it takes longer to import than most of this package
-    import zlib
-
     require_local(os.fsdecode(path))
     refusal = ValueError(f"{os.fspath(path)!r} holds no coremax {what} of format {version}")
     with open(path, "rb") as file:
         try:
             archive = np.load(file, allow_pickle=False)
             arrays = {name: archive[name] for name in archive.files}
-        except (ValueError, OSError, EOFError, KeyError, AttributeError, zipfile.BadZipFile, zlib.error):
+        except MemoryError as error:
+            raise MemoryError(f"{os.fspath(path)!r}: {error or 'does not fit into memory'}") from None
+        except Exception:  # whoever parses a hostile file may raise anything
             raise refusal from None
     number = arrays.pop("format", None)
     # A member of a zip file that is no array is read as bytes.
@@ -182,3 +181,12 @@ def load_archive(path: str | os.PathLike[str], what: str, version: int, needed: 
     if number.shape != () or number.dtype.kind not in "iu" or number != version:
         raise refusal
     return arrays
+
+
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Put the name of the archive before what its arrays are refused for."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        raise ValueError(f"{os.fspath(path)!r}: {error}") from None

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _arrays
+from ._inputs import invalid as _invalid
 from ._inputs.keys import Keys, as_keys, as_mapping
 from ._inputs.texts import require_column
 
@@ -126,7 +127,7 @@ def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_
     """
     if n == 0:
         raise ValueError("importance is empty: no budget can be met")
-    fixed = _fixed(n, include, exclude)
+    fixed = fixed_of(n, include, exclude)
     cost = None if costs is None else _costs(costs, n)
     if cost is None:
         count = _arrays.as_budget(budget, n)
@@ -166,7 +167,7 @@ def _numbers(numbers: Any, name: str, n: int) -> NDArray[np.int64]:
     return array
 
 
-def _fixed(n: int, include: Any, exclude: Any) -> NDArray[np.int8] | None:
+def fixed_of(n: int, include: Any, exclude: Any) -> NDArray[np.int8] | None:
     if include is None and exclude is None:
         return None
     fixed = np.zeros(n, dtype=np.int8)
@@ -188,7 +189,7 @@ def _costs(costs: Any, n: int) -> NDArray[np.float64]:
     array = np.ascontiguousarray(_arrays.as_numpy(costs), dtype=np.float64)
     bad = np.flatnonzero(~((array >= 1e-100) & (array <= 1e100)))
     if bad.size:
-        raise ValueError(f"costs[{bad[0]}] is {array[bad[0]]}; costs must be from 1e-100 to 1e100")
+        raise ValueError(f"costs[{bad[0]}] is {array[bad[0]]}; costs must be from 1e-100 to 1e100{_invalid.listed(bad)}")
     return array
 
 

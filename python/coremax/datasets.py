@@ -25,6 +25,7 @@ from ._inputs.keys import as_keys
 from ._inputs.shards import SUFFIXES, Shard, as_path, shards_of
 from ._progress import Progress, as_progress
 from .selection import Selection
+from .selection._result import as_scores
 
 try:
     import pyarrow as pa
@@ -574,7 +575,10 @@ def _checked(source: _Source, name: str, value: Any, called: str) -> Any:
     if name in _KEYS:
         keys = as_keys(value, argument, source.n, "the data set")
         return keys if isinstance(keys.present, list) else value
-    _arrays.require_length(_arrays.as_array(value, argument).shape[0], argument, source.n, "the data set")
+    array = _arrays.as_array(value, argument)
+    if name == "score":
+        as_scores(array, argument)  # which has another name in the methods
+    _arrays.require_length(array.shape[0], argument, source.n, "the data set")
     return value
 
 

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 import click
 
 from .._core import __version__
+from . import _mapped
 
 LONGEST = 600
 
@@ -36,7 +37,8 @@ def bad_input_exits() -> Iterator[None]:
     except OverflowError as error:
         raise BadInput(f"a number is out of range: {error}") from error
     except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:  # the last tells what to install
-        raise BadInput(str(error) or type(error).__name__) from error
+        # Zeros in place of what was lost of an input may have been found bad before the loss was told.
+        raise BadInput(_mapped.loss() or str(error) or type(error).__name__) from error
 
 
 def unexpected(error: Exception) -> str:

@@ -17,6 +17,7 @@ import numpy as np
 from click.core import ParameterSource
 
 from .._inputs.keys import Keys, as_keys
+from . import _mapped
 from ._errors import BadInput, is_watched, tell
 from ._paths import FROM_FILE, FROM_FOLDER, KEY, file_of, file_options, relative, resolved, with_paths
 from ._read import Array, parse_source, read_array, require_file
@@ -63,6 +64,7 @@ class Job:
     seconds: dict[str, float] = field(default_factory=dict)
     _inputs: list[tuple[str, str, str]] = field(default_factory=list)  # role, name, file
     _prints: dict[str, Fingerprint] = field(default_factory=dict)  # by file
+    _found: dict[str, tuple[int, ...]] = field(default_factory=dict)  # what each file was when the run began
     _started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -99,7 +101,7 @@ class Job:
         if len({os.path.realpath(path) for path, _ in targets}) < len(targets):
             raise ValueError(f"two results go to one file: {', '.join(path for path, _ in targets)}")
         for role, text, file in self._inputs:
-            require_file(file)
+            self._found[file] = _identity(require_file(file))
             if (role, text) in self.recorded:
                 require_same(file, self.recorded[role, text], str(self.config), self.progress)
         if self.sidecar and not self.dry_run:
@@ -125,7 +127,7 @@ class Job:
     def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array | Keys:
         """Read classes [n]: whole numbers as they are, texts numbered in alphabetical order."""
         found = self._vector(text, rows)
-        return as_keys(found, text) if found.dtype == object else found
+        return found if found.dtype.kind in "iub" else as_keys(found, text)
 
     def _vector(self, text: str, rows: tuple[int, str] | None) -> Array:
         found = self.array(text)
@@ -157,6 +159,10 @@ class Job:
         report : (name, callable) or None
             A page made when the results are written, which stand whatever becomes of it.
         """
+        _mapped.require_whole()
+        for file, then in self._found.items():
+            if _identity(require_file(file)) != then:
+                raise ValueError(f"{file} was written to while it was read: run again when it is whole; nothing was written")
         with self.stage("hash"):
             inputs = [
                 {"role": role, "path": name, **self._prints[file].result(self.progress)}
@@ -214,6 +220,11 @@ class Job:
             tell(json.dumps(_finite(summary)))
         elif not self.quiet:
             tell(text(summary))
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file is written to or another takes its name."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def one_line_comment(text: str) -> str:

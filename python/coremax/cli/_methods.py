@@ -230,6 +230,7 @@ _ALL = [
     Knob("--drop-hardest", SHARE, "Share of the hardest left out first."),
     Knob("--higher", click.Choice(MEANINGS), "What a higher score means."),
     Knob("--isa", str, "Instruction-set level, see `coremax info`."),
+    Knob("--invalid", click.Choice(["raise", "drop"]), "Samples with NaN, infinity or no direction: an error, or left out."),
     # infomax
     Knob("--alpha", WEIGHT, "Weight of the redundancy."),
     Knob("--target", click.Choice(TARGETS), "What the scores are made into.", only=["infomax"]),

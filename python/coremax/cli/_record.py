@@ -124,7 +124,9 @@ def to_toml(document: Mapping[str, Any], comment: str = "") -> str:
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and bool(value) and all(isinstance(part, Mapping) for part in value)
+    )
 
 
 def _pairs(table: Mapping[str, Any]) -> list[str]:

@@ -65,7 +65,8 @@ coremax.add_command(
         callback=_select,
         short_help="Select samples from files.",
         help="Select samples from files.\n\n"
-        f"EMBEDDINGS is an array [n, d]; for --method dsir a text file, a document a line, or .jsonl.\n\n{_FORMATS}",
+        "EMBEDDINGS is an array [n, d]; for --method dsir texts: .txt (a document a line), "
+        f"JSON Lines or .parquet (FILE:FIELD), packed or not.\n\n{_FORMATS}",
         params=[
             click.Argument(["embeddings"]),
             SectionedOption(

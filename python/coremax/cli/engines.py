@@ -26,12 +26,16 @@ def run_graph(job: Job, given: dict[str, Any]) -> None:
     x = job.matrix(given["embeddings"], "embeddings")
     options = {name: given[name] for name in ("metric", "threads", "isa", "mode", "recall", "seed", "memory_limit")}
     if job.dry_run:
-        plan = estimate(x.shape[0], x.shape[1], given["k"], **{name: options[name] for name in ("metric", "threads", "isa")})
+        known = {name: options[name] for name in ("metric", "threads", "isa", "mode", "recall")}
+        plan = estimate(x.shape[0], x.shape[1], given["k"], **known)
         few = x[:_TRIED_ROWS]
         topk_graph(few, min(given["k"], len(few) - 1), **options)  # refuses what the run would
         seconds = {"graph": plan.seconds, "total": plan.seconds}
         needed = plan.extra_bytes + plan.output_bytes
-        job.tell({"n": len(x), "seconds": seconds, "bytes": needed, "input_bytes": x.nbytes}, format_estimate)
+        found = {"n": len(x), "seconds": seconds, "bytes": needed, "input_bytes": x.nbytes}
+        if plan.mode == "approximate":
+            found["most_seconds"] = plan.most_seconds
+        job.tell(found, format_estimate)
         return
     with job.stage("graph"):
         graph = topk_graph(x, given["k"], progress=job.progress, **options)

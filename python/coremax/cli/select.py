@@ -394,6 +394,8 @@ def _summary(chosen: Selection, output: str) -> dict[str, Any]:
         }
     if chosen.diagnostics is not None:
         summary["diagnostics"] = dict(chosen.diagnostics)
+    if chosen.invalid is not None:
+        summary["invalid"] = {"n": len(chosen.invalid), "first": chosen.invalid[:10].tolist()}
     return {**summary, "output": output}
 
 
@@ -411,7 +413,11 @@ def format_summary(summary: dict[str, Any]) -> str:
         # As many as the budget leaves, see `coremax.infomax`.
         dropped = min(summary["parameters"]["drop_hardest"], 1 - summary["kept"] / summary["n"])
         lines.append(f"dropped the hardest {dropped:.1%} first" if dropped else "dropped none of the hardest")
-    lines += [f"{name} {value:.6g}" for name, value in summary.get("diagnostics", {}).items()]
+    if "invalid" in summary:
+        first = ", ".join(map(str, summary["invalid"]["first"]))
+        lines.append(f"left out {summary['invalid']['n']} invalid samples: {first}" + ", ..." * (summary["invalid"]["n"] > 10))
+    told = {name: value for name, value in summary.get("diagnostics", {}).items() if name != "n_invalid"}
+    lines += [f"{name} {value:.6g}" for name, value in told.items()]
     lines += [f"report: {summary['report']}"] if "report" in summary else []
     return "\n".join([*lines, format_seconds(summary["seconds"])])
 
