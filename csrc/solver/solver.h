@@ -3,7 +3,8 @@
 //   maximise f(z) = sum_i I_i z_i - alpha sum_{i != j} K_ij z_i z_j     over z in {0,1}^n with sum_i z_i = p
 //
 // with elements that must or must not be kept, limits on groups, and a total cost instead of the count, on request.
-// K is symmetric with a zero diagonal. Contract: the answer is feasible; it is the same bits for any thread count; after polish
+// K is symmetric with a zero diagonal. Contract: the answer is feasible; it is the same bits for any thread count; elements of equal
+// importance are treated alike, wherever they stand: which of them come first is a matter of the seed; after polish
 // no feasible swap of one element in against one out improves f (up to rounding), and with costs no single addition or removal;
 // upper_bound is at least the optimum of f. Importance must be finite.
 #pragma once

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -142,9 +143,11 @@ class Features:
 
     def _batches(self, texts: Texts, name: str) -> Iterator[tuple[str | bytes, ...]]:
         """Documents as the engine takes them, in batches of some megabytes."""
+        if isinstance(texts, type):
+            raise TypeError(f"{name} must be an iterable of texts or a path, got the class {texts.__name__}")
         source: Any = texts() if callable(texts) else texts
         documents = _documents(source, name)
-        total = len(source) if hasattr(source, "__len__") else 0
+        total = operator.length_hint(source)
         with reporting(self._progress, name) as report:
             done = 0
             while batch := _next_batch(documents):

@@ -1,5 +1,5 @@
-// Presolve on a device, as presolve.cpp has it but for the order of elements, which stays that of the caller: gathers from a device's cache do
-// not gain by it.
+// Presolve on a device, as presolve.cpp has it but for the order in which neighbours are near each other: gathers from a device's cache do not
+// gain by it.
 #include "solver/bounding.h"
 #include "solver/cuda/stages.h"
 #include "solver/cuda/team.h"
@@ -107,8 +107,12 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) measure_reduced(Tea
   });
   const double padding =
       team.sum(n, [&](std::int64_t i) { return rounding_of_taken(reduction.fixed[i] > 0, problem.importance[i], problem.alpha, reduction.kx[i]); });
-  const std::int64_t n_open = team.select(n, [&](std::int64_t i) { return reduction.fixed[i] == 0; }, reduction.open);
-  team.for_each(n_open, [&](std::int64_t r) { reduction.place[reduction.open[r]] = static_cast<std::int32_t>(r); });
+  const auto element = [&](std::int64_t r) { return reduction.order != nullptr ? reduction.order[r] : r; };
+  const std::int64_t n_open = team.select(n, [&](std::int64_t r) { return reduction.fixed[element(r)] == 0; }, reduction.open);
+  team.for_each(n_open, [&](std::int64_t r) {
+    reduction.open[r] = static_cast<std::int32_t>(element(reduction.open[r]));
+    reduction.place[reduction.open[r]] = static_cast<std::int32_t>(r);
+  });
   team.barrier();
   const auto degree = [&](std::int64_t r) {
     const std::int64_t i = reduction.open[r];
@@ -122,7 +126,8 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) measure_reduced(Tea
   *out = {constant, padding, n_open, static_cast<std::int64_t>(n_in), n_entries};
 }
 
-__global__ void fill_reduced(Elements problem, Reduction reduction, std::int64_t n_open, std::int32_t* indices, float* values, double* importance) {
+__global__ void fill_reduced(Elements problem, Reduction reduction, std::int64_t n_open, std::int32_t* indices, float* values, Entry* entries,
+                             double* importance) {
   const std::int64_t r = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (r >= n_open) return;
   const std::int64_t i = reduction.open[r];
@@ -131,9 +136,27 @@ __global__ void fill_reduced(Elements problem, Reduction reduction, std::int64_t
   for (std::int64_t e = problem.k.indptr[i]; e < problem.k.indptr[i + 1]; ++e) {
     const std::int32_t place = reduction.place[problem.k.indices[e]];
     if (place < 0) continue;
-    indices[to] = place;
-    values[to++] = problem.k.values[e];
+    if (entries != nullptr) {
+      entries[to++] = entry_at(place, problem.k.values[e]);
+    } else {
+      indices[to] = place;
+      values[to++] = problem.k.values[e];
+    }
   }
+}
+
+// Numbers in the order of their values, both zeros alike.
+__global__ void keys_from(std::int64_t n, const double* values, std::uint64_t* keys, std::int64_t* numbers) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i >= n) return;
+  const auto bits = std::bit_cast<std::uint64_t>(values[i] == 0 ? 0.0 : values[i]);
+  keys[i] = bits >> 63 != 0 ? ~bits : bits | std::uint64_t{1} << 63;
+  numbers[i] = i;
+}
+
+__global__ void compare_neighbours(std::int64_t n, const std::uint64_t* keys, unsigned* tied) {
+  const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
+  if (i + 1 < n && keys[i] == keys[i + 1]) atomicAdd(tied, 1U);
 }
 
 __global__ void expand_to(Reduction reduction, std::int64_t n, const double* x, double* whole) {
@@ -172,9 +195,17 @@ void measure(const Elements& problem, const Reduction& reduction, Reduced* out, 
   launch_team(space, problem.n(), stream, measure_reduced, problem, reduction, out);
 }
 
-void fill(const Elements& problem, const Reduction& reduction, std::int64_t n_open, std::int32_t* indices, float* values, double* importance,
+void fill(const Elements& problem, const Reduction& reduction, std::int64_t n_open, std::int32_t* indices, float* values, Entry* entries, double* importance,
           const cuda::Stream& stream) {
-  cuda::launch(stream, {cuda::blocks_for(n_open, kThreads), kThreads}, fill_reduced, problem, reduction, n_open, indices, values, importance);
+  cuda::launch(stream, {cuda::blocks_for(n_open, kThreads), kThreads}, fill_reduced, problem, reduction, n_open, indices, values, entries, importance);
+}
+
+void keys_of(std::int64_t n, const double* values, std::uint64_t* keys, std::int64_t* numbers, const cuda::Stream& stream) {
+  cuda::launch(stream, {cuda::blocks_for(n, kThreads), kThreads}, keys_from, n, values, keys, numbers);
+}
+
+void find_equal(std::int64_t n, const std::uint64_t* keys, unsigned* tied, const cuda::Stream& stream) {
+  cuda::launch(stream, {cuda::blocks_for(n, kThreads), kThreads}, compare_neighbours, n, keys, tied);
 }
 
 void expand(const Reduction& reduction, std::int64_t n, const double* x, double* whole, const cuda::Stream& stream) {

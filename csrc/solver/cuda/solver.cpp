@@ -6,6 +6,8 @@
 #include <optional>
 #include <string>
 
+#include "cuda/random_bits.h"
+#include "cuda/sort.h"
 #include "solver/cuda/policy.h"
 #include "solver/cuda/stages.h"
 #include "solver/stages.h"
@@ -26,22 +28,35 @@ cuda::Buffer<T> copied(const T* from, std::int64_t n, const cuda::Stream& stream
 // A problem without the elements that are fixed.
 class Part {
  public:
-  // fixed: what is fixed so far; null where nothing is.
-  Part(const Elements& whole, cuda::Buffer<std::int8_t> fixed, TeamSpace& space, Call& call) : whole_(whole), elements_(whole), fixed_(std::move(fixed)) {
-    if (fixed_.size() == 0) return;
+  // fixed: what is fixed so far; null where nothing is. order: of all elements; null where they stay as they are.
+  Part(const Elements& whole, cuda::Buffer<std::int8_t> fixed, const cuda::Buffer<std::int64_t>& order, TeamSpace& space, Call& call)
+      : whole_(whole), elements_(whole), fixed_(std::move(fixed)) {
     const std::int64_t n = whole.n();
+    const bool ordered = order.size() > 0;
+    if (fixed_.size() == 0 && !ordered) return;
+    if (fixed_.size() == 0) {
+      fixed_ = {n, call.stream, "presolve"};
+      cuda::set_bytes(fixed_.data(), 0, n, call.stream, "presolve");
+    }
     taken_ = {n, call.stream, "presolve"};
     open_ = {2 * n, call.stream, "presolve"};
     indptr_ = {n + 1, call.stream, "presolve"};
     const cuda::Buffer<double> kx(n, call.stream, "presolve");
     const cuda::Buffer<Reduced> measured(1, call.stream, "presolve");
-    reduction_ = {fixed_.data(), taken_.data(), kx.data(), open_.data(), open_.data() + n, indptr_.data()};
+    reduction_ = {fixed_.data(), taken_.data(), kx.data(), open_.data(), open_.data() + n, indptr_.data(), ordered ? order.data() : nullptr};
     measure(whole, reduction_, measured.data(), space, call.stream);
     reduced_ = cuda::read_back(measured.data(), call.stream, "presolve", call.control);
     importance_ = {reduced_.n_open, call.stream, "the reduced problem"};
     indices_ = {reduced_.n_entries, call.stream, "the reduced problem"};
     values_ = {reduced_.n_entries, call.stream, "the reduced problem"};
-    fill(whole, reduction_, reduced_.n_open, indices_.data(), values_.data(), importance_.data(), call.stream);
+    const cuda::Buffer<Entry> entries(ordered ? reduced_.n_entries : 0, call.stream, "the reduced problem");
+    fill(whole, reduction_, reduced_.n_open, indices_.data(), values_.data(), ordered ? entries.data() : nullptr, importance_.data(), call.stream);
+    if (ordered) {
+      const cuda::Buffer<std::int32_t> long_rows(reduced_.n_open, call.stream, "the reduced problem");
+      sort_rows(reduced_.n_open, indptr_.data(), entries.data(), long_rows.data(), space, call.stream);
+      gather(reduced_.n_open, indptr_.data(), entries.data(), indptr_.data(), indices_.data(), values_.data(), call.stream);
+    }
+    reduction_.order = nullptr;  // the elements' numbers have it now
     elements_ = {importance_.data(), {reduced_.n_open, indptr_.data(), indices_.data(), values_.data()}, reduced_.n_entries, whole.alpha, whole.budget - reduced_.n_in};
   }
   Part(const Part&) = delete;
@@ -69,7 +84,7 @@ class Part {
 
   const Elements whole_;
   Elements elements_;
-  const cuda::Buffer<std::int8_t> fixed_;
+  cuda::Buffer<std::int8_t> fixed_;
   Reduced reduced_{};
   Reduction reduction_;
   cuda::Buffer<double> taken_;
@@ -79,6 +94,24 @@ class Part {
   cuda::Buffer<std::int32_t> indices_;
   cuda::Buffer<float> values_;
 };
+
+// As order_of_ties of ../presolve.cpp, of which the order is the same.
+cuda::Buffer<std::int64_t> order_of_ties(const Elements& problem, Call& call) {
+  const std::int64_t n = problem.n();
+  const char* what = "an order of elements of equal importance";
+  cuda::Buffer<std::uint64_t> keys(n, call.stream, what);
+  cuda::Buffer<std::int64_t> numbers(n, call.stream, what);
+  const cuda::Buffer<unsigned> tied(1, call.stream, what);
+  keys_of(n, problem.importance, keys.data(), numbers.data(), call.stream);
+  cuda::sort_pairs(keys, numbers, 64, call.stream);
+  cuda::set_bytes(tied.data(), 0, 1, call.stream, what);
+  find_equal(n, keys.data(), tied.data(), call.stream);
+  if (cuda::read_back(tied.data(), call.stream, what, call.control) == 0) return {};
+  keys_of(n, problem.importance, keys.data(), numbers.data(), call.stream);  // the numbers, in order
+  cuda::fill_random_bits(call.options.seed, coremax::Stream::ties, 0, n, keys.data(), call.stream);
+  cuda::sort_pairs(keys, numbers, 64, call.stream);
+  return numbers;
+}
 
 // What rounding and polish need beside x.
 class MovesSpace {
@@ -300,9 +333,10 @@ Result solve(const Problem& asked, const Options& options, const Answer& answer,
     last = call.seconds();
   };
 
-  const Part given(problem, asked.fixed != nullptr ? copied(asked.fixed, problem.n(), stream, "fixed elements") : cuda::Buffer<std::int8_t>(), space, call);
+  const Part given(problem, asked.fixed != nullptr ? copied(asked.fixed, problem.n(), stream, "fixed elements") : cuda::Buffer<std::int8_t>(),
+                   order_of_ties(problem, call), space, call);
   std::int64_t n_proved = 0;
-  const Part open(given.elements(), proved(given.elements(), n_proved, space, call), space, call);
+  const Part open(given.elements(), proved(given.elements(), n_proved, space, call), {}, space, call);
   call.constant = given.constant() + open.constant();
   cuda::Buffer<double> x0;
   if (options.x0 != nullptr) x0 = open.restricted(given.restricted(copied(options.x0, problem.n(), stream, "x0"), stream), stream);

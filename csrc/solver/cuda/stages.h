@@ -2,6 +2,7 @@
 // counterpart it is. Pointers of a problem are to the device's memory.
 #pragma once
 
+#include <bit>
 #include <chrono>
 #include <cmath>
 #include <cstdint>
@@ -43,6 +44,15 @@ struct TeamSpace {
   cuda::Buffer<std::uint32_t> arrived;
   cuda::Buffer<double> partial;
 };
+
+// An entry as it is sorted: column, then value.
+using Entry = unsigned long long;
+// Floats in the order of their values.
+COREMAX_HD inline std::uint32_t ordered(float value) {
+  const auto bits = std::bit_cast<std::uint32_t>(value);
+  return bits >> 31 != 0 ? ~bits : bits | 0x80000000U;
+}
+COREMAX_HD inline Entry entry_at(std::int64_t column, float value) { return static_cast<Entry>(column) << 32 | ordered(value); }
 
 // ---- relaxed.cpp --------------------------------------------------------------------------------------------------------
 
@@ -167,6 +177,7 @@ struct Reduction {
   std::int32_t* open = nullptr;      // numbers of the open elements
   std::int32_t* place = nullptr;     // of an element among the open, -1
   std::int64_t* indptr = nullptr;    // [n + 1], of the reduced
+  const std::int64_t* order = nullptr;  // [n] of all elements; null: as they are
 };
 struct Reduced {
   double constant;
@@ -176,8 +187,12 @@ struct Reduced {
   std::int64_t n_entries;
 };
 void measure(const Elements& problem, const Reduction& reduction, Reduced* out, TeamSpace& space, const cuda::Stream& stream);
-void fill(const Elements& problem, const Reduction& reduction, std::int64_t n_open, std::int32_t* indices, float* values, double* importance,
+// Where the elements come in another order, the entries of a row have to be put in order: a row's go to `entries` then.
+void fill(const Elements& problem, const Reduction& reduction, std::int64_t n_open, std::int32_t* indices, float* values, Entry* entries, double* importance,
           const cuda::Stream& stream);
+// Of order_of_ties in ../presolve.cpp: keys in the order of the values, and whether two neighbours among sorted keys are equal (*tied).
+void keys_of(std::int64_t n, const double* values, std::uint64_t* keys, std::int64_t* numbers, const cuda::Stream& stream);
+void find_equal(std::int64_t n, const std::uint64_t* keys, unsigned* tied, const cuda::Stream& stream);
 // To the whole from the open elements, and back.
 void expand(const Reduction& reduction, std::int64_t n, const double* x, double* whole, const cuda::Stream& stream);
 void restrict_to(const Reduction& reduction, std::int64_t n_open, const double* whole, double* x, const cuda::Stream& stream);
@@ -210,9 +225,6 @@ void numbers_of(std::int64_t n, const double* x, std::int64_t* numbers, TeamSpac
 
 // ---- symmetric.cu -------------------------------------------------------------------------------------------------------
 
-// An entry as it is sorted: column, then value.
-using Entry = unsigned long long;
-
 struct Found {
   unsigned long long bad_column = ~0ULL;  // the first place whose number is none of a row
   unsigned long long bad_value = ~0ULL;   // the first place whose similarity is not finite
@@ -228,6 +240,8 @@ void scatter(const graph::NeighborLists& lists, std::int64_t n_lists, const std:
 // Sorts the rows, adds up equal columns at the front of each; counts: how many are left.
 void merge(std::int64_t n, const std::int64_t* starts, Entry* entries, unsigned* counts, std::int32_t* long_rows, Found* found, TeamSpace& space,
            const cuda::Stream& stream);
+// Sorts the rows, of columns that differ.
+void sort_rows(std::int64_t n, const std::int64_t* starts, Entry* entries, std::int32_t* long_rows, TeamSpace& space, const cuda::Stream& stream);
 void gather(std::int64_t n, const std::int64_t* starts, const Entry* entries, const std::int64_t* indptr, std::int32_t* indices, float* values,
             const cuda::Stream& stream);
 void widen(const std::int32_t* from, std::int64_t count, std::int64_t* to, const cuda::Stream& stream);

@@ -5,17 +5,11 @@
 namespace coremax::solver::on_cuda {
 namespace {
 
-// Floats in the order of their values.
-__device__ std::uint32_t ordered(float value) {
-  const auto bits = std::bit_cast<std::uint32_t>(value);
-  return bits >> 31 != 0 ? ~bits : bits | 0x80000000U;
-}
 __device__ float value_of(Entry entry) {
   const auto bits = static_cast<std::uint32_t>(entry);
   return std::bit_cast<float>(bits >> 31 != 0 ? bits & 0x7FFFFFFFU : ~bits);
 }
 __device__ std::int32_t column_of(Entry entry) { return static_cast<std::int32_t>(entry >> 32); }
-__device__ Entry entry_at(std::int64_t column, float value) { return static_cast<Entry>(column) << 32 | ordered(value); }
 
 __device__ std::int64_t column_at(const graph::NeighborLists& lists, std::int64_t e) {
   return lists.index_type == DType::int32 ? static_cast<const std::int32_t*>(lists.indices)[e] : static_cast<const std::int64_t*>(lists.indices)[e];
@@ -91,8 +85,9 @@ __device__ void merge_row(std::int64_t i, Entry* row, std::int64_t count, unsign
   *left = static_cast<unsigned>(kept);
 }
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) sort_and_merge(TeamMemory memory, std::int64_t n, const std::int64_t* starts, Entry* entries,
-                                                                            unsigned* counts, std::int32_t* long_rows, Found* found) {
+// merged(i, row, count) is called by one thread for each row, once it is sorted.
+template <class Merged>
+__device__ void sort_each(TeamMemory memory, std::int64_t n, const std::int64_t* starts, Entry* entries, std::int32_t* long_rows, const Merged& merged) {
   Team team(memory);
   team.for_each(n, [&](std::int64_t i) {
     Entry* row = entries + starts[i];
@@ -104,7 +99,7 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) sort_and_merge(Team
       for (; place > 0 && row[place - 1] > entry; --place) row[place] = row[place - 1];
       row[place] = entry;
     }
-    merge_row(i, row, count, counts + i, found);
+    merged(i, row, count);
   });
   const std::int64_t n_long = team.select(n, [&](std::int64_t i) { return starts[i + 1] - starts[i] > policy::kShortRow; }, long_rows);
   // Bitonic, with every comparison in the same direction, so that what is missing to a power of two may be thought larger than all.
@@ -126,9 +121,19 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) sort_and_merge(Team
       exchange(size - 1);
       for (std::int64_t step = size / 4; step > 0; step /= 2) exchange(step);
     }
-    if (threadIdx.x == 0) merge_row(i, row, count, counts + i, found);
+    if (threadIdx.x == 0) merged(i, row, count);
     __syncthreads();
   }
+}
+
+__global__ void __launch_bounds__(kThreads, policy::kBlocks) sort_and_merge(TeamMemory memory, std::int64_t n, const std::int64_t* starts, Entry* entries,
+                                                                            unsigned* counts, std::int32_t* long_rows, Found* found) {
+  sort_each(memory, n, starts, entries, long_rows, [&](std::int64_t i, Entry* row, std::int64_t count) { merge_row(i, row, count, counts + i, found); });
+}
+
+__global__ void __launch_bounds__(kThreads, policy::kBlocks) sort_only(TeamMemory memory, std::int64_t n, const std::int64_t* starts, Entry* entries,
+                                                                       std::int32_t* long_rows) {
+  sort_each(memory, n, starts, entries, long_rows, [](std::int64_t, Entry*, std::int64_t) {});
 }
 
 __global__ void gather_rows(std::int64_t n, const std::int64_t* starts, const Entry* entries, const std::int64_t* indptr, std::int32_t* indices, float* values) {
@@ -162,6 +167,10 @@ void scatter(const graph::NeighborLists& lists, std::int64_t n_lists, const std:
 void merge(std::int64_t n, const std::int64_t* starts, Entry* entries, unsigned* counts, std::int32_t* long_rows, Found* found, TeamSpace& space,
            const cuda::Stream& stream) {
   launch_team(space, n, stream, sort_and_merge, n, starts, entries, counts, long_rows, found);
+}
+
+void sort_rows(std::int64_t n, const std::int64_t* starts, Entry* entries, std::int32_t* long_rows, TeamSpace& space, const cuda::Stream& stream) {
+  launch_team(space, n, stream, sort_only, n, starts, entries, long_rows);
 }
 
 void gather(std::int64_t n, const std::int64_t* starts, const Entry* entries, const std::int64_t* indptr, std::int32_t* indices, float* values,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _amounts
 from .._inputs import records
 from ..graph import estimate
 from ..text import ngram_counts
@@ -60,7 +61,7 @@ def estimate_selection(call: Call, job: Job) -> dict[str, Any]:
         # The lists, and the symmetric K that the solver reads: up to 2 n k entries of 8 bytes, while it is sorted twice over.
         needed += plan.extra_bytes + 12 * n * k + 2 * 16 * n * k
     elif call.method == "semdedup":
-        needed += 4 * n * int(x.shape[1])
+        needed += 6 * n * int(x.shape[1])
         seconds = {stage: value * _semdedup_growth(stage, growth, call) for stage, value in seconds.items()}
     return {**found, "seconds": {**seconds, "total": sum(seconds.values())}, "bytes": needed, "input_bytes": int(x.nbytes)}
 
@@ -102,14 +103,12 @@ def _semdedup_growth(stage: str, growth: float, call: Call) -> float:
 
 def format_estimate(found: dict[str, Any]) -> str:
     """Lay an estimate out as text."""
-    stages = ", ".join(f"{stage} {value:.3g}" for stage, value in found["seconds"].items() if stage != "total")
+    stages = ", ".join(f"{stage} {_amounts.duration(value)}" for stage, value in found["seconds"].items() if stage != "total")
+    most = found.get("most_seconds")
+    unless = f", up to {_amounts.duration(most)} where rows do not cluster" if most is not None else ""
     how = f"by a trial on {found['sample']:,} of {found['n']:,} rows" if "sample" in found else "by a trial"
     return (
-        f"would take about {found['seconds']['total']:.3g} s ({stages}), {how},\n"
-        f"and about {_bytes(found['bytes'])} of memory beside {_bytes(found['input_bytes'])} of input; nothing was written"
+        f"would take about {_amounts.duration(found['seconds']['total'])} ({stages}){unless}, {how},\n"
+        f"and about {_amounts.size(found['bytes'])} of memory beside {_amounts.size(found['input_bytes'])} of input; "
+        "nothing was written"
     )
-
-
-def _bytes(number: int) -> str:
-    size, unit = next(((size, unit) for size, unit in ((1e9, "GB"), (1e6, "MB")) if number >= size), (1e3, "KB"))
-    return f"{number / size:.3g} {unit}"

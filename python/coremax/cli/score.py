@@ -13,6 +13,7 @@ import numpy as np
 from .. import scores
 from .._inputs.keys import Keys
 from ..graph import METRICS, Graph, topk_graph
+from ..scores._losses import STRATEGIES
 from . import _write
 from ._errors import bad_input_exits
 from ._job import Job, open_job
@@ -168,7 +169,7 @@ KINDS = {
         "Losses [n], one file.",
         _loss_weights,
         (
-            ("--strategy", click.Choice(["linupper", "quadratic", "extremes"]), "linupper", "Which losses count."),
+            ("--strategy", click.Choice(STRATEGIES), "linupper", "Which losses count."),
             ("--temperature", click.FLOAT, 1.0, "Below 1 sharper, above flatter."),
         ),
         "vector",
