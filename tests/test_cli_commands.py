@@ -183,7 +183,7 @@ def test_the_report_gets_what_was_read(monkeypatch: pytest.MonkeyPatch) -> None:
         raise ValueError("no page")
 
     monkeypatch.setattr(selection.Selection, "report", failing, raising=False)
-    assert run(*arguments, "--report", "other.html").stderr == "coremax: no page\n"
+    assert run(*arguments, "--report", "other.html").stderr == "coremax: kept.npy is written, but its report is not: no page\n"
     assert set(os.listdir()) == before
 
 
@@ -249,3 +249,16 @@ def test_messages_are_one_clean_line() -> None:
     assert one_line("a\n\tb\r\nc") == "a b c"
     assert one_line("\x1b[31mred\x07\udcff") == r"\x1b[31mred\x07\udcff"
     assert len(one_line("long " * 1000)) <= LONGEST
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_nobody_foresaw_takes_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: Any, **__: Any) -> None:
+        raise KeyError("lost\nkey")
+
+    monkeypatch.setattr("coremax.cli.commands.run_select", broken)
+    result = run("select", "x.npy", "--method", "random", "--budget", "5", "-o", "kept.npy")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("coremax: KeyError: 'lost")
+    assert "a fault of coremax, please report it" in result.stderr
+    assert result.stderr.count("\n") == 1

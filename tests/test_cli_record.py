@@ -181,6 +181,94 @@ def test_changed_inputs_are_refused_unless_named() -> None:
     assert "score.npy: no such file" in refused("select", "--config", "kept.npy.toml")
 
 
+@pytest.mark.parametrize("place", [".", "out", "link"])
+def test_a_record_means_the_same_from_any_folder(place: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Path("elsewhere").mkdir()
+    Path("out").mkdir()
+    Path("far/off").mkdir(parents=True)
+    Path("link").symlink_to("far/off")
+    np.savez("both.npz", score=np.load("score.npy"))
+    output = os.path.join(place, "kept.npy")
+    record = record_of("select", "x.npy", "--importance", "both.npz:score", "--budget", "10%", "-o", output)
+    assert record["paths_from"] == "this file"
+    assert record["parameters"]["output"] == "kept.npy"
+    first = Path(output).read_bytes()
+    assert run("select", "x.npy", "--importance", str(folder / "score.npy"), "--budget", "9", "-o", "abs.npy",
+               "--save-config", os.path.join(place, "saved.toml"), "--no-sidecar").exit_code == 0  # fmt: skip
+    saved = toml(Path(place, "saved.toml").read_text())["parameters"]
+    assert saved["importance"] == str(folder / "score.npy"), "absolute paths stay"
+    monkeypatch.chdir("elsewhere")
+    (folder / "elsewhere/x.npy").write_text("another file of the name")
+    again = run("select", "--config", f"../{output}.toml", "-o", "again.npy")
+    assert (again.exit_code, again.stderr) == (0, "")
+    assert Path("again.npy").read_bytes() == first
+    Path("again.npy.toml").rename("moved.toml")  # in the same folder, so that it means the same
+    assert run("select", "--config", "moved.toml", "-o", "third.npy").exit_code == 0
+    assert Path("third.npy").read_bytes() == first
+    Path("..", output).unlink()
+    assert run("select", "--config", f"../{output}.toml").exit_code == 0, "the output as well"
+    assert Path("..", output).read_bytes() == first
+    assert run("select", "--config", f"../{place}/saved.toml").exit_code == 0
+    assert set(os.listdir()) == {"x.npy", "again.npy", "moved.toml", "third.npy", "third.npy.toml"}
+
+
+def test_records_without_the_key_mean_the_working_directory(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = to_toml({key: value for key, value in record_of(*SELECT).items() if key != "paths_from"})
+    Path("below").mkdir()
+    Path("below/old.toml").write_text(text)
+    assert run("select", "--config", "below/old.toml", "-o", "again.npy").exit_code == 0
+    assert Path("again.npy").read_bytes() == Path("kept.npy").read_bytes()
+    monkeypatch.chdir("below")
+    assert "x.npy: no such file" in refused("select", "--config", "old.toml")
+    Path("odd.toml").write_text("paths_from = 'home'\n" + text)
+    assert "paths_from must be 'this file' or 'working directory', got 'home'" in refused("select", "--config", "odd.toml")
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_report_that_fails_leaves_the_selection(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("matplotlib")
+    assert run(*SELECT).exit_code == 0
+    first, record = Path("kept.npy").read_bytes(), toml(Path("kept.npy.toml").read_text())
+    Path("kept.npy").unlink()
+    Path("kept.npy.toml").unlink()
+    Path("page.html").write_text("of before")
+
+    def full(*_: Any, **__: Any) -> str:
+        raise OSError(28, "No space left on device", "page.html")
+
+    monkeypatch.setattr("coremax.Selection.report", full)
+    result = run(*SELECT, "--report", "page.html")
+    assert result.exit_code == 2
+    assert result.stdout.startswith("kept 20 of 200 by infomax -> kept.npy\n")
+    assert "report:" not in result.stdout
+    assert result.stderr == (
+        "coremax: kept.npy is written, but its report is not: [Errno 28] No space left on device: 'page.html'\n"
+    )
+    assert Path("kept.npy").read_bytes() == first
+    assert toml(Path("kept.npy.toml").read_text())["inputs"] == record["inputs"]
+    assert Path("page.html").read_text() == "of before"
+    found = json.loads(run(*SELECT, "--report", "page.html", "--json").stdout)
+    assert "No space left" in found["report_error"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_another_output_leaves_the_report_of_the_first_alone() -> None:
+    pytest.importorskip("matplotlib")
+    assert run(*SELECT, "--report", "page.html", "--labels", "labels.npy").exit_code == 0
+    first = Path("page.html").read_bytes()
+    again = run("select", "--config", "kept.npy.toml", "-o", "new.npy", "--budget", "5%")
+    assert again.exit_code == 0, again.output
+    assert again.stderr == "coremax: the report goes to new.html, as page.html is that of an earlier run\n"
+    assert Path("page.html").read_bytes() == first
+    assert Path("new.html").read_bytes() != first
+    assert toml(Path("new.npy.toml").read_text())["parameters"]["report"] == "new.html"
+    Path("new.npy").unlink()
+    message = refused("select", "--config", "kept.npy.toml", "-o", "new.npy")
+    assert "page.html and new.html are there already: name another file with --report" in message
+    assert run("select", "--config", "kept.npy.toml", "-o", "new.npy", "--report", "new.html").exit_code == 0
+    assert run("select", "--config", "kept.npy.toml").exit_code == 0, "the same run over its own files"
+
+
 @pytest.mark.usefixtures("folder")
 def test_other_versions_are_told_of() -> None:
     record_of(*SELECT)
@@ -200,7 +288,7 @@ def test_configurations_by_hand() -> None:
     assert record["parameters"]["budget"] == 0.05
     assert record["parameters"]["drop_hardest"] == 0.2
     saved = toml(Path("saved.toml").read_text())
-    assert saved == {"command": "select", "parameters": record["parameters"]}
+    assert saved == {"command": "select", "paths_from": "this file", "parameters": record["parameters"]}
     first = np.load("kept.npy")
     assert run("select", "--config", "saved.toml").exit_code == 0
     assert np.array_equal(np.load("kept.npy"), first)

@@ -43,10 +43,10 @@ def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize(
     ("source", "why"),
     [
-        (None, r"^this installation of coremax has no CUDA backend: install it with pip install 'coremax\[cu13\]'$"),
+        (None, r"no CUDA backend: it is built from the sources, .* with pip install \. -Ccmake.define.COREMAX_CUDA=ON$"),
         (
             "__version__ = '0.0.1'",
-            r"coremax_cu13\._cuda is of version 0\.0\.1, not .*: install them together with pip install 'cor",
+            r"coremax_cu13\._cuda is of version 0\.0\.1, not .*: install both from the same sources$",
         ),
         ("import a_library_that_is_not_there", r"coremax_cu13\._cuda can not be loaded: No module named 'a_library"),
         ("raise ImportError('libcudart.so.13: cannot open')", r"coremax_cu13\._cuda can not be loaded: libcudart\.so\.13"),

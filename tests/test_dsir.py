@@ -186,7 +186,7 @@ def test_sources(tmp_path: Path) -> None:
     expected = ngram_counts(texts)
     plain, objects, open_ended = tmp_path / "a.txt", tmp_path / "a.jsonl", tmp_path / "b.txt"
     plain.write_text("".join(f"{line}\n" for line in texts), "utf-8")
-    objects.write_text("".join(json.dumps({"id": 1, "text": line}) + "\n" if line else "\n" for line in texts), "utf-8")
+    objects.write_text("".join(json.dumps({"id": 1, "text": line}) + "\n\n" for line in texts), "utf-8")
     open_ended.write_bytes("\r\n".join(texts).encode())
     sources: list[Any] = [
         texts, tuple(texts), iter(texts), lambda: iter(texts), np.array(texts), [line.encode() for line in texts], plain,
@@ -195,7 +195,7 @@ def test_sources(tmp_path: Path) -> None:
     for source in sources:
         assert np.array_equal(ngram_counts(source), expected), source
     assert np.array_equal(ngram_counts([plain, "Plain text.", objects]), 2 * expected + ngram_counts(texts[:1]))
-    # An empty line is a document: numbers are those of the lines.
+    # An empty line of plain text is a document, one between objects is none: as for other readers (test_records.py).
     for path in (plain, objects):
         assert dsir_log_weights(path, texts, min_tokens=1)[1] == -np.inf
         assert len(dsir_log_weights(path, texts, min_tokens=1)) == 4

@@ -361,7 +361,7 @@ def test_graphs_from_elsewhere() -> None:
     values = np.array([[0.5, 0.25], [1.0, 9.0], [7.0, 0.75]])
     k = coremax.Graph.from_neighbors(neighbors, values).to_scipy().toarray()
     assert np.array_equal(k, [[0, 0.75, 0.5], [0.75, 0, 0], [0.5, 0, 0]])
-    csr = coremax.Graph.from_csr(np.array([0, 2, 3, 5], dtype=np.int32), [1, 2, 0, 0, 0], np.array([0.5, 0.25, 1.0, 0.5, 0.25]))
+    csr = coremax.Graph.from_csr(np.array([0, 2, 3, 4], dtype=np.int32), [1, 2, 0, 0], np.array([0.5, 0.25, 1.0, 0.75]))
     assert np.array_equal(csr.to_scipy().toarray(), k)
     assert np.array_equal(coremax.Graph.from_csr(*csr.to_csr()).to_scipy().toarray(), k), "K given as a graph is K again"
     assert csr.n == 3

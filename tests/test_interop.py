@@ -455,10 +455,12 @@ def test_distances_that_are_none() -> None:
             take([[1], [0]], [[1.0], [1.0]], **arguments)
     with pytest.raises(ValueError, match=r"values\[1, 0\] is -0.5, but distances are not negative"):
         take([[1], [0]], [[1.0], [-0.5]], metric="euclidean", values_are="distances")
+    with pytest.raises(ValueError, match=r"values\[1, 0\] is -0.5, but cosine distances are from 0 to 2"):
+        take([[1], [0]], [[1.0], [-0.5]], metric="cosine", values_are="distances")
     tiny = take([[1], [0]], [[-1e-7], [-1e-7]], metric="euclidean", values_are="squared distances")
     assert tiny.similarities.tolist() == [[1.0], [1.0]]
-    with pytest.raises(ValueError, match="in float32; similarities must be finite"):
-        take([[1], [0]], [[np.nan], [1.0]], metric="cosine", values_are="distances").to_csr()
+    with pytest.raises(ValueError, match="in float32; distances must be finite"):
+        take([[1], [0]], [[np.nan], [1.0]], metric="cosine", values_are="distances")
     with pytest.raises(ValueError, match="only similarities of metric 'cosine' or 'euclidean'"):
         coremax.topk_graph(X, K, metric="dot").to_scipy(distances=True)
     with pytest.raises(ValueError, match="must be above 0"):

@@ -135,7 +135,7 @@ ALLOWED = {
     "solver": {"solver", "cuda", "graph", "core"},
     "sampling": {"sampling", "cuda", "isa", "core"},
     "scores": {"scores", "cuda", "graph", "isa", "core"},
-    "selection": {"selection", "core"},
+    "selection": {"selection", "graph", "isa", "core"},
     "text": {"text", "isa", "core"},
     "bindings": {"bindings", "graph", "solver", "sampling", "scores", "selection", "text", "cuda", "isa", "core"},
 }

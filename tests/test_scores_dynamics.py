@@ -111,7 +111,7 @@ def test_forgetting_refuses() -> None:
         forgetting([[[True]]])
     with pytest.raises(ValueError, match=r"^never_learned must be"):
         forgetting([[True]], never_learned=-1)
-    with pytest.raises(TypeError, match=r"^correct\[0\] must be bool"):
+    with pytest.raises(TypeError, match=r"^correct\[0\] must be an array of numbers"):
         forgetting([["yes"]])
     refuse_no_epochs(forgetting, "correct", 1)
 

@@ -65,7 +65,7 @@ def test_contradiction_of_torch_labels_and_bad_ones() -> None:
     assert isinstance(contradiction(graph, torch.from_numpy(LABELS)), torch.Tensor)
     with pytest.raises(ValueError, match="labels has 599 elements, but graph has 600"):
         contradiction(graph, LABELS[1:])
-    with pytest.raises(TypeError, match="graph must be a Graph, got ndarray"):
+    with pytest.raises(TypeError, match=r"graph must be a coremax.Graph, got ndarray"):
         contradiction(X, LABELS)  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="compressed rows"):
         contradiction(coremax.Graph.from_csr(*graph.to_csr()), LABELS)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from coremax import sample
+from coremax import _arrays, sample
 from coremax._arrays import seed_of
 from coremax.selection import semdedup
 from helpers import EDGE_SIZES, THREADS, clustered
@@ -117,6 +117,50 @@ def test_types_libraries_and_sizes() -> None:
     frozen.flags.writeable = False
     semdedup(frozen, 9)
     assert np.array_equal(frozen, X)
+
+
+@pytest.mark.parametrize("d", [3, 40])
+def test_a_large_cluster_is_halved_and_keeps_what_the_loop_keeps(d: int) -> None:
+    x = clustered(6_500, d, 60, seed=d, spread=0.05)
+    x[100::61] = x[7]  # copies, in both halves and beside each other
+    selection = semdedup(x, 0.3, n_clusters=1, keep="random")
+    unit = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float64)
+    order = sample(np.ones(len(x), dtype=np.float32), len(x), seed=_arrays.seed_of("semdedup", 0))
+    expected = np.empty(len(x))
+    for begin in range(0, len(x), 500):
+        cosines = unit[order[begin : begin + 500]] @ unit[order].T
+        cosines[np.arange(len(x)) >= begin + np.arange(500)[:, None]] = -1
+        expected[order[begin : begin + 500]] = cosines.max(axis=1)
+    assert np.abs(np.sort(expected[selection.indices]) - np.sort(expected)[: len(selection)]).max() < 2e-6
+    copies = np.r_[7, np.arange(100, len(x), 61)]
+    only = semdedup(x, eps=1e-5, n_clusters=1, keep="random").indices
+    assert np.isin(copies, only).sum() == 1
+    if d == 40:  # in fewer dimensions others are as near as rounding can tell
+        gone = np.setdiff1d(np.arange(len(x)), semdedup(x, len(x) - 40, n_clusters=1, keep="random").indices)
+        assert np.isin(gone, copies).all(), "copies go first, wherever they lie"
+
+
+def test_threads_and_isa_do_not_matter_to_a_large_cluster(monkeypatch: pytest.MonkeyPatch) -> None:
+    x = clustered(4_500, 9, 60, seed=1, spread=0.05)
+    found = [semdedup(x, 0.4, n_clusters=1, threads=threads).indices for threads in THREADS]
+    monkeypatch.setenv("COREMAX_ISA", "scalar")
+    found.append(semdedup(x, 0.4, n_clusters=1).indices)
+    assert all(np.array_equal(found[0], other) for other in found)
+
+
+def test_progress_reaches_the_end_and_an_exception_in_it_stops() -> None:
+    x = clustered(6_000, 6, 60, seed=1)
+    seen: list[tuple[int, int]] = []
+    semdedup(x, 0.4, clusters=np.zeros(6_000, dtype=np.int64), threads=1, progress=lambda *done: seen.append(done))
+    assert seen[-1] == (6_000 * 5_999 // 2, 6_000 * 5_999 // 2)
+    assert seen == sorted(seen)
+    assert len(seen) > 3
+
+    def stop(done: int, total: int) -> None:
+        raise RuntimeError("enough")
+
+    with pytest.raises(RuntimeError, match="enough"):
+        semdedup(x, 0.4, progress=stop)
 
 
 def bad(row: int, value: Any) -> Any:

@@ -251,6 +251,12 @@ def test_groups_without_limits_keep_their_share_of_the_budget() -> None:
             assert (groups[solution.indices] == label).sum() in (math.floor(share + 1e-9), math.ceil(share - 1e-9))
 
 
+def test_a_share_of_costs_that_are_fractions_is_a_total() -> None:
+    importance, graph = np.array([3.0, 2.0, 1.0]), graph_without_edges(3)
+    assert coremax.solve(importance, graph, 0.5, costs=[0.25, 0.25, 0.5]).indices.tolist() == [0, 1]
+    assert coremax.solve(importance, graph, 1, costs=[1, 2, 3]).indices.tolist() == [0]
+
+
 # What counts towards what.
 
 
@@ -490,7 +496,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (1, {"include": [1, 2], "exclude": [3, 2]}, ValueError, "element 2 is in include and in exclude"),
     (1, {"include": [0.5]}, TypeError, "include must be int64"),
     (1, {"include": [True]}, TypeError, "include must be int64"),
-    (1, {"exclude": ["a"]}, TypeError, "exclude must be int64"),
+    (1, {"exclude": ["a"]}, TypeError, "exclude must be an array of numbers, got a text"),
     (1, {"include": 2}, ValueError, "include must be one-dimensional"),
     (1, {"include": [[2]]}, ValueError, "include must be one-dimensional"),
     (1, {"include": "2"}, TypeError, "include must be an array"),
@@ -590,7 +596,7 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (True, {"costs": [1.0] * 4}, TypeError, "budget .* must be a number"),
     (2, {"costs": [1.0] * 3}, ValueError, "costs has 3 elements, but importance has 4"),
     (2, {"costs": [[1.0] * 4]}, ValueError, "costs must be one-dimensional"),
-    (2, {"costs": ["a"] * 4}, TypeError, "costs must be float32 or float64"),
+    (2, {"costs": ["a"] * 4}, TypeError, "costs must be an array of numbers, got a text"),
     (2, {"costs": [1j] * 4}, TypeError, "costs must be float32 or float64"),
     (2, {"costs": 1.0}, ValueError, "costs must be one-dimensional"),
     (2, {"costs": [1.0, 0.0, 1.0, 1.0]}, ValueError, r"costs\[1\] is 0.0; costs must be from 1e-100 to 1e100"),
@@ -601,6 +607,11 @@ REFUSED: list[tuple[Any, dict[str, Any], type[Exception], str]] = [
     (2, {"costs": [1.0, 1.0, 1.0, 1e101]}, ValueError, r"costs\[3\] is 1e\+101"),
     (2, {"costs": [1.0] * 4, **GROUPS}, TypeError, "groups needs group_limits where costs are given"),
     (2, {"costs": [1.0] * 4, "include": [0, 1, 2]}, ValueError, "include costs 3, more than the budget of 2"),
+    (2, {"costs": [1.0] * 4, **GROUPS}, TypeError, r"there is no default, .*; pass what .* such as 0.1 or \(None, 0.2\)"),
+    (0.1, {"costs": [3, 3, 4, 5]}, ValueError, r"^budget is 0.1, but .* a total cost: for a .* 0.1 \* costs.sum\(\)$"),
+    (np.float32(1), {"costs": np.array([1, 3, 4, 5])}, ValueError, r"^budget is 1.0, .* \(the int 1 is a total of one\)"),
+    (0.1, {"costs": [0.3, 3.0, 4.0, 5.0]}, ValueError, r"cheapest costs 0.3 \(budget is 0.1, but where costs are given it"),
+    (2, {"groups": [0, 0, 1, 1], "group_limits": (0.5, 1)}, ValueError, r"is \(0.5, 1\), a share and the count 1: write 1.0"),
     (2, {"costs": [3.0, 3.0, 4.0, 5.0]}, ValueError, "no element costs as little as the budget of 2; the cheapest costs 3"),
     (
         2,

@@ -4,6 +4,8 @@
 #include <pybind11/stl.h>
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 
 #include "bindings/dlpack.h"
 
@@ -92,6 +94,34 @@ py::object take_capsule(const py::object& obj, const std::string& name, const st
   }
 }
 
+// A tensor's description, as far as it can be told from itself: what it says is added up here and dereferenced elsewhere.
+void check_tensor(const dlpack::Tensor& tensor, bool on_cpu, const std::string& name) {
+  constexpr int kMostDimensions = 64;  // as NumPy has them
+  const auto require_sound = [&](bool sound, const char* what) {
+    if (!sound) throw py::value_error(name + " comes with a DLPack tensor that " + what);
+  };
+  require_sound((tensor.device.type == dlpack::kCpu) == on_cpu, "is on another device than it said");
+  require_sound(tensor.ndim >= 0 && tensor.ndim <= kMostDimensions, "does not have 0 to 64 dimensions");
+  require_sound(tensor.ndim == 0 || tensor.shape != nullptr, "has no shape");
+  const std::int64_t bytes = std::max<std::int64_t>(1, tensor.dtype.bits / 8) * std::max<std::int64_t>(1, tensor.dtype.lanes);
+  std::int64_t size = 1, packed = 1, before = 0, after = 0;
+  bool fits = true;
+  for (std::int32_t axis = tensor.ndim; axis-- > 0;) {
+    const std::int64_t extent = tensor.shape[axis], stride = tensor.strides != nullptr ? tensor.strides[axis] : packed;
+    require_sound(extent >= 0, "has a negative size");
+    std::int64_t reach = 0;
+    if (extent > 1) fits = fits && !__builtin_mul_overflow(extent - 1, stride, &reach);
+    std::int64_t& side = reach < 0 ? before : after;
+    fits = fits && !__builtin_add_overflow(side, reach, &side) && !__builtin_mul_overflow(packed, std::max<std::int64_t>(1, extent), &packed);
+    size = extent == 0 ? 0 : size;
+  }
+  std::int64_t last = 0;
+  fits = fits && !__builtin_mul_overflow(packed, bytes, &packed) && !__builtin_mul_overflow(after, bytes, &last) &&
+         !__builtin_mul_overflow(before, bytes, &last);
+  require_sound(fits, "is larger than memory can be");
+  require_sound(size == 0 || tensor.data != nullptr, "has no data");
+}
+
 std::string device_name(int type, int number) {
   if (type == dlpack::kCpu) return "cpu";
   if (type == dlpack::kCuda || type == dlpack::kCudaManaged) return "cuda:" + std::to_string(number);
@@ -100,7 +130,13 @@ std::string device_name(int type, int number) {
 
 // stream: null for an array on the CPU, else the array is on a CUDA device. One that is elsewhere is not looked into.
 Array from_dlpack(const py::object& obj, const std::string& name, const std::int64_t* stream) {
-  const auto [type, number] = obj.attr("__dlpack_device__")().cast<std::pair<int, int>>();
+  std::pair<int, int> device;
+  try {
+    device = obj.attr("__dlpack_device__")().cast<std::pair<int, int>>();
+  } catch (py::cast_error&) {
+    throw py::type_error(name + ": __dlpack_device__ did not return two numbers");
+  }
+  const auto [type, number] = device;
   Array array;
   array.device = device_name(type, number);
   array.dtype_name = "unknown";
@@ -135,14 +171,18 @@ Array from_dlpack(const py::object& obj, const std::string& name, const std::int
   if (!array.owner) throw py::error_already_set();
   PyCapsule_SetName(producer.ptr(), used_name);
 
+  check_tensor(*tensor, type == dlpack::kCpu, name);
   const dlpack::DataType dtype = tensor->dtype;
   set_type(array, dtype.lanes == 1 ? find_type(dtype.code, dtype.bits) : nullptr,
            "DLPack type " + std::to_string(dtype.code) + " of " + std::to_string(dtype.bits) + " bits");
-  array.data = static_cast<const char*>(tensor->data) + tensor->byte_offset;
+  const auto address = reinterpret_cast<std::uintptr_t>(tensor->data) + static_cast<std::uintptr_t>(tensor->byte_offset);
+  array.data = reinterpret_cast<const void*>(address);
+  const std::uintptr_t element = std::max<std::uintptr_t>(1, dtype.bits / 8u);
+  array.aligned = !std::has_single_bit(element) || address % element == 0;
   array.shape.assign(tensor->shape, tensor->shape + tensor->ndim);
   array.strides.resize(array.shape.size());
   std::int64_t packed = 1;
-  for (std::size_t axis = array.shape.size(); axis-- > 0; packed *= array.shape[axis])
+  for (std::size_t axis = array.shape.size(); axis-- > 0; packed *= std::max<std::int64_t>(1, array.shape[axis]))
     array.strides[axis] = tensor->strides != nullptr ? tensor->strides[axis] : packed;
   return array;
 }

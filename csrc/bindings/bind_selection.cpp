@@ -38,14 +38,15 @@ py::array_t<std::int64_t> take_and_discount(const Array& values, const Array& in
   return adopt(std::move(order));
 }
 
-py::array_t<float> highest_earlier_cosine(const Array& rows, const Array& offsets, int threads) {
+py::array_t<float> highest_earlier_cosine(const Array& rows, const Array& offsets, const std::string& isa_name, int threads, const py::object& progress) {
   expect(rows, "rows", 2, {DType::float32});
   require(rows.contiguous(), "rows must be contiguous");
   const std::int64_t* starts = checked_starts(offsets, "offsets", rows.size(0));
   py::array_t<float> out(rows.size(0));
   float* data = out.mutable_data();
-  call_engine(threads, py::none(), [&](ThreadPool& pool) {
-    selection::highest_earlier_cosine(static_cast<const float*>(rows.data), rows.size(1), starts, offsets.size(0) - 1, data, pool);
+  const Isa isa = resolve_isa(isa_name);
+  call_engine(threads, progress, [&](ThreadPool& pool) {
+    selection::highest_earlier_cosine(static_cast<const float*>(rows.data), rows.size(1), starts, offsets.size(0) - 1, isa, data, pool);
   });
   return out;
 }
@@ -55,7 +56,8 @@ py::array_t<float> highest_earlier_cosine(const Array& rows, const Array& offset
 void bind_selection(py::module_& module) {
   module.def("take_and_discount", &take_and_discount, py::arg("values"), py::arg("indptr"), py::arg("targets"), py::arg("weights"),
              py::arg("ranks"), py::arg("budget"), py::arg("threads"));
-  module.def("highest_earlier_cosine", &highest_earlier_cosine, py::arg("rows"), py::arg("offsets"), py::arg("threads"));
+  module.def("highest_earlier_cosine", &highest_earlier_cosine, py::arg("rows"), py::arg("offsets"), py::arg("isa"), py::arg("threads"),
+             py::arg("progress"));
 }
 
 }  // namespace coremax::bindings

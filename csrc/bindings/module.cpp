@@ -4,6 +4,7 @@
 
 #include "bindings/bind.h"
 #include "bindings/error_table.h"
+#include "bindings/mapped_files.h"
 #include "core/philox.h"
 #include "isa/isa.h"
 
@@ -22,6 +23,9 @@ PYBIND11_MODULE(_core, module, py::mod_gil_not_used()) {
   });
   module.def("resolve_isa", [](const std::string& request) { return std::string(coremax::isa_name(coremax::resolve_isa(request))); }, py::arg("request"));
   module.def("default_threads", &coremax::default_threads);
+  module.def("guard_mapped_files", &coremax::bindings::guard_mapped_files);
+  module.def("watch_mapped_file", &coremax::bindings::watch_mapped_file, py::arg("address"), py::arg("n_bytes"));
+  module.def("lost_mapped_file", &coremax::bindings::lost_mapped_file);
   module.def("philox_block", [](const coremax::PhiloxBlock& counter, const std::array<std::uint32_t, 2>& key) { return coremax::philox_4x32_10(counter, key); },
              py::arg("counter"), py::arg("key"), "One block of the generator: for the known-answer tests.");
   coremax::bindings::bind_array(module);

@@ -84,7 +84,8 @@ class ThreadPool {
   std::atomic<std::int64_t> failed_chunk_{kNoFailure};
 };
 
-// The number of threads to use when the caller names none: COREMAX_NUM_THREADS, else the CPUs this process may run on.
+// The number of threads to use when the caller names none: COREMAX_NUM_THREADS, else the CPUs this process may run on. Quotas of
+// control groups are brought in by Python (_arrays.default_threads).
 int default_threads();
 
 // Elements per chunk of the loops below. Fixed whatever the thread count: where floating-point sums are combined chunk by

@@ -5,6 +5,9 @@ quadratic program, and reproducible importance `sampling`; on top of them `score
 and `text` as counts of hashed n-grams.
 """
 
+from . import _interrupt  # noqa: F401  # first, for Ctrl-C while the others are imported
+
+# isort: split
 from . import graph, sampling, scores, selection, solver, text
 from ._config import show_config
 from ._core import __version__

@@ -5,6 +5,7 @@ Everything here is about arguments: it names them in messages, converts once whe
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Callable, Sequence
@@ -12,8 +13,9 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import _columns, _core
+from . import _cgroup, _columns, _core
 from ._errors import DeviceError
+from ._inputs import refusals
 
 EMBEDDING_TYPES = ("float32", "float16", "bfloat16", "int8", "float64")
 FLOAT_TYPES = ("float32", "float64")
@@ -88,16 +90,30 @@ def require_no_copy(copied: bool, copy: bool | None, name: str, dtypes: Sequence
 
 
 def as_array(obj: Any, name: str) -> Any:
-    """Pass arrays through and make a NumPy array of lists, data frame columns and the like."""
-    if type(obj) is np.ndarray:
+    """Pass arrays through and make a NumPy array of lists, data frame columns and the like.
+
+    Numbers in the other byte order are converted, and subclasses of NumPy's array (matrix, memmap) viewed as plain arrays.
+
+    Raises
+    ------
+    TypeError
+        No array of numbers, or one that can not be read: sparse, masked, with a gradient. The argument is named.
+    """
+    if type(obj) is np.ndarray and obj.dtype.isnative and obj.dtype != object:
         return obj
-    if type(obj).__module__.partition(".")[0] in _columns.LIBRARIES:
-        return _numbers_only(_columns.to_numpy(obj, name), obj, name)
-    if isinstance(obj, np.ma.MaskedArray):
-        raise TypeError(f"{name} is a masked array: drop its masked elements or fill them (.filled())")
+    if is_column(obj):
+        return _plain(_columns.to_numpy(obj, name), obj, name)
+    refusals.refuse_unreadable(obj, name)
     if hasattr(obj, "is_neg") and obj.is_neg():
         return obj.resolve_neg()  # PyTorch's view of numbers with the other sign, which DLPack can not tell of
-    return obj if _is_array(obj) else _from_sequence(obj, name)
+    if isinstance(obj, np.ndarray):
+        return _plain(obj.view(np.ndarray), obj, name)
+    return obj if _is_array(obj) else _plain(_from_sequence(obj, name), obj, name)
+
+
+def is_column(obj: Any) -> bool:
+    """Whether an object is of a library of data frames, and so perhaps a column or a data frame."""
+    return type(obj).__module__.partition(".")[0] in _columns.LIBRARIES
 
 
 def _is_array(obj: Any) -> bool:
@@ -105,23 +121,57 @@ def _is_array(obj: Any) -> bool:
 
 
 def _from_sequence(obj: Any, name: str) -> np.ndarray[Any, Any]:
-    if obj is None or isinstance(obj, (str, bytes, dict, set)):
-        raise TypeError(f"{name} must be an array, got {type(obj).__name__}")
+    refusals.refuse_no_array(obj, name)
     if isinstance(obj, (list, tuple)) and not {str, bytes, np.str_}.isdisjoint(map(type, obj)):
         # Before NumPy gives every one of them the room of the longest.
         place = next(place for place, item in enumerate(obj) if isinstance(item, (str, bytes)))
         raise TypeError(f"{name} must be an array of numbers, got a text as {name}[{place}]")
+    if holds_arrays(obj):
+        return _stacked([_host_array(item, f"{name}[{number}]") for number, item in enumerate(obj)], name)
     try:
-        array = np.asarray(obj)
-    except (ValueError, TypeError) as error:
+        return np.asarray(obj)
+    except MemoryError as error:
+        raise MemoryError(f"{name} can not be read as an array: {error}") from None
+    except Exception as error:  # whatever the object, or what it holds, raises when it is asked for an array
         raise TypeError(f"{name} can not be read as an array: {error}") from None
-    return _numbers_only(array, obj, name)
 
 
-def _numbers_only(array: np.ndarray[Any, Any], obj: Any, name: str) -> np.ndarray[Any, Any]:
+def holds_arrays(obj: Any) -> bool:
+    """Whether a list holds arrays of other libraries, or lists of them: NumPy would read what they hide, such as masks."""
+    if not isinstance(obj, (list, tuple)):
+        return False
+    kinds = set(map(type, obj))
+    if any(kind is not np.ndarray and _is_kind_of_array(kind) for kind in kinds):
+        return True
+    return (list in kinds or tuple in kinds) and any(map(holds_arrays, obj))
+
+
+def _is_kind_of_array(kind: type) -> bool:
+    return issubclass(kind, np.ndarray) or hasattr(kind, "__dlpack__") or hasattr(kind, "tocsr")
+
+
+def _host_array(item: Any, name: str) -> np.ndarray[Any, Any]:
+    """One array of a list, as NumPy has it; an array on a device is refused."""
+    if not _is_kind_of_array(type(item)) and not isinstance(item, (list, tuple)):
+        return np.asarray(item)
+    array = as_array(item, name)
+    if (device := _core.import_array(array, name).device) != "cpu":
+        raise DeviceError(f"{name} is on a device ({device}): pass one array of all, or items on the CPU")
+    return as_numpy(array)
+
+
+def _stacked(parts: list[np.ndarray[Any, Any]], name: str) -> np.ndarray[Any, Any]:
+    for number, part in enumerate(parts):
+        if part.shape != parts[0].shape:
+            raise ValueError(f"{name}[{number}] has shape {part.shape}, but {name}[0] has {parts[0].shape}: all must be alike")
+    return np.stack(parts)
+
+
+def _plain(array: np.ndarray[Any, Any], obj: Any, name: str) -> np.ndarray[Any, Any]:
+    """The array in the machine's byte order; what holds Python objects is refused."""
     if array.dtype == object:
         raise TypeError(f"{name} must be an array of numbers, got {type(obj).__name__} of mixed or ragged content")
-    return array
+    return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 
 def _converted(array: Any, name: str, dtype: str, dtypes: Sequence[str], convert_to: str | None) -> np.ndarray[Any, Any]:
@@ -132,7 +182,7 @@ def _converted(array: Any, name: str, dtype: str, dtypes: Sequence[str], convert
         plain = as_numpy(array)
     except (TypeError, ValueError, RuntimeError, BufferError):
         raise refusal from None
-    if plain.size == 0:
+    if plain.size == 0 and plain.dtype.kind != "c":
         return plain.astype(convert_to)  # NumPy takes an empty list for floats
     integer_wanted = np.dtype(convert_to).kind == "i"
     if plain.dtype.kind not in ("iu" if integer_wanted else "fiu"):
@@ -263,8 +313,21 @@ def _chosen(value: Any, choices: Sequence[Choice]) -> Choice | None:
 
 
 def as_threads(threads: int | None) -> int:
-    """Resolve the number of threads: as asked, else COREMAX_NUM_THREADS, else the CPUs this process may use."""
-    return _core.default_threads() if threads is None else as_count(threads, "threads", 1, 4096)
+    """Resolve the number of threads: as asked, else `default_threads`."""
+    return default_threads() if threads is None else as_count(threads, "threads", 1, 4096)
+
+
+def default_threads() -> int:
+    """COREMAX_NUM_THREADS, else the CPUs that affinity and the quota of a control group leave this process."""
+    number = _core.default_threads()
+    quota = None if "COREMAX_NUM_THREADS" in os.environ else _quota()
+    return number if quota is None else min(number, quota)
+
+
+@functools.cache
+def _quota() -> int | None:
+    """Read once: small calls would feel it."""
+    return _cgroup.cpus()
 
 
 def as_seed(seed: Seed) -> int:
@@ -312,8 +375,8 @@ def as_bytes(limit: int | str | None, name: str) -> int | None:
     if limit is None or isinstance(limit, (int, np.integer)):
         return None if limit is None else as_count(limit, name, 1)
     text = str(limit).strip().upper()
-    if text.isdecimal():  # a number of bytes from the command line
-        return as_count(int(text), name, 1)
+    if text.isdecimal() and len(text) < 20:  # a number of bytes from the command line
+        return as_count(int(text), name, 1, 2**63 - 1)
     for unit in sorted(_UNITS, key=len, reverse=True):
         if text.endswith(unit):
             try:

@@ -50,10 +50,15 @@ def _from_pandas(column: Any, name: str) -> Array:
     for label, part in column.items() if column.ndim == 2 else [(None, column)]:
         if not isinstance(part.dtype, np.dtype) or part.dtype == object:
             require_no_null(np.asarray(part.isna()), name, label)
+    if column.ndim == 2:
+        for label, part in column.items():
+            if getattr(part.dtype, "kind", "O") not in "biuf":
+                raise TypeError(f"{name} must be an array of numbers, got DataFrame whose column {label!r} is of {part.dtype}")
     array = np.asarray(column)
     if array.dtype == object and array.ndim == 2:  # so pandas does with nullable types, although no null is left
         parts = [np.asarray(part) for _, part in column.items()]
-        return np.column_stack(parts) if all(part.dtype.kind in "iuf" for part in parts) else array
+        kinds = {part.dtype.kind for part in parts}
+        return np.column_stack(parts) if kinds <= set("iuf") or kinds == {"b"} else array
     if array.dtype != object or array.ndim != 1 or not all(isinstance(row, (np.ndarray, list, tuple)) for row in array):
         return array
     common_length(np.fromiter(map(len, array), dtype=np.int64, count=len(array)), name)

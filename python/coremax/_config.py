@@ -55,7 +55,7 @@ def show_config(mode: Mode = "stdout") -> dict[str, Any] | None:
         "compiler": _core.compiler,
         "isa": _core.resolve_isa(""),
         "isas": _core.available_isas(),
-        "threads": _core.default_threads(),
+        "threads": _arrays.default_threads(),
         "cuda": _device.config(),
         "environment": _arrays.environment(),
         "optional": {name: find_spec(name) is not None for name in EXTRAS},

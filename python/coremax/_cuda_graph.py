@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _arrays, _device
+from ._inputs import neighbors as _neighbors
 
 if TYPE_CHECKING:
     from . import _cuda
@@ -22,19 +23,25 @@ def place(graph: Graph) -> _device.CudaDevice | None:
     return _device.of(values=graph._values, indices=graph._indices, indptr=graph._indptr)
 
 
-def check_lists(call: _device.CudaDevice, indptr: Any, indices: Any, values: Any) -> None:
-    """Raise where shapes or types do not fit; contents are looked at when K is first needed."""
+def check_lists(call: _device.CudaDevice, indptr: Any, indices: Any, values: Any, metric: str | None) -> None:
+    """Raise where shapes, types or contents do not fit; contents are looked at in a copy on the host."""
     ndim = 2 if indptr is None else 1
     index_view = call.view(indices, "indices", ndim=ndim, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
     value_view = call.view(values, "values", ndim=ndim, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
     if indptr is None:
         if index_view.shape != value_view.shape:
             raise ValueError(f"indices has shape {index_view.shape}, but values has {value_view.shape}")
-        return
-    pointers = call.view(indptr, "indptr", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-    if pointers.shape[0] < 1:
-        raise ValueError("indptr is empty: it needs one element more than the graph has rows")
-    _arrays.require_length(value_view.shape[0], "values", index_view.shape[0], "indices")
+    else:
+        pointers = call.view(indptr, "indptr", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+        if pointers.shape[0] < 1:
+            raise ValueError("indptr is empty: it needs one element more than the graph has rows")
+        _arrays.require_length(value_view.shape[0], "values", index_view.shape[0], "indices")
+    lists = _neighbors.Lists(on_host(indices), on_host(values), None if indptr is None else on_host(indptr))
+    if (repeated := _neighbors.check(lists, metric, "similarities")).size:
+        raise ValueError(
+            f"indices: {repeated.size} entries of the lists repeat a neighbour of their row, entry {repeated[0]} first: "
+            "set them to -1"
+        )
 
 
 def symmetric(call: _device.CudaDevice, graph: Graph) -> _cuda.SymmetricGraph:

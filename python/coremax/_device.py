@@ -13,6 +13,7 @@ import numpy as np
 
 from . import _arrays, _core
 from ._errors import DeviceError
+from ._inputs import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from . import _cuda
 
 _WHY_NO_MODULE: str | None = None  # why the extension can not be had, "" where it can; None: nobody has needed it yet
-_HOMES = ("coremax._cuda", "coremax_cu13._cuda")  # built with this package, or installed by the extra cu13
+_HOMES = ("coremax._cuda", "coremax_cu13._cuda")  # built with this package, or a wheel beside it
 
 _CUDA_TYPES = (2, 13)  # device types of DLPack: CUDA memory and CUDA managed memory
 _LEGACY_DEFAULT_STREAM = 1
@@ -133,7 +134,7 @@ def of(device: Any = None, /, **arrays: Any) -> CudaDevice | None:
     DeviceError
         The arrays are on a device, and this installation can not use it.
     """
-    places = {name: _place(array) for name, array in arrays.items() if array is not None}
+    places = {name: _place(array, name) for name, array in arrays.items() if array is not None}
     if device is None and not any(number is not None for number in places.values()):
         return None
     numbers = {number for number in places.values() if number is not None}
@@ -174,18 +175,25 @@ def _import_extension() -> str:
         if module.__version__ != _core.__version__:
             return (
                 f"its CUDA backend {home} is of version {module.__version__}, not {_core.__version__}: "
-                f"install them together with pip install 'coremax[cu13]=={_core.__version__}'"
+                "install both from the same sources"
             )
         globals()["_cuda"] = module
         return ""
-    return "this installation of coremax has no CUDA backend: install it with pip install 'coremax[cu13]'"
+    return (
+        "this installation of coremax has no CUDA backend: it is built from the sources, where CUDA 12.8 or later is, with "
+        "pip install . -Ccmake.define.COREMAX_CUDA=ON"
+    )
 
 
-def _place(array: Any) -> int | None:
+def _place(array: Any, name: str) -> int | None:
     """The number of the CUDA device that an array is on; None for anything else."""
     if isinstance(array, np.ndarray) or not hasattr(array, "__dlpack_device__") or isinstance(array, type):
         return None
-    kind, number = array.__dlpack_device__()
+    refusals.refuse_unreadable(array, name)
+    try:
+        kind, number = array.__dlpack_device__()
+    except Exception as error:  # whatever the library raises for arrays that it can not hand out
+        raise TypeError(f"{name} can not be read through DLPack: {error}") from None
     return int(number) if int(kind) in _CUDA_TYPES else None
 
 

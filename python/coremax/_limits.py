@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _arrays
+from ._inputs import invalid as _invalid
 from ._inputs.keys import Keys, as_keys, as_mapping
 from ._inputs.texts import require_column
 
@@ -126,16 +127,14 @@ def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_
     """
     if n == 0:
         raise ValueError("importance is empty: no budget can be met")
-    fixed = _fixed(n, include, exclude)
+    fixed = fixed_of(n, include, exclude)
     cost = None if costs is None else _costs(costs, n)
     if cost is None:
         count = _arrays.as_budget(budget, n)
         _check_count(n, count, fixed)
         limit = 0.0
     else:
-        count, limit = 0, _arrays.as_real(budget, "budget (a total cost, as costs are given)", 0.0)
-        if not limit > 0:
-            raise ValueError(f"budget is a total cost where costs are given, and must be above 0, got {budget}")
+        count, limit = 0, _cost_limit(budget, costs)
     if groups is None:
         if group_limits is not None:
             raise TypeError("group_limits needs groups")
@@ -145,7 +144,10 @@ def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_
     places, sizes = keys.codes.astype(np.int32), keys.sizes
     if group_limits is None:
         if cost is not None:
-            raise TypeError("groups needs group_limits where costs are given")
+            raise TypeError(
+                "groups needs group_limits where costs are given: there is no default, as a group's share of a total cost can "
+                "not be set; pass what to keep of the elements of each group, such as 0.1 or (None, 0.2)"
+            )
         group_limits = count / n
     ranges = _ranges(group_limits, keys)
     names = tuple(map(keys.name, range(len(sizes))))
@@ -165,7 +167,7 @@ def _numbers(numbers: Any, name: str, n: int) -> NDArray[np.int64]:
     return array
 
 
-def _fixed(n: int, include: Any, exclude: Any) -> NDArray[np.int8] | None:
+def fixed_of(n: int, include: Any, exclude: Any) -> NDArray[np.int8] | None:
     if include is None and exclude is None:
         return None
     fixed = np.zeros(n, dtype=np.int8)
@@ -187,8 +189,24 @@ def _costs(costs: Any, n: int) -> NDArray[np.float64]:
     array = np.ascontiguousarray(_arrays.as_numpy(costs), dtype=np.float64)
     bad = np.flatnonzero(~((array >= 1e-100) & (array <= 1e100)))
     if bad.size:
-        raise ValueError(f"costs[{bad[0]}] is {array[bad[0]]}; costs must be from 1e-100 to 1e100")
+        raise ValueError(f"costs[{bad[0]}] is {array[bad[0]]}; costs must be from 1e-100 to 1e100{_invalid.listed(bad)}")
     return array
+
+
+def _cost_limit(budget: Any, costs: Any) -> float:
+    """The budget as a total cost; refused where it looks like the share that it is without costs."""
+    limit = _arrays.as_real(budget, "budget (a total cost, as costs are given)", 0.0)
+    if not limit > 0:
+        raise ValueError(f"budget is a total cost where costs are given, and must be above 0, got {budget}")
+    # Of whole tokens a fraction can be no total; of costs that are fractions themselves it can.
+    is_share = isinstance(budget, (float, np.floating)) and limit <= 1
+    if is_share and "int" in str(getattr(_arrays.as_array(costs, "costs"), "dtype", "")):
+        raise ValueError(f"budget is {budget}, {_TOTAL}" + (" (the int 1 is a total of one)" if limit == 1 else ""))
+    return limit
+
+
+# For messages; the budget of everything else than a cost can be a share.
+_TOTAL = "but where costs are given it is a total cost: for a tenth of all pass 0.1 * costs.sum()"
 
 
 def _ranges(given: Any, keys: Keys) -> tuple[Range, ...]:
@@ -228,11 +246,18 @@ def _range(entry: Any, group: str, size: int) -> Range:
         low, high = entry
     except (TypeError, ValueError):
         raise TypeError(f"{name} must be a fraction (a float) or (min, max), got {entry!r}") from None
+    _require_one_meaning(low, high, name)
     fewest = 0 if low is None else _end(low, name, size, math.ceil, -1e-9)
     most = size if high is None else _end(high, name, size, math.floor, 1e-9)
     if fewest > most:
         raise ValueError(f"{name} has a minimum of {fewest} above its maximum of {most}")
     return fewest, most
+
+
+def _require_one_meaning(low: Any, high: Any, name: str) -> None:
+    """Refuse the count 1 above a share: one element, where all of the group are meant."""
+    if isinstance(low, (float, np.floating)) and low > 0 and isinstance(high, (int, np.integer)) and high == 1:
+        raise ValueError(f"{name} is ({low}, 1), a share and the count 1: write 1.0 for all of the group, or two counts")
 
 
 def _end(value: Any, name: str, size: int, rounding: Any, slack: float) -> int:
@@ -305,4 +330,7 @@ def _check_cost(
             f"the cheapest subset that meets group_limits and include costs {wanted:.6g}, more than the budget of {limit:.6g}"
         )
     if fixed is None and not ranges and costs.min(initial=np.inf) > limit:
-        raise ValueError(f"no element costs as little as the budget of {limit:.6g}; the cheapest costs {costs.min():.6g}")
+        raise ValueError(
+            f"no element costs as little as the budget of {limit:.6g}; the cheapest costs {costs.min():.6g}"
+            + (f" (budget is {limit:.6g}, {_TOTAL})" if limit <= 1 else "")
+        )

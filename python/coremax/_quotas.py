@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import _arrays, _order
+from ._inputs import invalid as _invalid
 
 
 def largest_remainder(shares: Any, total: int, capacity: Any = None, *, seed: _arrays.Seed | None = None) -> Any:
@@ -89,9 +90,7 @@ def _split(shares: list[int], room: list[int], receivers: list[int], total: int,
 
 def _whole_shares(shares: np.ndarray[Any, Any]) -> list[int]:
     """Whole numbers in the exact ratios of the shares: every float is one over a power of two."""
-    bad = np.flatnonzero(~np.isfinite(shares) | (shares < 0))
-    if bad.size:
-        raise ValueError(f"shares[{bad[0]}] is {shares[bad[0]]}; shares must be finite and not negative")
+    _invalid.refuse(shares, ~np.isfinite(shares) | (shares < 0), "shares", "shares must be finite and not negative")
     ratios = [value.as_integer_ratio() for value in shares.tolist()]
     unit = max((denominator for _, denominator in ratios), default=1)
     return [numerator * (unit // denominator) for numerator, denominator in ratios]

@@ -19,11 +19,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 import numpy as np
 
 from . import _arrays, _methods
+from ._files import naming_file
 from ._inputs.aliases import either
 from ._inputs.keys import as_keys
 from ._inputs.shards import SUFFIXES, Shard, as_path, shards_of
 from ._progress import Progress, as_progress
 from .selection import Selection
+from .selection._result import as_scores
 
 try:
     import pyarrow as pa
@@ -312,6 +314,8 @@ class ShardSelection:
         ------
         ValueError
             The folder exists, or a shard can not be read or is no longer what it was; two would get one name.
+        OSError
+            A file can not be written; the message names it and the cause.
         """
         target = Path(as_path(folder, "folder", to_write=True))
         if os.path.lexists(target):  # a link to nowhere, too
@@ -324,14 +328,16 @@ class ShardSelection:
             raise ValueError(f"two shards would be written as {twice}: select from their common folder, or rename one")
         # Hidden: what an interruption leaves of it is no part of a data set.
         temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
-        temporary.mkdir()
+        with naming_file(str(target), str(temporary)):
+            temporary.mkdir()
         try:
             written = []
             for number, (file, rows) in enumerate(self.shards()):
                 if len(rows):
                     place = temporary / names[number]
-                    place.parent.mkdir(parents=True, exist_ok=True)
-                    _copy_rows(file, rows, int(np.diff(self.offsets)[number]), place)
+                    with naming_file(str(target / names[number]), str(place)):
+                        place.parent.mkdir(parents=True, exist_ok=True)
+                        _copy_rows(file, rows, int(np.diff(self.offsets)[number]), place)
                     written.append(str(target / names[number]))
             os.rename(temporary, target)
         except BaseException:
@@ -569,7 +575,10 @@ def _checked(source: _Source, name: str, value: Any, called: str) -> Any:
     if name in _KEYS:
         keys = as_keys(value, argument, source.n, "the data set")
         return keys if isinstance(keys.present, list) else value
-    _arrays.require_length(_arrays.as_array(value, argument).shape[0], argument, source.n, "the data set")
+    array = _arrays.as_array(value, argument)
+    if name == "score":
+        as_scores(array, argument)  # which has another name in the methods
+    _arrays.require_length(array.shape[0], argument, source.n, "the data set")
     return value
 
 

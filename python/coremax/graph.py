@@ -7,13 +7,15 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import IO, Any, Literal, get_args
 
 import numpy as np
 
-from . import _arrays, _core, _cuda_graph, _device, _files, _memory
+from . import _amounts, _arrays, _core, _cuda_graph, _device, _files, _memory
 from ._errors import DeviceError
 from ._inputs import checks
+from ._inputs import invalid as _invalid
+from ._inputs import neighbors as _neighbors
 from ._progress import Progress, as_progress, reporting
 
 __all__ = ["Estimate", "Graph", "GraphStats", "estimate", "topk_graph"]
@@ -26,6 +28,7 @@ VALUES: tuple[Values, ...] = get_args(Values)
 MODES: tuple[Mode, ...] = get_args(Mode)
 _FILE_VERSION = 1
 _ALWAYS_FREE = 1 << 25
+_CLUSTERED_ROWS = 1 << 15  # timed for an estimate of the approximate mode, which answers fewer exactly
 _SymmetricParts = tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]
 
 
@@ -92,11 +95,13 @@ class Graph:
         Parameters
         ----------
         indices : array [n, k] of int64 or int32
-            Neighbours of each row; -1 marks an absent one, and a row's own number is ignored.
+            Neighbours of each row; -1 marks an absent one, and a row's own number is ignored. A neighbour that is repeated in
+            a list, as by indices that keep a vector in several cells, counts once, with the highest of its similarities.
         values : array [n, k] of float32 or float64
             Similarities, or what `values_are` says.
         metric : str, optional
-            Recorded in the graph; needed for distances.
+            Recorded in the graph; needed for distances. Values must be in its range: "cosine" in [-1, 1], "euclidean" as
+            1 / (1 + d) in [0, 1], give or take 0.01 of rounding in half precision; any finite ones under others.
         values_are : {"similarities", "distances", "squared distances"}
             Distances become similarities, in a new array of float32: 1 / (1 + d) under "euclidean", 1 - d under "cosine" and
             "dot", which is how libraries turn an inner product into a distance. See Notes.
@@ -104,14 +109,21 @@ class Graph:
         Returns
         -------
         Graph
-            Holds the two arrays, without a copy where they are contiguous and of an accepted type. Arrays on a CUDA device
-            stay there, and `solve` works on the graph there.
+            Holds the two arrays, without a copy where they are contiguous, of an accepted type and no neighbour is repeated.
+            Arrays on a CUDA device stay there, and `solve` works on the graph there; what they hold is checked in a copy on
+            the host, and a repeated neighbour is refused.
 
         Raises
         ------
         ValueError, TypeError
-            Where shapes differ or a type is wrong, a distance is negative (the place is named; what rounding may explain
-            counts as zero) or the metric has no such distances. Other contents are checked when K is first needed.
+            Where shapes differ or a type is wrong, a neighbour is no row, a value is not finite, out of the metric's range or
+            a negative distance (the place is named; what rounding may explain counts as zero), or the metric has no such
+            distances.
+
+        Warns
+        -----
+        UserWarning
+            Where the similarities of nearly all rows ascend, as distances do.
 
         Notes
         -----
@@ -131,7 +143,7 @@ class Graph:
         if (call := _device.of(indices=indices, values=values)) is not None:
             if values_are != "similarities":
                 raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
-            _cuda_graph.check_lists(call, None, indices, values)
+            _cuda_graph.check_lists(call, None, indices, values, metric)
             return cls(indices, values, None, metric, None)
         indices, values = _arrays.as_array(indices, "indices"), _arrays.as_array(values, "values")
         index_view = _arrays.as_view(indices, "indices", ndim=2, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
@@ -140,7 +152,7 @@ class Graph:
             raise ValueError(f"indices has shape {index_view.shape}, but values has {value_view.shape}")
         if isinstance(indices, np.ndarray) and indices.dtype.name not in _arrays.INDEX_TYPES:
             indices = indices.astype(np.int64)
-        return cls(indices, _as_similarities(values, metric, values_are, indices), None, metric, None)
+        return cls(*_checked(indices, values, None, metric, values_are), None, metric, None)
 
     @classmethod
     def from_csr(
@@ -153,7 +165,9 @@ class Graph:
         indptr : array [n + 1] of int64 or int32
             Where each row begins in the other two arrays.
         indices : array [nnz] of int64 or int32
-            Neighbours; a row's own number is ignored, repeated ones are added up.
+            Neighbours in any order; a row's own number is ignored. A neighbour stored twice counts once where the values agree
+            (to a part in a thousand), and is refused where they differ: to SciPy such entries are a sum, which
+            `matrix.sum_duplicates()` makes of them.
         values : array [nnz] of float32 or float64
             Similarities, or what `values_are` says.
         metric, values_are
@@ -167,13 +181,14 @@ class Graph:
         Raises
         ------
         ValueError, TypeError
-            Where lengths do not fit or a type is wrong; of distances as `from_neighbors`.
+            Where lengths do not fit, pointers are none, a type is wrong, a neighbour is stored twice with different values;
+            else as `from_neighbors`, which warns, too, where rows in another order than that of their columns ascend.
         """
         metric = _checked_values_are(values_are, metric)
         if (call := _device.of(indptr=indptr, indices=indices, values=values)) is not None:
             if values_are != "similarities":
                 raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
-            _cuda_graph.check_lists(call, indptr, indices, values)
+            _cuda_graph.check_lists(call, indptr, indices, values, metric)
             return cls(indices, values, indptr, metric, None)
         indptr, indices = _arrays.as_array(indptr, "indptr"), _arrays.as_array(indices, "indices")
         values = _arrays.as_array(values, "values")
@@ -183,7 +198,7 @@ class Graph:
         if pointers.shape[0] < 1:
             raise ValueError("indptr is empty: it needs one element more than the graph has rows")
         _arrays.require_length(value_view.shape[0], "values", index_view.shape[0], "indices")
-        return cls(indices, _as_similarities(values, metric, values_are, None), indptr, metric, None)
+        return cls(*_checked(indices, values, indptr, metric, values_are), indptr, metric, None)
 
     @classmethod
     def from_scipy(cls, matrix: Any, *, metric: Metric | None = None, values_are: Values = "similarities") -> Graph:
@@ -192,8 +207,9 @@ class Graph:
         Parameters
         ----------
         matrix : sparse matrix or array [n, n] of numbers
-            Row i holds the neighbours of sample i. All that is stored is read, zeros too. Of `kneighbors_graph`, "connectivity"
-            means similarities of one, and `mode="distance"` needs `values_are="distances"`.
+            Row i holds the neighbours of sample i. All that is stored is read, zeros too; entries stored twice as in
+            `from_csr`. Of `kneighbors_graph`, "connectivity" means similarities of one, and `mode="distance"` needs
+            `values_are="distances"`.
         metric, values_are
             As of `from_neighbors`.
 
@@ -220,9 +236,9 @@ class Graph:
             raise TypeError(f"matrix must be a SciPy sparse matrix or array, got {type(matrix).__name__}")
         if len(matrix.shape) != 2 or matrix.shape[0] != matrix.shape[1]:
             raise ValueError(f"matrix must be square, got shape {tuple(matrix.shape)}")
-        rows = matrix.tocsr()
-        values = rows.data.astype(np.float32) if rows.data.dtype.kind == "b" else rows.data
-        return cls.from_csr(rows.indptr, rows.indices, values, metric=metric, values_are=values_are)
+        indptr, indices, values = _compressed_rows(matrix)
+        values = values.astype(np.float32) if values.dtype.kind == "b" else values
+        return cls.from_csr(indptr, indices, values, metric=metric, values_are=values_are)
 
     @property
     def n(self) -> int:
@@ -333,22 +349,28 @@ class Graph:
         return rows[present], columns[present], values[present]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the graph to an .npz file under exactly this name."""
+        """Write the graph to an .npz file under exactly this name; raises OSError with name and cause where that fails."""
+        with _files.replacing(path) as file:
+            self.write(file)
+
+    def write(self, file: IO[bytes]) -> None:
+        """Write what `load` reads to a file that is open for bytes; `save` is this to a file of a name, whole or not at all."""
         graph = self.cpu()
         arrays = {"indices": graph._indices, "values": graph._values}
         if graph._indptr is not None:
             arrays["indptr"] = graph._indptr
         plain = {name: _arrays.as_numpy(array) for name, array in arrays.items()}
-        _files.save_archive(path, _FILE_VERSION, {"metric": np.array(self.metric or ""), **plain})
+        _files.write_archive(file, _FILE_VERSION, {"metric": np.array(self.metric or ""), **plain})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Graph:
-        """Read a graph that `save` wrote; raises ValueError where the file holds none."""
+        """Read a graph that `save` wrote; raises ValueError where the file holds none, or one that makes no sense."""
         arrays = _files.load_archive(path, "graph", _FILE_VERSION, {"metric", "indices", "values"})
         metric: Any = str(arrays["metric"]) or None  # checked with all else
-        if "indptr" in arrays:
-            return cls.from_csr(arrays["indptr"], arrays["indices"], arrays["values"], metric=metric)
-        return cls.from_neighbors(arrays["indices"], arrays["values"], metric=metric)
+        with _files.naming(path):
+            if "indptr" in arrays:
+                return cls.from_csr(arrays["indptr"], arrays["indices"], arrays["values"], metric=metric)
+            return cls.from_neighbors(arrays["indices"], arrays["values"], metric=metric)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Graph, (self._indices, self._values, self._indptr, self.metric, self.stats)  # without K, which can be rebuilt
@@ -447,9 +469,7 @@ def topk_graph(
     """
     metric = _arrays.as_choice(metric, "metric", METRICS)
     mode = _arrays.as_choice(mode, "mode", MODES)
-    target = _arrays.as_real(recall, "recall", 0, 1)
-    if target == 0:
-        raise ValueError("recall must be above 0 and at most 1, got 0")
+    target = _checked_recall(recall)
     number = _arrays.as_seed(seed)
     copy, progress = checks.as_optional_flag(copy, "copy"), as_progress(progress)
     limits = Limits(memory_limit, threads, isa)
@@ -457,7 +477,8 @@ def topk_graph(
         return _on_device(call, x, k, metric, mode, limits, copy)
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     approximate = (target, number) if mode == "approximate" else None
-    neighbors, similarities, stats = search(view, None, k, metric, limits, progress, approximate)
+    with _invalid.naming("x", lambda: _invalid.bad_rows(x, zero=metric == "cosine")):
+        neighbors, similarities, stats = search(view, None, k, metric, limits, progress, approximate)
     return Graph(_arrays.like(neighbors, x), _arrays.like(similarities, x), None, metric, stats)
 
 
@@ -481,7 +502,8 @@ def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str,
     neighbors, similarities = call.empty((n, k), "int64", like=x), call.empty((n, k), "float32", like=x)
     start = time.perf_counter()
     outputs = call.output(neighbors), call.output(similarities)
-    engine.topk(view, k, metric, how, *outputs, call.place)
+    with _invalid.naming("x", lambda: _invalid.bad_rows(_cuda_graph.on_host(_arrays.widened(x)), zero=metric == "cosine")):
+        engine.topk(view, k, metric, how, *outputs, call.place)
     stats = GraphStats(time.perf_counter() - start, call.name, 0, extra)
     return Graph(call.handed_over(neighbors, like=x), call.handed_over(similarities, like=x), None, metric, stats)
 
@@ -489,6 +511,8 @@ def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str,
 def _checked_values_are(values_are: Any, metric: Any) -> Metric | None:
     """The metric, once it is clear what values mean under it."""
     how = _arrays.as_choice(values_are, "values_are", VALUES)
+    if metric is not None and not isinstance(metric, str):
+        raise TypeError(f"metric must be a str, got {metric!r}")
     checked = _arrays.as_optional_choice(metric, "metric", METRICS)
     if how != "similarities":
         _arrays.as_choice(metric, "metric", METRICS)
@@ -497,18 +521,34 @@ def _checked_values_are(values_are: Any, metric: Any) -> Metric | None:
     return checked
 
 
+def _checked(indices: Any, values: Any, indptr: Any, metric: str | None, values_are: str) -> tuple[Any, Any]:
+    """Indices and similarities of lists from elsewhere, once what they hold makes sense; each neighbour of a row once."""
+    pointers = None if indptr is None else _arrays.as_numpy(indptr)
+    lists = _neighbors.Lists(_arrays.as_numpy(indices), _arrays.as_numpy(values), pointers)
+    repeated = _neighbors.check(lists, metric, values_are)
+    if repeated.size:
+        plain_indices, plain_values = _neighbors.without(lists, repeated)
+        indices, values = _arrays.like(plain_indices, indices), _arrays.like(plain_values, values)
+    return indices, _as_similarities(values, metric, values_are, indices)
+
+
+def _compressed_rows(matrix: Any) -> _SymmetricParts:
+    """Row pointers, columns and values of a SciPy matrix, whose own conversion would add up what is stored twice."""
+    if matrix.format == "csr":
+        return matrix.indptr, matrix.indices, matrix.data
+    entries = matrix.tocoo()
+    rows, columns = entries.row.astype(np.int64), entries.col.astype(np.int64)
+    order = np.lexsort((columns, rows))
+    return np.searchsorted(rows[order], np.arange(matrix.shape[0] + 1)), columns[order], entries.data[order]
+
+
 def _as_similarities(values: Any, metric: str | None, values_are: str, indices: Any) -> Any:
     """Values as they are, or made of distances; where indices are -1 there is none."""
     if values_are == "similarities":
         return values
     with np.errstate(over="ignore", invalid="ignore"):
         distances = np.asarray(_arrays.as_numpy(values), dtype=np.float64)
-        present = np.ones(distances.shape, dtype=bool) if indices is None else _arrays.as_numpy(indices) != -1
-        # Rounding makes distances of duplicates slightly negative, in proportion to the squared norms behind them.
-        largest = np.max(distances, initial=1.0, where=present & np.isfinite(distances))
-        if metric != "dot" and (negative := present & (distances < -1e-3 * largest)).any():
-            place = ", ".join(map(str, np.argwhere(negative)[0]))
-            raise ValueError(f"values[{place}] is {distances[negative][0]:g}, but distances are not negative")
+        present = _arrays.as_numpy(indices) != -1
         if metric == "euclidean":
             distances = np.maximum(distances, 0)
             found = 1 / (1 + (np.sqrt(distances) if values_are == "squared distances" else distances))
@@ -562,6 +602,13 @@ def search(
     return neighbors, similarities, GraphStats(seconds, level, n_threads, extra, found[0], (found[1], found[2]), found[3])
 
 
+def _checked_recall(recall: float) -> float:
+    target = _arrays.as_real(recall, "recall", 0, 1)
+    if target == 0:
+        raise ValueError("recall must be above 0 and at most 1, got 0")
+    return target
+
+
 def _checked_k(k: int, n: int, shape: tuple[int, ...]) -> int:
     if n < 2 or shape[1] < 1:
         raise ValueError(f"x must have at least 2 rows and 1 column, got shape {shape}")
@@ -595,38 +642,65 @@ def _fitting(ways: dict[str, int], output: int, limit: int | None, room: int, wh
 
 @dataclass(frozen=True)
 class Estimate:
-    """What an exact graph will take on this machine.
+    """What a graph will take on this machine; printed as text, in hours and minutes where it is long.
 
     Attributes
     ----------
     seconds : float
-        Wall time, for data without structure.
+        Wall time: of the exact mode for data without structure, of the approximate mode for data that clusters.
     extra_bytes : int
         Working memory beyond the input and the output.
     output_bytes : int
         Of the neighbours (int64) and similarities (float32).
+    mode : {"exact", "approximate"}
+        Of the search.
+    most_seconds : float
+        Wall time where rows do not cluster: in the approximate mode that of the exact one, which then answers.
     """
 
     seconds: float
     extra_bytes: int
     output_bytes: int
+    mode: str = "exact"
+    most_seconds: float = 0.0
+
+    def __str__(self) -> str:
+        most = (
+            ""
+            if self.mode == "exact"
+            else f" where rows cluster, up to {_amounts.duration(self.most_seconds)} where they do not"
+        )
+        memory = f"{_amounts.size(self.extra_bytes)} of working memory and {_amounts.size(self.output_bytes)} for the result"
+        return f"about {_amounts.duration(self.seconds)}{most}; {memory}"
 
 
 def estimate(
-    n: int, d: int, k: int = 10, *, metric: Metric = "cosine", threads: int | None = None, isa: str | None = None
+    n: int,
+    d: int,
+    k: int = 10,
+    *,
+    metric: Metric = "cosine",
+    mode: Mode = "exact",
+    recall: float = 0.95,
+    threads: int | None = None,
+    isa: str | None = None,
 ) -> Estimate:
-    """Predict time and memory of an exact graph before it is built.
+    """Predict time and memory of a graph before it is built.
 
     Two small graphs of normal data are built and timed (about 0.2 s at d = 128, once per process and setting), and
     a n^2 + b n is put through their times, b in proportion to k from k = 512 on. For n >= 20,000 predictions were within 30 %
-    of normal data's times on an otherwise idle machine; clusters and near-duplicates can take up to twice as long. The
-    model is ours.
+    of normal data's times on an otherwise idle machine; clusters and near-duplicates can take up to twice as long.
+
+    For the approximate mode a graph of 32,768 rows in clusters of 64 is timed, too (about a second at d = 128): its time grows
+    in proportion to n, but for the share of the 4 sqrt(n) centres that every row is compared with. At d = 64 and 262,144 such
+    rows the prediction was 20 % above the time. Data that clusters less takes longer, up to the exact mode's time. The
+    models are ours.
 
     Parameters
     ----------
     n, d, k : int
         Rows, columns, neighbours per row.
-    metric, threads, isa
+    metric, mode, recall, threads, isa
         As of `topk_graph`.
 
     Returns
@@ -647,14 +721,44 @@ def estimate(
     12000000
     >>> plan.seconds > 0
     True
+    >>> print(coremax.graph.estimate(1_000_000, 4, mode="approximate"))  # doctest: +ELLIPSIS
+    about ... where rows cluster, up to ... where they do not; ... of working memory and 120 MB for the result
     """
     n, d = _arrays.as_count(n, "n", 2), _arrays.as_count(d, "d", 1)
     k = _arrays.as_count(k, "k", 1, n - 1)
     metric = _arrays.as_choice(metric, "metric", METRICS)
     n_threads, level = _arrays.as_threads(threads), _arrays.resolve_isa(isa)
+    mode, target = _arrays.as_choice(mode, "mode", MODES), _checked_recall(recall)
     quadratic, linear = _calibrate(d, k, metric, n_threads, level)
-    extra = _core.topk_extra_bytes(n, d, k, level, "automatic", n_threads)
-    return Estimate((quadratic * n + linear) * n, extra, 12 * n * k)
+    exact = (quadratic * n + linear) * n
+    extra = _core.topk_extra_bytes(n, d, k, level, "automatic" if mode == "exact" else "approximate", n_threads)
+    seconds = exact
+    if mode == "approximate" and n > _CLUSTERED_ROWS:
+        seconds = min(exact, _approximate_seconds(n, d, k, metric, target, n_threads, level, quadratic))
+    return Estimate(seconds, extra, 12 * n * k, mode, exact)
+
+
+def _approximate_seconds(n: int, d: int, k: int, metric: str, recall: float, threads: int, isa: str, quadratic: float) -> float:
+    """In proportion to the clustered rows that were timed, and what comparing rows with 4 sqrt(n) centres takes."""
+
+    def with_centres(rows: int) -> float:
+        return float(4 * quadratic * rows**1.5)  # by the time of a pair of the exact graph, which has rows^2 / 2 of them
+
+    timed = _clustered_seconds(d, min(k, _CLUSTERED_ROWS // 64), metric, recall, threads, isa)
+    longer = max(1.0, k / (_CLUSTERED_ROWS // 64))
+    return max(timed - with_centres(_CLUSTERED_ROWS), timed / 2) * longer * n / _CLUSTERED_ROWS + with_centres(n)
+
+
+@functools.lru_cache(maxsize=64)
+def _clustered_seconds(d: int, k: int, metric: str, recall: float, threads: int, isa: str) -> float:
+    """Time of an approximate graph of rows in clusters of 64."""
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((_CLUSTERED_ROWS // 64, d), dtype=np.float32)
+    x = centres[rng.integers(0, len(centres), _CLUSTERED_ROWS)]
+    x += np.float32(0.5) * rng.standard_normal(x.shape, dtype=np.float32)
+    view = _core.import_array(x, "x")
+    stats: GraphStats = search(view, None, k, metric, Limits(None, threads, isa), False, (recall, 0))[2]
+    return stats.seconds
 
 
 @functools.lru_cache(maxsize=64)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, get_args
 
@@ -12,6 +13,7 @@ import numpy as np
 from . import _arrays, _core, _device, _files
 from ._cuda_sampling import CudaTable, sample_on_device
 from ._inputs import checks
+from ._inputs import invalid as _invalid
 from ._inputs.keys import Keys, as_keys, as_mapping
 from ._quotas import largest_remainder
 
@@ -165,13 +167,15 @@ class AliasTable:
         return self._table.probabilities()
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the table to an .npz file under exactly this name."""
+        """Write the table to an .npz file under exactly this name; raises OSError with name and cause where that fails."""
         _files.save_archive(path, _FILE_VERSION, {"cells": self._table.cells()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AliasTable:
         """Read a table that `save` wrote, to the CPU; raises ValueError where the file holds none."""
-        return cls._restore(_files.load_archive(path, "alias table", _FILE_VERSION, {"cells"})["cells"])
+        cells = _files.load_archive(path, "alias table", _FILE_VERSION, {"cells"})["cells"]
+        with _files.naming(path):
+            return cls._restore(cells)
 
     @classmethod
     def _restore(cls, cells: np.ndarray[Any, Any], into: Callable[[Any], Any] | None = None) -> AliasTable:
@@ -208,7 +212,8 @@ class _HostTable:
         return _device.of(weights=weights) is None
 
     def update(self, weights: Any, threads: int | None) -> None:
-        self._table.update(_weights_view(weights), _arrays.as_threads(threads))
+        with _naming(weights, False):
+            self._table.update(_weights_view(weights), _arrays.as_threads(threads))
         self.into = _arrays.importer(weights)
 
     def sample(self, size: int, seed: int, offset: int, threads: int | None) -> Any:
@@ -229,7 +234,13 @@ def _built(weights: Any, threads: int | None, device: str | None = None) -> _Hos
     call = _device.of(device, weights=weights)
     if call is not None:
         return CudaTable(call, weights)
-    return _HostTable(_core.build_alias_table(_weights_view(weights), _arrays.as_threads(threads)), weights)
+    with _naming(weights, False):
+        return _HostTable(_core.build_alias_table(_weights_view(weights), _arrays.as_threads(threads)), weights)
+
+
+def _naming(weights: Any, log_weights: bool) -> AbstractContextManager[None]:
+    """Errors about a weight name all that are none."""
+    return _invalid.naming("weights", lambda: _invalid.bad_weights(weights, log_weights))
 
 
 def _weights_view(weights: Any) -> _core.Array:
@@ -302,7 +313,8 @@ def sample(
     view = _weights_view(weights)
     n_threads = _arrays.as_threads(threads)
     if not replace:
-        draws = _core.sample_without_replacement(view, size, log_weights, _arrays.as_seed(seed), "", n_threads)
+        with _naming(weights, log_weights):
+            draws = _core.sample_without_replacement(view, size, log_weights, _arrays.as_seed(seed), "", n_threads)
         return _arrays.like(draws, weights)
     if log_weights:
         return _arrays.like(
@@ -435,7 +447,8 @@ def partial_sample(
     n = view.shape[0]
     start = _arrays.as_count(start, "start", 0, 2**63 - 1 - n)
     log_weights, number = checks.as_flag(log_weights, "log_weights"), _arrays.as_seed(seed)
-    indices, times = _core.fastest_runners(view, start, size, log_weights, number, "", _arrays.as_threads(threads))
+    with _naming(weights, log_weights):
+        indices, times = _core.fastest_runners(view, start, size, log_weights, number, "", _arrays.as_threads(threads))
     return PartialSample(indices, times, size, ((start, start + n),) if n else (), number, log_weights)
 
 
@@ -681,6 +694,7 @@ def _shares(quotas: Any, keys: Keys) -> Any:
     if (by_label := as_mapping(quotas)) is not None:
         shares = keys.of_mapping(by_label, "quotas", "stratum")
         return [shares.get(code, 0) for code in range(n_strata)]
+    quotas = _arrays.as_array(quotas, "quotas")
     length = _arrays.as_view(quotas, "quotas", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64").shape[0]
     if length != n_strata:
         raise ValueError(f"quotas has {length} elements, but labels has {n_strata} strata")
@@ -695,7 +709,8 @@ def _start_bits(seed: int) -> int:
 def _checked_weights(weights: Any, size: int, log_weights: bool) -> np.ndarray[Any, Any]:
     """Weights in float64, enough of them positive."""
     view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    _core.check_draws(view, size, log_weights, _arrays.as_threads(None))
+    with _naming(weights, log_weights):
+        _core.check_draws(view, size, log_weights, _arrays.as_threads(None))
     return np.asarray(_arrays.as_numpy(weights), dtype=np.float64)
 
 
@@ -774,9 +789,7 @@ def _arrived_by(logs: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
 def _exponential(log_weights: Any) -> np.ndarray[Any, Any]:
     """Weights from their logarithms, the largest being 1."""
     logs = np.asarray(_arrays.as_numpy(log_weights), dtype=np.float64)
-    bad = np.flatnonzero(np.isnan(logs) | (logs == np.inf))
-    if bad.size:
-        raise ValueError(f"weights[{bad[0]}] is {logs[bad[0]]}; logarithms of weights must be finite or -inf")
+    _invalid.refuse(logs, np.isnan(logs) | (logs == np.inf), "weights", "logarithms of weights must be finite or -inf")
     if not np.isfinite(logs).any():
         return np.zeros_like(logs)
     with np.errstate(over="ignore", under="ignore"):  # a difference beyond float64 is a weight of zero beside the largest

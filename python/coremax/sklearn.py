@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from . import _methods
-from ._inputs import checks
+from . import _arrays, _methods
+from ._inputs import checks, refusals
 from ._inputs.aliases import either
 from ._inputs.keys import as_keys
 from ._inputs.texts import as_texts, is_text
 from .selection import Selection
+from .selection._result import as_scores
 
 try:
     from sklearn.base import BaseEstimator
-    from sklearn.utils import _safe_indexing, check_random_state
+    from sklearn.utils import _safe_indexing, check_consistent_length, check_random_state
     from sklearn.utils.multiclass import type_of_target
     from sklearn.utils.validation import check_is_fitted, validate_data
 except ImportError as error:
@@ -31,7 +34,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
 
     It selects **samples, not features**: `get_support` is a mask over the rows of X, and there is no `transform`, since a step
     of scikit-learn's `Pipeline` must not change the number of samples. `fit_resample` returns the rows kept; imbalanced-learn's
-    `Pipeline` calls it while fitting, and leaves the step out while predicting.
+    `Pipeline` calls it while fitting, and leaves the step out while predicting; it hands no score on.
 
     Parameters
     ----------
@@ -111,24 +114,31 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         ValueError, TypeError
             As scikit-learn for X and y, as the method for everything else.
         """
+        called = "score" if importance is None else "importance"
         score = either(importance, score, "importance", "score")
         wants_score = _methods.needs(self.method, "score")
-        real = [np.float32, np.float64]
-        if y is not None and is_text(y):
-            texts = as_texts(y, "y")  # scikit-learn would give each the room of the longest
-            y = np.empty(len(texts), object)
-            y[:] = texts
-        if y is None:
-            x = validate_data(self, X, dtype=real, order="C")
-        else:
-            x, y = validate_data(self, X, y, dtype=real, order="C")
+        X, y = _readable(X, "X"), None if y is None else _readable(y, "y")  # noqa: N806
+        if y is not None:
+            if is_text(y):
+                texts = as_texts(y, "y")  # scikit-learn would give each the room of the longest
+                y = np.empty(len(texts), object)
+                y[:] = texts
+            with _named("y"):
+                y = validate_data(self, y=y)  # first, since it forgets the names of X's columns
+        with _named("X"):
+            x = validate_data(self, X, dtype=[np.float32, np.float64], order="C")
+        check_consistent_length(x, y)
+        if score is not None:
+            as_scores(score, called)  # which has another name in the methods
         if wants_score and score is None and _methods.needs(self.method, "x"):
             score = np.ones(len(x))  # of zeros d2 would know nothing but their order
+        with _named("y"):
+            classes = _classes(y)
         seed = self.random_state
         if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
             seed = _drawn_seed(seed)
         data = {"n": len(x), "x": x, "score": score}
-        self.selection_: Selection = _methods.choose(self.method, self.budget, data, _classes(y), int(seed), self.options or {})
+        self.selection_: Selection = _methods.choose(self.method, self.budget, data, classes, int(seed), self.options or {})
         self.support_ = self.selection_.mask()
         self.sample_indices_ = np.asarray(self.selection_.indices)
         return self
@@ -168,7 +178,38 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
             X and y of the samples kept, of the types given (data frames stay data frames); y is None where it was.
         """
         kept = self.fit(X, y, importance, score).sample_indices_
-        return _safe_indexing(X, kept), None if y is None else _rows(y, kept)
+        with _named("X"):
+            rows = _safe_indexing(X, kept)
+        with _named("y"):
+            return rows, None if y is None else _rows(y, kept)
+
+
+def _readable(given: Any, name: str) -> Any:
+    """What scikit-learn reads as it is meant, of any library; it would read masks, gradients and records as something else."""
+    refusals.refuse_unreadable(given, name)
+    refusals.refuse_no_array(given, name)
+    if getattr(getattr(given, "dtype", None), "kind", "") in "VmM" and isinstance(given, np.ndarray) and given.dtype.num < 256:
+        raise TypeError(f"{name} must be an array of numbers, got {given.dtype}")
+    if name == "X" and _arrays.is_column(given) and type(given).__name__ != "DataFrame":
+        return _arrays.as_array(given, name)
+    if hasattr(given, "__dlpack__") and not isinstance(given, np.ndarray) and not _arrays.is_column(given):
+        with _named(name):
+            return _arrays.as_numpy(_arrays.as_array(given, name))
+    return _arrays.as_array(given, name) if _arrays.holds_arrays(given) else given
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Errors of scikit-learn and of what it calls, with the argument's name where they have none."""
+    try:
+        yield
+    except MemoryError:
+        raise
+    except Exception as error:
+        if isinstance(error, (TypeError, ValueError)) and re.search(rf"\b{name}\b", str(error)):
+            raise
+        kind = type(error) if type(error) in (TypeError, ValueError) else TypeError
+        raise kind(f"{name} can not be used: {error}") from None
 
 
 def _rows(y: Any, kept: np.ndarray[Any, Any]) -> Any:

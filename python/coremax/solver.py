@@ -11,6 +11,7 @@ import numpy as np
 
 from . import _arrays, _core, _cuda_graph, _cuda_solver, _limits
 from ._inputs import checks
+from ._inputs import invalid as _invalid
 from ._inputs.aliases import aliased
 from ._progress import Progress, as_progress, reporting
 from .graph import Graph
@@ -178,11 +179,11 @@ def solve(
     ----------
     importance : array [n] of float32 or float64
         I, any scale, used as given (other real numbers are converted to float64).
-    graph : Graph or SciPy sparse array in CSR form [n, n]
+    graph : Graph or SciPy sparse array [n, n]
         Its symmetric K (see `Graph`) is the redundancy; similarities may be negative, see Notes.
     budget : int or float
         An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1). With costs, the total cost
-        allowed.
+        allowed, never a fraction: for a tenth of all pass ``0.1 * costs.sum()``.
     alpha : float
         Weight of the redundancy, 0 to 1e100. Every unordered pair counts twice.
     method : {"auto", "heat-bath", "swap-annealing", "greedy", "pgd", "continuation", "annealed", "softmax", "lp"}
@@ -200,11 +201,12 @@ def solve(
         A group (class, language, source) for every element.
     group_limits : float, (min, max), mapping of group to either, or sequence of either for groups 0, 1, ..., optional
         A fraction keeps that share of each group, rounded up or down as it suits; min and max are counts (ints) or shares
-        (floats) of the group, None an open end. A mapping, or a pandas Series indexed by group, leaves groups it does not
-        name unlimited. Default: every group keeps its share of the budget.
+        (floats) of the group's elements, None an open end. A mapping, or a pandas Series indexed by group, leaves groups it
+        does not name unlimited. Default: every group keeps its share of the budget; with costs there is no default, and limits
+        still speak of elements.
     costs : array [n] of float32 or float64, optional
         Tokens, bytes, seconds: 1e-100 to 1e100. The budget is then what the kept elements may cost in all, and as many are
-        kept as pay.
+        kept as pay. With costs of an integer type a float of at most 1 is refused as budget, since it looks like a fraction.
     x0 : array [n] of float64 or Solution, optional
         Starting point, brought into the relaxed set. Default: the relaxed methods start from the same value everywhere, the
         others from the greedy subset.
@@ -469,7 +471,8 @@ def solve_within(
     if x0 is not None:
         x0 = _arrays.as_view(x0, "x0", ndim=1, dtypes=["float64"], convert_to="float64")
         _arrays.require_length(x0.shape[0], "x0", n, "importance")
-    with reporting(progress, "solve") as report:
+    finite = _invalid.naming("importance", lambda: _invalid.bad_values(inputs.importance))
+    with finite, reporting(progress, "solve") as report:
         raw = _core.solve(
             inputs.view,
             *inputs.matrix,
@@ -566,7 +569,7 @@ def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> 
     Parameters
     ----------
     importance : array [n] of float32 or float64
-    graph : Graph or SciPy sparse array in CSR form [n, n]
+    graph : Graph or SciPy sparse array [n, n]
     indices : array [p] of int64 or int32
         Distinct numbers of the elements kept, in any order.
     alpha : float
@@ -589,17 +592,21 @@ def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> 
     subset = _arrays.as_view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
     threads = _arrays.as_threads(None)
     matrix = _matrix_views(graph, view.shape[0], threads)
-    return _core.objective(view, *matrix, subset=subset, alpha=alpha, threads=threads)
+    with _invalid.naming("importance", lambda: _invalid.bad_values(importance)):
+        return _core.objective(view, *matrix, subset=subset, alpha=alpha, threads=threads)
 
 
 def _matrix_views(graph: Any, n: int, threads: int) -> tuple[_core.Array, _core.Array, _core.Array]:
     if not isinstance(graph, Graph):
-        if not all(hasattr(graph, part) for part in ("indptr", "indices", "data")):
-            raise TypeError(f"graph must be a coremax.Graph or a SciPy CSR array, got {type(graph).__name__}")
-        shape = getattr(graph, "shape", None)
-        if shape is not None and (len(shape) != 2 or shape[0] != shape[1]):
+        if not hasattr(graph, "tocsr"):
+            raise TypeError(
+                f"graph must be a coremax.Graph or a SciPy sparse array, got {type(graph).__name__}: make one by "
+                "Graph.from_scipy, Graph.from_neighbors or Graph.from_csr"
+            )
+        shape: tuple[int, ...] = getattr(graph, "shape", ())
+        if len(shape) != 2 or shape[0] != shape[1]:
             raise ValueError(f"graph must be square, got shape {tuple(shape)}")
-        graph = Graph.from_csr(graph.indptr, graph.indices, graph.data)
+        graph = Graph.from_scipy(graph)
     if graph.n != n:
         raise ValueError(f"importance has {n} elements, but graph has {graph.n} rows")
     indptr, indices, values = graph._symmetric(threads)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import itertools
+import operator
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from . import _arrays, _core
+from ._inputs import records
 from ._inputs.texts import iterate
 from ._progress import Progress, as_progress, reporting
 
@@ -48,9 +49,10 @@ def ngram_counts(
     texts : iterable of str or bytes, path, or function
         The documents, in a list, a generator, or a column of NumPy, pandas, Polars, Arrow or Hugging Face; bytes are UTF-8.
         Never a whole table, whose items would be the names of its columns. A path (`os.PathLike`, not str), or one among the
-        documents, stands for the documents of a file, one a line: the field "text" of each object in a file named .jsonl or
-        .ndjson, else plain UTF-8 text. An empty line is an empty document. A function without arguments returns such an
-        iterable. Read once, lazily.
+        documents, stands for the documents of a file: the field "text" of each object of JSON Lines (.jsonl, .ndjson, .jl,
+        .jsonlines, .json), the column "text" of a .parquet file, else the lines of a plain text, an empty one being an empty
+        document; gzip, bzip2, xz and Zstandard are unpacked. FILE:NAME takes another field or column. The whole rule: Notes.
+        A function without arguments returns such an iterable. Read once, lazily.
     n_buckets : int
         1 to 2**24.
     ngrams : int
@@ -74,7 +76,10 @@ def ngram_counts(
         A document that is neither str nor bytes (named by its number); a str, a mapping, a data frame, a set or a column of
         anything but text in place of the corpus.
     ValueError
-        Bytes that are not UTF-8, a lone surrogate, a line that is no JSON object with a "text".
+        Bytes that are not UTF-8, a lone surrogate, a line that is no JSON object with a "text", a damaged file; the file and
+        the line are named.
+    ImportError
+        A Parquet or Zstandard file, and no library that reads it.
 
     Notes
     -----
@@ -87,6 +92,11 @@ def ngram_counts(
     With "sha256" the counts equal those of data-selection 1.0.3 where NLTK splits text by Python's ``re`` (checked with NLTK
     3.8.1 and 3.9.1). NLTK 3.10.4 splits by the library ``regex``, which takes combining marks for word characters: there
     that package's own buckets differ for text that has such marks (decomposed accents, Devanagari, Thai, vowel points).
+
+    Files hold the documents that pandas, PyArrow and Hugging Face `datasets` find in them, in the same order. Endings are told
+    in upper and lower case; compression by the content. In JSON Lines, lines of white space are no documents, and null or
+    a missing field is an error; a file that is one array of objects is read as well, as a whole. A line ends in a line feed,
+    a carriage return or both, in nothing else; a byte order mark at the front is dropped; UTF-16 is refused.
 
     Time linear in the text; memory for a batch of 8 MB.
 
@@ -133,9 +143,11 @@ class Features:
 
     def _batches(self, texts: Texts, name: str) -> Iterator[tuple[str | bytes, ...]]:
         """Documents as the engine takes them, in batches of some megabytes."""
+        if isinstance(texts, type):
+            raise TypeError(f"{name} must be an iterable of texts or a path, got the class {texts.__name__}")
         source: Any = texts() if callable(texts) else texts
         documents = _documents(source, name)
-        total = len(source) if hasattr(source, "__len__") else 0
+        total = operator.length_hint(source)
         with reporting(self._progress, name) as report:
             done = 0
             while batch := _next_batch(documents):
@@ -164,30 +176,10 @@ def _documents(source: Any, name: str) -> Iterator[str | bytes]:
         if isinstance(item, str) and item.isascii():
             yield item
         elif isinstance(item, os.PathLike):
-            yield from _lines(Path(item))
+            for place, text in records.Documents(item):
+                yield _utf8(text, place)
         else:
             yield _utf8(item, f"{name}[{number}]")
-
-
-def _lines(path: Path) -> Iterator[str | bytes]:
-    of_objects = path.suffix in (".jsonl", ".ndjson")
-    with open(path, "rb") as file:
-        for number, line in enumerate(file, 1):
-            place = f"{os.fspath(path)!r}, line {number}:"
-            yield _utf8(_text_field(line, place) if of_objects and line.strip() else line, place)
-
-
-def _text_field(line: bytes, place: str) -> str:
-    import json  # here, because few need it
-
-    try:
-        value = json.loads(line)
-    except ValueError as error:  # of JSON or of UTF-8
-        raise ValueError(f"{place} is no JSON: {error}") from None
-    text = value.get("text") if isinstance(value, dict) else None
-    if not isinstance(text, str):
-        raise ValueError(f'{place} is no object with a string "text"')
-    return text
 
 
 def _utf8(text: object, place: str) -> str | bytes:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _arrays, _core
-from ._inputs import checks
+from ._inputs import checks, refusals
 from .sampling import AliasTable, sample
 from .scores._losses import STRATEGIES, Strategy
 from .selection import Selection
@@ -742,6 +742,7 @@ def loss_reweight(
         raise TypeError(f"losses must be a dense tensor, got one {what}")
     if losses.ndim != 1:
         raise ValueError(f"losses must be one-dimensional, got shape {tuple(losses.shape)}")
+    refusals.refuse_unreadable(losses.detach(), "losses")
     parts, rank = _gathered(losses.detach().to(torch.float64), group)
     for number, part in enumerate(parts):
         bad = (~part.isfinite()).nonzero()

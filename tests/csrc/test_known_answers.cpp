@@ -199,7 +199,7 @@ TEST(known_answers_of_selection) {
   check("discount", Hash().add(selection::take_and_discount(edges, values.data(), ranks.data(), 500, pool)), 0xae9b457fe024ffac);
   std::vector<float> highest(at(Rows::kN));
   const std::vector<std::int64_t> offsets{0, 10, 400, Rows::kN};
-  selection::highest_earlier_cosine(rows.values.data(), Rows::kD, offsets.data(), 3, highest.data(), pool);
+  selection::highest_earlier_cosine(rows.values.data(), Rows::kD, offsets.data(), 3, Isa::scalar, highest.data(), pool);
   check("earlier cosines", Hash().add(highest), 0x9dc3786b5dd550d1);
 }
 

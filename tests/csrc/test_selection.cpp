@@ -80,7 +80,7 @@ TEST(selection_finds_the_highest_earlier_cosine) {
     }
     std::vector<float> found(at(n));
     ThreadPool pool(2);
-    selection::highest_earlier_cosine(rows.data(), d, offsets.data(), std::ssize(offsets) - 1, found.data(), pool);
+    selection::highest_earlier_cosine(rows.data(), d, offsets.data(), std::ssize(offsets) - 1, Isa::scalar, found.data(), pool);
     for (std::size_t c = 0; c + 1 < offsets.size(); ++c) {
       for (std::int64_t i = offsets[c]; i < offsets[c + 1]; ++i) {
         double highest = -1;
@@ -94,7 +94,7 @@ TEST(selection_finds_the_highest_earlier_cosine) {
     }
     std::vector<float> alone(at(n));
     ThreadPool single(1);
-    selection::highest_earlier_cosine(rows.data(), d, offsets.data(), std::ssize(offsets) - 1, alone.data(), single);
+    selection::highest_earlier_cosine(rows.data(), d, offsets.data(), std::ssize(offsets) - 1, Isa::scalar, alone.data(), single);
     CHECK_AT(std::to_string(d), alone == found);
   }
 }

@@ -176,9 +176,12 @@ def test_lists_that_do_not_fit(device: Device) -> None:
         Graph.from_csr(put(np.array([0, 1, 2])), put(np.array([1, 0])), put(np.ones(1, np.float32)))
     with pytest.raises(TypeError, match="values must be float32 or float64, got int8"):
         Graph.from_neighbors(put(np.zeros((3, 2), np.int64)), put(np.zeros((3, 2), np.int8)))
-    graph = Graph.from_csr(put(np.array([0, 1, 2])), put(np.array([1, 5])), put(np.ones(2, np.float32)))
-    with pytest.raises(ValueError, match="entry 1 of the lists names a neighbour that is no row"):
-        graph.to_csr()
+    with pytest.raises(ValueError, match="row 1 names neighbour 5, but the graph has rows 0 to 1"):
+        Graph.from_csr(put(np.array([0, 1, 2])), put(np.array([1, 5])), put(np.ones(2, np.float32)))
+    with pytest.raises(ValueError, match=r"values\[1, 0\] is 7, but cosines are from -1 to 1"):
+        Graph.from_neighbors(put(np.array([[1], [0]])), put(np.array([[1], [7]], np.float32)), metric="cosine")
+    with pytest.raises(ValueError, match="1 entries of the lists repeat a neighbour of their row, entry 1 first"):
+        Graph.from_neighbors(put(np.array([[1, 1], [0, -1]])), put(np.ones((2, 2), np.float32)))
 
 
 def test_a_callback_ends_it(device: Device) -> None:

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 
 from .. import _arrow, _memory
 from .._columns import require_no_null
+from .._files import new_map
 from .._progress import Progress, reporting
 from . import texts
 from .keys import Keys
@@ -368,7 +369,7 @@ class Embeddings:
         kind = np.dtype(self._dtype) if rows.dtype.kind == "f" else rows.dtype
         shape = (self._n, *rows.shape[1:])
         if self._folder is not None and 0 not in shape:
-            return np.memmap(os.path.join(self._folder, "embeddings"), dtype=kind, mode="w+", shape=shape)
+            return new_map(os.path.join(self._folder, "embeddings"), kind, shape)
         needed, free = int(np.prod(shape, dtype=object)) * kind.itemsize, _memory.available()
         if free is not None and needed > free:
             raise MemoryError(

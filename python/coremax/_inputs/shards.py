@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import glob
 import os
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
+from .._files import require_local
 from . import texts
 
 SUFFIXES = (".parquet", ".parq", ".pq")
@@ -21,7 +21,6 @@ SUFFIXES = (".parquet", ".parq", ".pq")
 _HIDDEN = ("_", ".")
 _MAGIC = b"PAR1"
 _NULL = "__HIVE_DEFAULT_PARTITION__"
-_ADDRESS = re.compile(r"([a-z][a-z0-9+.-]+):/", re.IGNORECASE)  # at least two letters: C:/ is a drive
 
 
 @dataclass(frozen=True)
@@ -99,25 +98,6 @@ def as_path(value: Any, name: str, *, to_write: bool = False) -> str:
         raise ValueError(f"{name} must be a path, got an empty text")
     require_local(path, name, to_write=to_write)
     return path
-
-
-def require_local(path: str, name: str, *, to_write: bool = False) -> None:
-    """Raise ValueError where a path is the address of something elsewhere."""
-    scheme = _ADDRESS.match(path)
-    if scheme is None or os.path.exists(path):
-        return
-    kind = scheme[1].lower()
-    if to_write and kind != "file":
-        raise ValueError(
-            f"{name} {path!r} is an address, and only local files are written: write a folder here and copy it there"
-        )
-    if kind == "file":
-        advice = "pass the path itself, without file://"
-    elif kind == "hf":
-        advice = "download it first, as by huggingface_hub.snapshot_download(NAME, repo_type='dataset'), and pass the folder"
-    else:
-        advice = f"copy it here first, as by fsspec.filesystem({kind!r}).get({path!r}, FOLDER, recursive=True), or mount it"
-    raise ValueError(f"{name} {path!r} is an address, and only local files and folders are read: {advice}")
 
 
 def is_hidden(name: str) -> bool:

@@ -127,7 +127,7 @@ def require_column(column: Any, name: str) -> None:
         The argument is named, and so are the columns there are.
     """
     kind = type(column).__name__
-    if isinstance(column, str | bytes | bytearray | memoryview):
+    if isinstance(column, str | bytes | bytearray):
         raise TypeError(f"{name} must be an array, got {kind}: put a single item into a list")
     if (names := _column_names(column)) is not None:
         shown = ", ".join(map(repr, names[:10])) + (", ..." if len(names) > 10 else "")

@@ -6,6 +6,8 @@ import signal
 import sys
 import warnings
 
+from .. import _interrupt
+
 
 def main() -> None:
     """Run the command line."""
@@ -17,8 +19,13 @@ def main() -> None:
             import click  # noqa: F401
         except ImportError:
             sys.exit("coremax: the command line needs its extra: pip install 'coremax[cli]'")
+        from . import _mapped
         from .commands import coremax
 
+        _mapped.guard()
+        _interrupt.as_usual()
         coremax()
     except KeyboardInterrupt:  # before the command began
         sys.exit(130)
+    finally:
+        _interrupt.quiet()  # the interpreter takes a while to end

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sys
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 
 import click
+
+from .._core import __version__
+from . import _mapped
 
 LONGEST = 600
 
@@ -31,8 +36,33 @@ def bad_input_exits() -> Iterator[None]:
         raise
     except OverflowError as error:
         raise BadInput(f"a number is out of range: {error}") from error
-    except (ValueError, TypeError, OSError, MemoryError) as error:
-        raise BadInput(str(error) or type(error).__name__) from error
+    except (ValueError, TypeError, OSError, MemoryError, ImportError) as error:  # the last tells what to install
+        # Zeros in place of what was lost of an input may have been found bad before the loss was told.
+        raise BadInput(_mapped.loss() or str(error) or type(error).__name__) from error
+
+
+def unexpected(error: Exception) -> str:
+    """One line for an exception that nobody raised for the user, with the place for whoever mends it."""
+    frames = traceback.extract_tb(error.__traceback__)
+    own = [frame for frame in frames if "coremax" in frame.filename] or list(frames)
+    place = f"{os.path.basename(own[-1].filename)}:{own[-1].lineno}" if own else "?"
+    return f"{type(error).__name__}: {error} (in {place}, version {__version__}: a fault of coremax, please report it)"
+
+
+def tell(text: str) -> None:
+    """Print on stdout.
+
+    Raises
+    ------
+    BadInput
+        It can not be written to, such as a file on a disk that is full.
+    """
+    try:
+        click.echo(text)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise BadInput(f"standard output can not be written: {error.strerror or error}") from error
 
 
 def require_extra(extra: str, *modules: str) -> None:

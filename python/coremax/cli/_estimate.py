@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import _amounts
+from .._inputs import records
 from ..graph import estimate
 from ..text import ngram_counts
 from ._job import Job
@@ -58,29 +61,39 @@ def estimate_selection(call: Call, job: Job) -> dict[str, Any]:
         # The lists, and the symmetric K that the solver reads: up to 2 n k entries of 8 bytes, while it is sorted twice over.
         needed += plan.extra_bytes + 12 * n * k + 2 * 16 * n * k
     elif call.method == "semdedup":
-        needed += 4 * n * int(x.shape[1])
+        needed += 6 * n * int(x.shape[1])
         seconds = {stage: value * _semdedup_growth(stage, growth, call) for stage, value in seconds.items()}
     return {**found, "seconds": {**seconds, "total": sum(seconds.values())}, "bytes": needed, "input_bytes": int(x.nbytes)}
 
 
 def _estimate_texts(call: Call, job: Job) -> dict[str, Any]:
     """From the time that the first megabytes take; texts are read twice, or once beside a raw distribution of their own."""
-    texts = str(call.texts)
-    files = [(texts, 1 if "raw" in call.arguments else 2), (call.arguments["target"], 1), (call.arguments.get("raw"), 1)]
-    size = sum(os.path.getsize(path) * passes for path, passes in files if path is not None)
-    with open(texts, "rb") as file:
-        lines = file.readlines(_TEXT_BYTES)
+    passes = [(call.texts, 1 if "raw" in call.arguments else 2), (call.arguments["target"], 1), (call.arguments.get("raw"), 1)]
+    sizes = [os.path.getsize(records.source_of(path).path) * times for path, times in passes if path is not None]
     options = {name: call.arguments[name] for name in ("n_buckets", "ngrams", "hash") if name in call.arguments}
     ngram_counts([""], **options)  # tables are made once
+    documents = records.Documents(str(call.texts))
     start = time.perf_counter()
-    if size <= _TEXT_BYTES:
+    first = list(_of_bytes(documents, _TEXT_BYTES))
+    share = documents.share  # of the file, which may be compressed
+    if sum(sizes) <= _TEXT_BYTES and share == 1:
+        start = time.perf_counter()
         call()
         seconds = time.perf_counter() - start
     else:
-        ngram_counts(lines, threads=job.parameters.get("threads"), **options)
-        seconds = (time.perf_counter() - start) * size / max(sum(map(len, lines)), 1)
-    needed = 40 * os.path.getsize(texts) * len(lines) // max(sum(map(len, lines)), 1) + 3 * _TEXT_BYTES
-    return {"method": call.method, "seconds": {"texts": seconds, "total": seconds}, "bytes": needed, "input_bytes": size}
+        ngram_counts(first, threads=job.parameters.get("threads"), **options)
+        seconds = (time.perf_counter() - start) / share * sum(sizes) / (sizes[0] / passes[0][1])
+    needed = int(40 * len(first) / share) + 3 * _TEXT_BYTES
+    return {"method": call.method, "seconds": {"texts": seconds, "total": seconds}, "bytes": needed, "input_bytes": sum(sizes)}
+
+
+def _of_bytes(documents: records.Documents, size: int) -> Iterator[str]:
+    """The first documents, of about so many bytes."""
+    for place, text in documents:
+        yield records.as_str(text, place)
+        size -= len(text)
+        if size <= 0:
+            return
 
 
 def _semdedup_growth(stage: str, growth: float, call: Call) -> float:
@@ -90,14 +103,12 @@ def _semdedup_growth(stage: str, growth: float, call: Call) -> float:
 
 def format_estimate(found: dict[str, Any]) -> str:
     """Lay an estimate out as text."""
-    stages = ", ".join(f"{stage} {value:.3g}" for stage, value in found["seconds"].items() if stage != "total")
+    stages = ", ".join(f"{stage} {_amounts.duration(value)}" for stage, value in found["seconds"].items() if stage != "total")
+    most = found.get("most_seconds")
+    unless = f", up to {_amounts.duration(most)} where rows do not cluster" if most is not None else ""
     how = f"by a trial on {found['sample']:,} of {found['n']:,} rows" if "sample" in found else "by a trial"
     return (
-        f"would take about {found['seconds']['total']:.3g} s ({stages}), {how},\n"
-        f"and about {_bytes(found['bytes'])} of memory beside {_bytes(found['input_bytes'])} of input; nothing was written"
+        f"would take about {_amounts.duration(found['seconds']['total'])} ({stages}){unless}, {how},\n"
+        f"and about {_amounts.size(found['bytes'])} of memory beside {_amounts.size(found['input_bytes'])} of input; "
+        "nothing was written"
     )
-
-
-def _bytes(number: int) -> str:
-    size, unit = next(((size, unit) for size, unit in ((1e9, "GB"), (1e6, "MB")) if number >= size), (1e3, "KB"))
-    return f"{number / size:.3g} {unit}"

@@ -17,8 +17,10 @@ import numpy as np
 from click.core import ParameterSource
 
 from .._inputs.keys import Keys, as_keys
-from ._errors import is_watched
-from ._read import Array, Source, parse_source, read_array, require_file
+from . import _mapped
+from ._errors import BadInput, is_watched, tell
+from ._paths import FROM_FILE, FROM_FOLDER, KEY, file_of, file_options, relative, resolved, with_paths
+from ._read import Array, parse_source, read_array, require_file
 from ._record import Fingerprint, read_config, require_same, to_toml, versions
 from ._write import Writer, require_target, text_writer, write_all
 
@@ -43,6 +45,8 @@ class Job:
         As on the command line.
     recorded : dict
         Inputs that must be what the configuration says, by role and name.
+    files : frozenset of str
+        Parameters that name files.
     seconds : dict
         Of each stage.
     """
@@ -56,9 +60,11 @@ class Job:
     config: str | None = None
     save_config: str | None = None
     recorded: dict[tuple[str, str], Mapping[str, Any]] = field(default_factory=dict)
+    files: frozenset[str] = frozenset()
     seconds: dict[str, float] = field(default_factory=dict)
     _inputs: list[tuple[str, str, str]] = field(default_factory=list)  # role, name, file
     _prints: dict[str, Fingerprint] = field(default_factory=dict)  # by file
+    _found: dict[str, tuple[int, ...]] = field(default_factory=dict)  # what each file was when the run began
     _started: float = field(default_factory=time.perf_counter)
 
     @property
@@ -83,7 +89,7 @@ class Job:
         inputs : iterable of (role, name)
             Inputs; those whose name is None are not there.
         """
-        self._inputs = [(role, text, _file_of(text)) for role, text in inputs if text is not None]
+        self._inputs = [(role, text, file_of(text)) for role, text in inputs if text is not None]
         files = [file for _, _, file in self._inputs]
         targets = list(outputs.items())
         if self.sidecar:
@@ -95,7 +101,7 @@ class Job:
         if len({os.path.realpath(path) for path, _ in targets}) < len(targets):
             raise ValueError(f"two results go to one file: {', '.join(path for path, _ in targets)}")
         for role, text, file in self._inputs:
-            require_file(file)
+            self._found[file] = _identity(require_file(file))
             if (role, text) in self.recorded:
                 require_same(file, self.recorded[role, text], str(self.config), self.progress)
         if self.sidecar and not self.dry_run:
@@ -118,14 +124,10 @@ class Job:
         found = _numbers(self._vector(text, rows), text)
         return found.astype(np.float32) if found.dtype.kind == "V" or found.dtype == np.float16 else found
 
-    def numbers(self, text: str) -> Array:
-        """Read numbers of samples [m]."""
-        return _numbers(self._vector(text, None), text)
-
     def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array | Keys:
         """Read classes [n]: whole numbers as they are, texts numbered in alphabetical order."""
         found = self._vector(text, rows)
-        return as_keys(found, text) if found.dtype == object else found
+        return found if found.dtype.kind in "iub" else as_keys(found, text)
 
     def _vector(self, text: str, rows: tuple[int, str] | None) -> Array:
         found = self.array(text)
@@ -137,44 +139,92 @@ class Job:
             raise ValueError(f"{text} has shape {found.shape}, but {rows[1]} has {rows[0]} rows")
         return found
 
-    def finish(self, targets: Mapping[str, Writer], summary: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> None:
-        """Write the results, the first of `targets` with the record beside it, and tell about it on stdout."""
+    def finish(
+        self,
+        targets: Mapping[str, Writer],
+        summary: dict[str, Any],
+        text: Callable[[dict[str, Any]], str],
+        report: tuple[str, Callable[[], str]] | None = None,
+    ) -> None:
+        """Write the results, the first of `targets` with the record beside it, and tell about it on stdout.
+
+        Parameters
+        ----------
+        targets : mapping of str to writer
+            Written all or none.
+        summary : dict
+            What is told.
+        text : callable
+            Lays the summary out.
+        report : (name, callable) or None
+            A page made when the results are written, which stand whatever becomes of it.
+        """
+        _mapped.require_whole()
+        for file, then in self._found.items():
+            if _identity(require_file(file)) != then:
+                raise ValueError(f"{file} was written to while it was read: run again when it is whole; nothing was written")
         with self.stage("hash"):
             inputs = [
                 {"role": role, "path": name, **self._prints[file].result(self.progress)}
                 for role, name, file in self._inputs
                 if file in self._prints
             ]
-        record = {
-            "command": self.command,
-            "parameters": self.parameters,
-            "resolved": dict(summary.get("parameters", {})),
-            "versions": versions(),
-            "result": {key: value for key, value in summary.items() if isinstance(value, (int, float, str))},
-            "seconds": dict(self.seconds),
-            "inputs": inputs,
-        }
+        output = next(iter(targets))
         extra: dict[str, Writer] = {}
         if self.sidecar:
-            path = next(iter(targets)) + SIDECAR
-            comment = (
-                f"Of {next(iter(targets))}, by coremax; `coremax {self.command} --config {shlex.quote(path)}` repeats the run."
-            )
-            extra[path] = text_writer(to_toml(record, one_line_comment(comment)))
+            extra[output + SIDECAR] = text_writer(self._record(output, inputs, summary))
         if self.save_config is not None:
-            extra[self.save_config] = text_writer(to_toml({"command": self.command, "parameters": self.parameters}))
+            extra[self.save_config] = text_writer(to_toml(self._configuration(self.save_config)))
         with self.stage("write"):
             write_all({**targets, **extra})
+        summary = {**summary, **({"sidecar": output + SIDECAR} if self.sidecar else {})}
+        failure = None if report is None else self._reported(*report)
+        if report is not None:
+            summary |= {"report": report[0]} if failure is None else {"report_error": failure}
         self.seconds["total"] = time.perf_counter() - self._started
-        summary = {**summary, "seconds": self.seconds, **({"sidecar": next(iter(extra))} if self.sidecar else {})}
-        self.tell(summary, text)
+        self.tell({**summary, "seconds": self.seconds}, text)
+        if failure is not None:
+            raise BadInput(f"{output} is written, but its report is not: {failure}")
+
+    def _reported(self, path: str, page: Callable[[], str]) -> str | None:
+        """Write a page; returns why it can not be written, which is no reason to lose the results."""
+        try:
+            with self.stage("report"):
+                write_all({path: text_writer(page())})
+        except Exception as error:
+            return str(error) or type(error).__name__
+        return None
+
+    def _configuration(self, path: str) -> dict[str, Any]:
+        """What a file of this name says so that `--config` repeats the run from any working directory."""
+        parameters = with_paths(self.parameters, self.files, lambda text: relative(text, path))
+        return {"command": self.command, KEY: FROM_FILE, "parameters": parameters}
+
+    def _record(self, output: str, inputs: list[dict[str, Any]], summary: dict[str, Any]) -> str:
+        path = output + SIDECAR
+        told = with_paths(summary, frozenset({"output"}), lambda text: relative(text, path))
+        record = {
+            **self._configuration(path),
+            "resolved": dict(summary.get("parameters", {})),
+            "versions": versions(),
+            "result": {key: value for key, value in told.items() if isinstance(value, (int, float, str))},
+            "seconds": dict(self.seconds),
+            "inputs": [{**entry, "path": relative(entry["path"], path)} for entry in inputs],
+        }
+        comment = f"Of {output}, by coremax; `coremax {self.command} --config {shlex.quote(path)}` repeats the run."
+        return to_toml(record, one_line_comment(comment))
 
     def tell(self, summary: dict[str, Any], text: Callable[[dict[str, Any]], str]) -> None:
         """Print a summary, unless asked to be quiet."""
         if self.as_json:
-            click.echo(json.dumps(_finite(summary)))
+            tell(json.dumps(_finite(summary)))
         elif not self.quiet:
-            click.echo(text(summary))
+            tell(text(summary))
+
+
+def _identity(status: os.stat_result) -> tuple[int, ...]:
+    """What changes when a file is written to or another takes its name."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def one_line_comment(text: str) -> str:
@@ -189,13 +239,6 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def _file_of(text: str) -> str:
-    if os.path.splitext(text)[1] in (".txt", ".jsonl", ".ndjson"):
-        return text
-    source: Source = parse_source(text)
-    return source.path
-
-
 def _numbers(array: Array, text: str) -> Array:
     if array.dtype == object:
         raise ValueError(f"{text} holds text, not numbers")
@@ -205,7 +248,9 @@ def _numbers(array: Array, text: str) -> Array:
 def open_job(context: click.Context, parameters: dict[str, Any]) -> Job:
     """Make the job of the command that runs, from its parameters; takes those out that are of the command line itself."""
     house = {name: parameters.pop(name) for name in HOUSEKEEPING if name in parameters}
-    job = Job(command_name(context), dict(parameters), **house)
+    if house.get("config") is not None:
+        _spare_earlier_report(context, parameters, bool(house.get("quiet")))
+    job = Job(command_name(context), dict(parameters), **house, files=file_options(context.command))
     recorded = context.meta.get("coremax.recorded", {})
     for entry in recorded.get("inputs", []):
         # What is named on the command line is the user's choice; what the record names must be what it was.
@@ -221,6 +266,22 @@ def open_job(context: click.Context, parameters: dict[str, Any]) -> Job:
     if different and not job.quiet:
         click.echo(f"coremax: {job.config}: {', '.join(different)}; the result may differ", err=True)
     return job
+
+
+def _spare_earlier_report(context: click.Context, parameters: dict[str, Any], quiet: bool) -> None:
+    """Give the report of a run with an output of its own a name of its own, where the recorded one is there already."""
+    report, output = parameters.get("report"), parameters.get("output")
+    if report is None or context.get_parameter_source("report") is not ParameterSource.DEFAULT_MAP:
+        return
+    before = (context.default_map or {}).get("output")
+    if not os.path.exists(report) or before is None or os.path.realpath(before) == os.path.realpath(str(output)):
+        return
+    name = os.path.splitext(str(output))[0] + ".html"
+    if os.path.exists(name):
+        raise ValueError(f"{report} and {name} are there already: name another file with --report")
+    parameters["report"] = name
+    if not quiet:
+        click.echo(f"coremax: the report goes to {name}, as {report} is that of an earlier run", err=True)
 
 
 def command_name(context: click.Context) -> str:
@@ -239,7 +300,11 @@ def load_config(context: click.Context, _: click.Parameter, path: str | None) ->
         return None
     try:
         config = read_config(path)
-        context.default_map = _defaults(context.command, command_name(context), config, path)
+        defaults = _defaults(context.command, command_name(context), config, path)
+        if config.get(KEY, FROM_FOLDER) == FROM_FILE:
+            defaults = with_paths(defaults, file_options(context.command), lambda text: resolved(text, path))
+            config["inputs"] = [{**entry, "path": resolved(entry["path"], path)} for entry in config.get("inputs", [])]
+        context.default_map = defaults
     except (ValueError, MemoryError) as error:
         raise click.BadParameter(str(error)) from error
     context.meta["coremax.recorded"] = config
@@ -282,6 +347,8 @@ def _as_text(value: Any, place: str) -> str:
 
 
 def _check_record(config: Mapping[str, Any], path: str) -> None:
+    if config.get(KEY, FROM_FOLDER) not in (FROM_FILE, FROM_FOLDER):
+        raise ValueError(f"{path}: {KEY} must be {FROM_FILE!r} or {FROM_FOLDER!r}, got {config[KEY]!r}")
     inputs, found = config.get("inputs", []), config.get("versions", {})
     if not isinstance(found, dict) or not isinstance(inputs, list):
         raise ValueError(f"{path}: [versions] and [[inputs]] must be tables")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +13,12 @@ import click
 from .. import selection
 from ..graph import METRICS
 from ..selection import NORMALIZATIONS, TARGETS
+from ..selection._infomax import NEGATIVES
+from ..selection._moderate import CENTERS
+from ..selection._result import MEANINGS
+from ..selection._semdedup import KEEP
 from ..selection._sims import SCALES
+from ..solver import BOUNDS, EFFORTS
 from ..solver import METHODS as SOLVERS
 from ..text import HASHES
 from ._options import SHARE, WEIGHT, ParsedText, SectionedOption
@@ -28,6 +34,8 @@ METHODS: dict[str, Callable[..., selection.Selection]] = {
     "top": selection.top,
     "random": selection.random,
 }
+# A name ends at the last "=" before a limit, so that it may have commas and signs of equality.
+_NAMED_LIMIT = re.compile(r"(?P<name>.+?)=(?P<limit>[^=,]*)(?:,|$)", re.DOTALL)
 # What the functions call the things that `--importance` and the argument stand for.
 _GIVEN = ("x", "n", "texts", "importance", "score", "budget", "seed", "threads", "progress", "copy")
 
@@ -73,16 +81,63 @@ def _parse_end(text: str) -> Any:
 
 
 def _parse_limits(text: str) -> Any:
+    """A limit of all groups, or a mapping of names to limits: NAME=LIMIT, several with commas between them."""
+    if "=" not in text:
+        return _parse_limit(text)
+    limits: dict[str, Any] = {}
+    rest = text
+    while rest:
+        found = _NAMED_LIMIT.match(rest)
+        if found is None:
+            raise ValueError(f"{rest!r} is no limit of a group: pass its name and what it keeps, such as news=10%,web=5:100")
+        name, limit = found["name"].strip(), _parse_limit(found["limit"])
+        if name in limits:
+            raise ValueError(f"{text!r} names the group {name!r} twice")
+        limits[name], rest = limit, rest[found.end() :]
+    return limits
+
+
+def _parse_limit(text: str) -> Any:
     parts = text.split(":")
     try:
         ends = tuple(map(_parse_end, parts))
     except ValueError:
         ends = ()
     if len(ends) == 2:
+        if isinstance(ends[0], float) and ends[0] > 0 and isinstance(ends[1], int) and ends[1] == 1:
+            raise ValueError(f"{text!r} has a share and the count 1: write 100% (or 1.0) for all of the group, or two counts")
         return ends
     if len(ends) == 1 and isinstance(ends[0], float):
         return ends[0]
     raise ValueError(f"{text!r} is no limit: pass a share of each group such as 10%, or fewest and most such as 5:100 or 5%:")
+
+
+def merged_limits(given: Sequence[Any] | None) -> Any:
+    """One limit of all groups, or one mapping of names to limits, from what `--group-limits` was given in all.
+
+    Raises
+    ------
+    ValueError
+        Several that can not stand together.
+    """
+    if not given:
+        return None
+    if len(given) == 1:
+        return given[0]
+    merged: dict[str, Any] = {}
+    for limits in given:
+        if not isinstance(limits, dict):
+            raise ValueError("--group-limits may come several times with names only, such as --group-limits news=10%")
+        for name, limit in limits.items():
+            if name in merged:
+                raise ValueError(f"--group-limits names the group {name!r} twice")
+            merged[name] = limit
+    return merged
+
+
+def _limit_as_text(limit: Any) -> str:
+    """A limit as it is typed."""
+    return ":".join("" if end is None else repr(end) for end in limit) if isinstance(limit, tuple) else repr(limit)
 
 
 @dataclass(frozen=True)
@@ -99,6 +154,8 @@ class Knob:
         What the function calls it; default: the option's name.
     file : str
         What the option's file holds ("scores", "labels", "numbers", "texts"), where it names one.
+    multiple : bool
+        Whether the option may come several times.
     only : sequence of str
         Methods, where others have an argument of this name that means something else.
     """
@@ -108,6 +165,7 @@ class Knob:
     help: str
     argument: str = ""
     file: str = ""
+    multiple: bool = False
     only: Sequence[str] = ()
 
     @property
@@ -144,13 +202,14 @@ class Knob:
         section = f"Of --method {methods[0]}" if len(methods) == 1 else "Of several methods"
         flags = (*self.flags.split("/"), "k") if self.name == "k" else (self.flags,)
         kind = {} if self.type is bool else {"type": self.type, "metavar": "FILE" if self.file else None}
-        return SectionedOption(flags, default=None, help=text, section=section, **kind)
+        return SectionedOption(flags, default=None, help=text, section=section, multiple=self.multiple, **kind)
 
     def recorded(self, value: Any) -> Any:
         """A value as a configuration holds it, so that reading it as text gives the value."""
-        if isinstance(value, tuple):
-            return (":" if self.name == "group_limits" else ",").join("" if part is None else repr(part) for part in value)
-        return value
+        if self.name == "group_limits":
+            named = isinstance(value, dict)
+            return [f"{name}={_limit_as_text(limit)}" for name, limit in value.items()] if named else _limit_as_text(value)
+        return ",".join(map(repr, value)) if isinstance(value, tuple) else value
 
 
 def _shown(value: Any) -> str:
@@ -169,8 +228,9 @@ _ALL = [
     Knob("--metric", _METRICS, "Of the graph; d2: euclidean (its default) or cosine."),
     Knob("--memory-limit", str, "For the graph, for example 2GB."),
     Knob("--drop-hardest", SHARE, "Share of the hardest left out first."),
-    Knob("--higher", click.Choice(["hard", "easy"]), "What a higher score means."),
+    Knob("--higher", click.Choice(MEANINGS), "What a higher score means."),
     Knob("--isa", str, "Instruction-set level, see `coremax info`."),
+    Knob("--invalid", click.Choice(["raise", "drop"]), "Samples with NaN, infinity or no direction: an error, or left out."),
     # infomax
     Knob("--alpha", WEIGHT, "Weight of the redundancy."),
     Knob("--target", click.Choice(TARGETS), "What the scores are made into.", only=["infomax"]),
@@ -180,18 +240,22 @@ _ALL = [
     Knob("--max-contradiction", WEIGHT, "With --labels: above this a sample is left out as mislabelled."),
     Knob("--class-floor", WEIGHT, "With --labels: least part of an equal share a class keeps."),
     Knob("--typical", _INT, "With --labels: most samples of each class that are kept for being typical of it."),
-    Knob("--negative-similarities", click.Choice(["clip", "keep"]), "Set them to 0, or reward them."),
-    Knob("--include", str, "Numbers that must be kept.", file="numbers"),
-    Knob("--exclude", str, "Numbers that must not be kept.", file="numbers"),
+    Knob("--negative-similarities", click.Choice(NEGATIVES), "Set them to 0, or reward them."),
+    Knob("--include", str, "Numbers (with --ids: ids) that must be kept.", file="numbers"),
+    Knob("--exclude", str, "Numbers (with --ids: ids) that must not be kept.", file="numbers"),
     Knob("--groups", str, "A group for every sample [n].", file="labels"),
     Knob(
         "--group-limits", ParsedText("limits", _parse_limits),
-        "What each group keeps: a share (10%), or fewest:most (5:100, 5%:). Default: its share of the budget.",
+        "What each group keeps of its samples: a share (10%), or fewest:most (5:100, 5%:); or of some groups by name "
+        "(news=10%,web=5:100), may be repeated. Default: its share of the budget; needed with --costs.", multiple=True,
     ),
-    Knob("--costs", str, "Costs [n]; --budget is then the total (a whole number) or a share of all.", file="scores"),
+    Knob("--costs", str, "Costs [n]; --budget is then their total (a whole number) or a share of all costs.", file="scores"),
     Knob("--solver", click.Choice(SOLVERS), "How the subset is searched for.", argument="method", only=["infomax"]),
-    Knob("--effort", click.Choice(["fast", "default", "best"]), "How long."),
-    Knob("--bound", click.Choice(["fast", "tight", "none"]), "How much time the upper bound may take."),
+    Knob("--effort", click.Choice(EFFORTS), "How long."),
+    Knob(
+        "--bound", click.Choice([*(kind for kind in BOUNDS if kind is not None), "none"]),
+        "How much time the upper bound may take.",
+    ),
     Knob("--max-iterations", _INT, "Of the relaxed solvers."),
     # sims
     Knob("--class-fraction", _FLOAT, "Share of the budget drawn class by class."),
@@ -208,11 +272,11 @@ _ALL = [
     Knob("--strata", _INT, "Ranges of difficulty."),
     Knob("--gamma", _FLOAT, "Of the reverse messages."),
     Knob("--gamma-forward", _FLOAT, "Of the forward messages."),
-    Knob("--center", click.Choice(["mean", "median"]), "Centre of a class."),
+    Knob("--center", click.Choice(CENTERS), "Centre of a class."),
     Knob("--eps", _FLOAT, "Instead of --budget: samples closer than this to an earlier one go."),
     Knob("--n-clusters", ParsedText("number", _parse_clusters), "Clusters of k-means."),
     Knob("--clusters", str, "Clusters made elsewhere [n].", file="labels"),
-    Knob("--keep", click.Choice(["hard", "easy", "random"]), "Which samples of a cluster come first, and stay."),
+    Knob("--keep", click.Choice(KEEP), "Which samples of a cluster come first, and stay."),
     Knob("--target-texts", str, "Texts to look like.", argument="target", file="texts", only=["dsir"]),
     Knob("--raw-texts", str, "Where the raw distribution comes from; default: all texts.", argument="raw", file="texts"),
     Knob("--n-buckets", _INT, "Of the hashed n-grams."),
@@ -244,6 +308,7 @@ def knobs_of(method: str, given: dict[str, Any]) -> list[tuple[Knob, Any]]:
     found = []
     for knob in KNOBS:
         defaults, value = knob.defaults, given.get(knob.name)
+        value = merged_limits(value) if knob.multiple else value
         if method in defaults:
             found.append((knob, defaults[method] if value is None else value))
         elif value is not None:

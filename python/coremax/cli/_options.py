@@ -10,7 +10,7 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from ._errors import is_watched, one_line
+from ._errors import is_watched, one_line, unexpected
 from ._job import load_config
 
 __all__ = [
@@ -53,6 +53,18 @@ class Files(click.Argument):
 class SectionedCommand(click.Command):
     """A command whose help lists the options by section, in the order of their first appearance."""
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse, and say what several files may have come from."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if "unexpected extra argument" not in error.message:
+                raise
+            (argument,) = (str(option.name).upper() for option in self.params if isinstance(option, click.Argument))
+            raise click.UsageError(
+                f"{error.message}: {argument} is one file; a pattern such as *.npy becomes several: join them first", ctx
+            ) from None
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections, see `click.Command.format_options`."""
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -90,8 +102,11 @@ class OneLineGroup(click.Group):
             click.echo("coremax: interrupted", err=True)
             sys.exit(130)
         except OSError as error:  # the help, to a disk that is full
-            click.echo(f"coremax: {one_line(str(error))}", err=True)
+            click.echo(f"coremax: standard output can not be written: {one_line(error.strerror or str(error))}", err=True)
             sys.exit(2)
+        except Exception as error:
+            click.echo(f"coremax: {one_line(unexpected(error))}", err=True)
+            sys.exit(1)
         sys.exit(code if isinstance(code, int) else 0)
 
 
@@ -124,7 +139,8 @@ def parse_budget(text: str) -> int | float:
     if isinstance(budget, int) and budget < 1:
         raise ValueError(f"a budget as a count must be at least 1, got {text}")
     if isinstance(budget, float) and not 0 < budget <= 1:
-        raise ValueError(f"a budget as a share must be above 0 and at most 100% (or 1.0), got {text}")
+        hint = f"; write {budget:.0f} for a count" if stripped[-1] != "%" and 1 < budget < 1e15 and budget.is_integer() else ""
+        raise ValueError(f"a budget as a share must be above 0 and at most 100% (or 1.0), got {text}{hint}")
     return budget
 
 

@@ -7,9 +7,11 @@ one that does not fit into memory a MemoryError; pickles are never opened.
 from __future__ import annotations
 
 import fnmatch
+import glob
 import json
 import math
 import os
+import re
 import stat
 import warnings
 import zipfile
@@ -21,8 +23,11 @@ from typing import Any
 import numpy as np
 
 from .. import _memory
+from .._files import require_local
+from .._inputs import records
 from .._inputs.texts import as_text, is_arrow_text, iterate
 from .._progress import Progress, reporting
+from . import _mapped
 from ._errors import MissingExtra, require_extra
 
 Array = np.ndarray[Any, Any]
@@ -32,7 +37,10 @@ FORMATS = {".npy": False, ".npz": True, ".parquet": True, ".safetensors": True}
 _SAFETENSORS_TYPES = {
     "F64": "<f8", "F32": "<f4", "F16": "<f2", "I64": "<i8", "I32": "<i4", "I16": "<i2", "I8": "i1", "U8": "u1", "BOOL": "?",
 }  # fmt: skip
-_PARQUET_ROWS = 1 << 16  # read at a time
+_NAMED = re.compile(
+    r"(.*?(?:{})):(.*)".format("|".join(re.escape(suffix) for suffix, named in FORMATS.items() if named)), re.I | re.S
+)
+_PARQUET_ROWS, _PARQUET_VALUES = 1 << 16, 1 << 17  # read at a time, at most
 _TEXT_ROWS = 1 << 13  # of texts, which may be long
 _TEXT_BYTES = 64  # of a Python string beside its characters, with the reference to it
 _LINES_FACTOR = 4  # memory for the lines of a file, in its size: bytes become the text and then the lines of it
@@ -58,21 +66,40 @@ class Source:
 
     @property
     def suffix(self) -> str:
-        """Ending of the file's name."""
-        return os.path.splitext(self.path)[1]
+        """Ending of the file's name, in lower case."""
+        return ending_of(self.path)
 
 
 def parse_source(text: str) -> Source:
     """Take FILE or FILE:NAME apart; raises ValueError for a name that is no array's."""
-    if os.path.splitext(text)[1] in FORMATS and os.path.exists(text):
+    require_one_file(text)
+    if ending_of(text) in FORMATS and os.path.exists(text):
         return Source(text, text)
-    for suffix in (suffix for suffix, named in FORMATS.items() if named):
-        file, colon, name = text.partition(suffix + ":")
-        if colon:
-            return Source(text, file + suffix, name)
-    if os.path.splitext(text)[1] not in FORMATS:
+    if named := _NAMED.fullmatch(text):
+        return Source(text, named[1], named[2])
+    if ending_of(text) not in FORMATS:
         raise ValueError(f"{text}: the name must end in {', '.join(FORMATS)} (or be FILE:NAME)")
     return Source(text, text)
+
+
+def require_one_file(text: str) -> None:
+    """Raise ValueError for an address, a folder or a pattern where a file is wanted, and say what to do instead."""
+    require_local(text)
+    if os.path.isdir(text):
+        raise ValueError(
+            f"{text}: is a folder, and a file is wanted: name one in it; the rows of a folder of Parquet files are selected by "
+            "coremax.datasets.select_parquet in Python"
+        )
+    if glob.has_magic(text.partition(":")[0]) and not os.path.exists(text) and not os.path.exists(text.partition(":")[0]):
+        raise ValueError(
+            f"{text}: is a pattern, and one file is wanted: join the files first, or, of Parquet files, use "
+            "coremax.datasets.select_parquet in Python"
+        )
+
+
+def ending_of(path: str) -> str:
+    """Ending of a file's name, in lower case: X.NPY is .npy."""
+    return os.path.splitext(path)[1].lower()
 
 
 def require_file(path: str) -> os.stat_result:
@@ -81,6 +108,7 @@ def require_file(path: str) -> os.stat_result:
         path.encode()
     except UnicodeEncodeError:
         raise ValueError(f"{os.fsencode(path)!r}: the name of the file is not UTF-8, so no record could repeat it") from None
+    require_one_file(path)
     try:
         status = os.stat(path)
         if stat.S_ISREG(status.st_mode):
@@ -160,7 +188,8 @@ def _npy(path: str) -> Array:
             f"has {size}"
         )
     _require_plain(mapped.dtype)
-    return _texts(mapped) if mapped.dtype.kind in "US" else np.asarray(mapped)
+    array = _mapped.watch(np.asarray(mapped), path)
+    return _texts(array) if array.dtype.kind in "US" else array
 
 
 def _npz(path: str, name: str | None) -> Array:
@@ -214,7 +243,7 @@ def _safetensors(path: str, name: str | None) -> Array:
     shape = tuple(tensor["shape"])
     if 0 in shape:
         return np.empty(shape, dtype)
-    return np.asarray(np.memmap(path, dtype, "r", 8 + length + tensor["data_offsets"][0], shape))
+    return _mapped.watch(np.asarray(np.memmap(path, dtype, "r", 8 + length + tensor["data_offsets"][0], shape)), path)
 
 
 def _parquet(path: str, name: str | None, progress: Progress) -> Array:
@@ -223,7 +252,8 @@ def _parquet(path: str, name: str | None, progress: Progress) -> Array:
 
     from .._arrow import to_numpy
 
-    with pq.ParquetFile(path, memory_map=True) as file, reporting(progress, "read") as report:
+    # A stream: pages of a mapped file, or a column's chunk read at once, would count as memory beside the array.
+    with pq.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False) as file, reporting(progress, "read") as report:
         n_rows = file.metadata.num_rows
         columns = _parquet_columns(file.schema_arrow.names, name, path)
         texts = [column for column in columns if is_arrow_text(file.schema_arrow.field(column).type)]
@@ -233,7 +263,7 @@ def _parquet(path: str, name: str | None, progress: Progress) -> Array:
             return _parquet_texts(path, texts[0], report)
         result: Array | None = None
         done = 0
-        for batch in file.iter_batches(_PARQUET_ROWS, columns=columns):
+        for batch in file.iter_batches(_rows_at_a_time(file.metadata, columns), columns=columns, use_threads=len(columns) > 1):
             parts = [to_numpy(batch.column(column), column, done) for column in columns]
             part = parts[0] if len(parts) == 1 else _side_by_side(parts, columns)
             if result is None:
@@ -248,6 +278,18 @@ def _parquet(path: str, name: str | None, progress: Progress) -> Array:
         if result is None or done != n_rows:
             raise ValueError(f"has {done} rows" + (f", but speaks of {n_rows}" if n_rows else ""))
         return result
+
+
+def _rows_at_a_time(metadata: Any, columns: list[str]) -> int:
+    """So many that what Arrow holds of a batch, several times over, stays small beside any array worth asking about."""
+    values = 0
+    if metadata.num_row_groups:
+        group = metadata.row_group(0)
+        chunks = [group.column(number) for number in range(group.num_columns)]
+        values = sum(
+            chunk.num_values for chunk in chunks if f"{chunk.path_in_schema}.".startswith(tuple(f"{c}." for c in columns))
+        )
+    return max(1, min(_PARQUET_ROWS, _PARQUET_VALUES * group.num_rows // values)) if values else _PARQUET_ROWS
 
 
 def _parquet_columns(names: Sequence[str], name: str | None, path: str) -> list[str]:
@@ -274,10 +316,11 @@ def _parquet_texts(path: str, column: str, report: Any) -> Array:
     """A column of text. Its values come as a dictionary a batch, so that one that is often there is held once in each."""
     import pyarrow.parquet as pq
 
-    with pq.ParquetFile(path, memory_map=True, read_dictionary=[column]) as file:
-        n_rows, place = file.metadata.num_rows, file.schema_arrow.get_field_index(column)
-        groups = [file.metadata.row_group(group).column(place) for group in range(file.metadata.num_row_groups)]
-        needed = sum(group.total_uncompressed_size for group in groups) + n_rows * _TEXT_BYTES
+    with pq.ParquetFile(path, read_dictionary=[column]) as file:
+        n_rows = file.metadata.num_rows
+        place = next(leaf for leaf in range(len(file.schema)) if file.schema.column(leaf).path == column)
+        groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+        needed = sum(group.column(place).total_uncompressed_size for group in groups) + n_rows * _TEXT_BYTES
         _require_memory(needed, f"for the {n_rows} texts of {column}")
         result = np.empty(n_rows, object)
         done = 0
@@ -323,12 +366,15 @@ def _require_memory(needed: int, what: str) -> None:
 
 
 def read_titles(text: str) -> Array:
-    """Read what samples are called: whole numbers, or text as objects, from an array file, or the lines of a .txt file."""
-    if os.path.splitext(text)[1] == ".txt":
-        require_file(text)
-        with naming(text), open(text, encoding="utf-8-sig", newline=None) as file:
-            _require_memory(_LINES_FACTOR * os.path.getsize(text), "as lines of text")
-            ids = np.array(file.read().removesuffix("\n").split("\n"), dtype=object)
+    """Read what samples are called: whole numbers, or text as objects, from an array file, or texts as of documents."""
+    if is_lines(text):
+        path = records.source_of(text).path
+        require_file(path)
+        with naming(text):
+            _require_memory(_LINES_FACTOR * os.path.getsize(path), "as lines of text")
+        found = records.read_texts(text)
+        ids = np.empty(len(found), dtype=object)
+        ids[:] = found
     else:
         ids = read_array(parse_source(text))
     if ids.ndim != 1 or ids.dtype.kind not in "iuO":
@@ -352,3 +398,33 @@ def read_ids(text: str) -> Array:
         first, second = order[again[0]], order[again[0] + 1]
         raise ValueError(f"{text}: the id {ids[first].item()!r} comes twice, in rows {first} and {second}")
     return ids
+
+
+def is_lines(text: str) -> bool:
+    """Whether a file holds a text a line, or an object a line."""
+    return records.is_text_file(text) and records.source_of(text).kind != "parquet"
+
+
+def read_names(text: str) -> tuple[Any, bool]:
+    """Read what some samples are called, and whether these are their numbers for certain.
+
+    That is so of the column "index" of a Parquet file as the command line writes it, which is read where none is named.
+    """
+    if is_lines(text):
+        return read_titles(text), False
+    source = parse_source(text)
+    if source.suffix == ".parquet" and source.name is None:
+        require_extra("files", "pyarrow")
+        import pyarrow.parquet as pq
+
+        require_file(source.path)
+        with naming(text), pq.ParquetFile(source.path) as file:
+            if "index" in file.schema_arrow.names:
+                source = Source(text, source.path, "index")
+    found = read_array(source)
+    if found.ndim == 2 and found.shape[1] == 1:
+        found = found[:, 0]
+    if found.ndim != 1 or found.dtype.kind not in "iuO":
+        hint = ": pass numbers, np.flatnonzero of the mask" if found.dtype.kind == "b" else ""
+        raise ValueError(f"{text}: must hold numbers of samples or ids, one a row, got {found.dtype} {found.shape}{hint}")
+    return found, source.name == "index"

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _arrays, _core
+from .._inputs import records
 from .._progress import Progress, reporting
 from ._read import naming, require_file
 
@@ -95,7 +96,7 @@ def versions() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         "isa": _core.resolve_isa(""),
-        "cpus": _core.default_threads(),
+        "cpus": _arrays.default_threads(),
     }
     return found | {name: sys.modules[name].__version__ for name in ("pyarrow", "safetensors") if name in sys.modules}
 
@@ -104,8 +105,10 @@ def read_config(path: str) -> dict[str, Any]:
     """Read a TOML file; raises ValueError of one line where it is none."""
     if require_file(path).st_size > _LARGEST_CONFIG:
         raise ValueError(f"{path}: too large for a configuration")
-    with naming(path), open(path, "rb") as file:
-        return tomllib.load(file)
+    with open(path, "rb") as file:
+        text = records.decode_file(file.read(), path)
+    with naming(path):
+        return tomllib.loads(text)
 
 
 def to_toml(document: Mapping[str, Any], comment: str = "") -> str:
@@ -121,7 +124,9 @@ def to_toml(document: Mapping[str, Any], comment: str = "") -> str:
 
 
 def _is_table(value: Any) -> bool:
-    return isinstance(value, Mapping) or (isinstance(value, list) and bool(value) and isinstance(value[0], Mapping))
+    return isinstance(value, Mapping) or (
+        isinstance(value, list) and bool(value) and all(isinstance(part, Mapping) for part in value)
+    )
 
 
 def _pairs(table: Mapping[str, Any]) -> list[str]:

@@ -10,8 +10,9 @@ from typing import IO, Any
 import numpy as np
 
 from .. import _memory
-from .._files import replacing
+from .._files import Unbuffered, replacing, require_local
 from ._errors import require_extra
+from ._read import ending_of
 
 Array = np.ndarray[Any, Any]
 Writer = Callable[[IO[bytes]], None]
@@ -28,7 +29,10 @@ def require_target(path: str, endings: Iterable[str], inputs: Iterable[str]) -> 
         The file is named.
     """
     endings = tuple(endings)
-    if os.path.splitext(path)[1] not in endings:
+    require_local(path, to_write=True)
+    if os.path.isdir(path) and ending_of(path) not in endings:
+        raise ValueError(f"{path}: is a folder: name a file in it, such as {os.path.join(path, 'kept' + endings[0])}")
+    if ending_of(path) not in endings:
         raise ValueError(f"{path}: the name must end in {' or '.join(endings)}")
     try:
         path.encode()
@@ -59,7 +63,9 @@ def write_all(targets: Mapping[str, Writer]) -> None:
     """Write files; they take their places when all of them are whole."""
     with ExitStack() as stack:
         for path, write in targets.items():
-            write(stack.enter_context(replacing(path)))
+            file = stack.enter_context(replacing(path))
+            write(file)
+            file.flush()  # a full disk is found before any of them takes its place
 
 
 def require_writable(path: str, ids: Array | None, n_kept: int | None = None) -> None:
@@ -70,7 +76,7 @@ def require_writable(path: str, ids: Array | None, n_kept: int | None = None) ->
     ValueError, MemoryError
         The file and the id are named.
     """
-    suffix = os.path.splitext(path)[1]
+    suffix = ending_of(path)
     if ids is None or ids.dtype != object:
         return
     texts = ids.tolist()
@@ -91,7 +97,7 @@ def require_writable(path: str, ids: Array | None, n_kept: int | None = None) ->
 
 def columns_writer(path: str, columns: Mapping[str, Array]) -> Writer:
     """Return what writes columns of equal length: all of them to .parquet, the first to .npy and .txt (a value a line)."""
-    suffix = os.path.splitext(path)[1]
+    suffix = ending_of(path)
     first = next(iter(columns.values()))
     if suffix == ".parquet":
         require_extra("files", "pyarrow")
@@ -99,7 +105,8 @@ def columns_writer(path: str, columns: Mapping[str, Array]) -> Writer:
 
     def write(file: IO[bytes]) -> None:
         if suffix == ".npy":
-            np.save(file, first.astype(np.str_) if first.dtype == object else first, allow_pickle=False)
+            array = first.astype(np.str_) if first.dtype == object else first
+            np.save(Unbuffered(file), array, allow_pickle=False)
         elif suffix == ".txt":
             file.write("".join(f"{value}\n" for value in first.tolist()).encode())
         else:

@@ -10,8 +10,9 @@ import click
 
 from .._config import format_config, show_config
 from .._core import __version__
+from .._files import require_local, require_writable
 from ..graph import METRICS, MODES
-from ._errors import BadInput, bad_input_exits, require_extra
+from ._errors import BadInput, bad_input_exits, require_extra, tell
 from ._job import open_job
 from ._methods import KNOBS, METHODS
 from ._options import (
@@ -51,9 +52,11 @@ def coremax(context: click.Context) -> None:
 @click.pass_context
 @bad_input_exits()
 def _select(context: click.Context, /, **parameters: Any) -> None:
-    files = {name: parameters[name] for name in ("embeddings", "importance", "ids", "titles", "output", "report")}
+    job = open_job(context, parameters)
+    names = ("embeddings", "importance", "ids", "only", "titles", "images", "output", "report")
+    files = {name: parameters[name] for name in names}
     given = {knob.name: parameters[knob.name] for knob in KNOBS}
-    run_select(open_job(context, parameters), parameters["method"], parameters["budget"], files, given)
+    run_select(job, parameters["method"], parameters["budget"], files, given)
 
 
 coremax.add_command(
@@ -62,7 +65,8 @@ coremax.add_command(
         callback=_select,
         short_help="Select samples from files.",
         help="Select samples from files.\n\n"
-        f"EMBEDDINGS is an array [n, d]; for --method dsir a text file, a document a line, or .jsonl.\n\n{_FORMATS}",
+        "EMBEDDINGS is an array [n, d]; for --method dsir texts: .txt (a document a line), "
+        f"JSON Lines or .parquet (FILE:FIELD), packed or not.\n\n{_FORMATS}",
         params=[
             click.Argument(["embeddings"]),
             SectionedOption(
@@ -72,7 +76,7 @@ coremax.add_command(
             SectionedOption(
                 ["--importance", "--score"], section="What to keep", metavar="FILE",
                 help="Scores [n]. Of infomax, ccs, d2 and top (higher = harder) and of sims (higher = easier); "
-                "--higher turns them.",
+                "--higher turns them. A score of quality, where high is good: infomax with --target score --drop-hardest 0.",
             ),
             SectionedOption(
                 ["--method"], section="What to keep", type=click.Choice(list(METHODS)), default="infomax", show_default=True,
@@ -82,10 +86,20 @@ coremax.add_command(
                 ["--ids"], section="What to keep", metavar="FILE",
                 help="Ids [n], or a .txt of lines: write the ids kept instead of their numbers.",
             ),
+            SectionedOption(
+                ["--only"], section="What to keep", metavar="FILE",
+                help="Choose among these alone, as if there were no others: numbers (with --ids: ids), such as what an earlier "
+                "step kept, .npy, .txt or .parquet. A share as --budget stays one of all.",
+            ),
             *housekeeping("Where the numbers kept go: .npy, .parquet (with weights) or .txt."),
             SectionedOption(["--report"], section="Report", metavar="FILE", help="Write a page about the selection, .html."),
             SectionedOption(
                 ["--titles"], section="Report", metavar="FILE", help="Texts [n] that stand for the samples there; default: ids."
+            ),
+            SectionedOption(
+                ["--images"], section="Report", metavar="FILE",
+                help="Pictures there: an array [n, h, w] or [n, h, w, 3], or paths, a .txt of lines or a column, seen from the "
+                "file's folder.",
             ),
             *(knob.option() for knob in KNOBS),
         ],
@@ -176,7 +190,7 @@ def bench(rows: int, dimensions: int, weights: int, rounds: int, threads: int | 
     from .bench import format_bench, run_bench
 
     found = run_bench(rows, dimensions, weights, rounds=rounds, threads=threads, log=progress_printer())
-    click.echo(json.dumps(found) if as_json else format_bench(found))
+    tell(json.dumps(found) if as_json else format_bench(found))
 
 
 @coremax.command()
@@ -203,15 +217,25 @@ def demo(
     from ..report.demo_page import write_page
     from .demo import format_result, run_demo, to_json
 
+    require_local(str(output), to_write=True)
+    if folder is not None:
+        require_local(str(folder))
     if output.is_dir() or not output.parent.is_dir():
         raise BadInput(f"--output {output}: {'is a folder' if output.is_dir() else f'there is no folder {output.parent}'}")
+    require_writable(output)
     log = progress_printer()
     result = run_demo(load(data, folder), budget=budget, seed=seed, threads=threads, log=log)
-    write_page(result, output)
+    failure = None
+    try:
+        write_page(result, output)
+    except OSError as error:  # the results are worth telling all the same
+        failure = BadInput(f"the page is not written: {error}")
     if as_json:
-        click.echo(json.dumps({**to_json(result), "page": str(output)}))
+        tell(json.dumps({**to_json(result), "page": None if failure else str(output)}))
     else:
-        click.echo(f"{format_result(result)}\npage: {output}")
+        tell(format_result(result) + ("" if failure else f"\npage: {output}"))
+    if failure is not None:
+        raise failure
 
 
 @coremax.command()
@@ -220,4 +244,4 @@ def demo(
 def info(as_json: bool) -> None:
     """Show version, CPU, threads and optional libraries."""
     config = show_config("dicts")
-    click.echo(json.dumps(config) if as_json else format_config(config))
+    tell(json.dumps(config) if as_json else format_config(config))

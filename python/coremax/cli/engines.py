@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -26,23 +26,22 @@ def run_graph(job: Job, given: dict[str, Any]) -> None:
     x = job.matrix(given["embeddings"], "embeddings")
     options = {name: given[name] for name in ("metric", "threads", "isa", "mode", "recall", "seed", "memory_limit")}
     if job.dry_run:
-        plan = estimate(x.shape[0], x.shape[1], given["k"], **{name: options[name] for name in ("metric", "threads", "isa")})
+        known = {name: options[name] for name in ("metric", "threads", "isa", "mode", "recall")}
+        plan = estimate(x.shape[0], x.shape[1], given["k"], **known)
         few = x[:_TRIED_ROWS]
         topk_graph(few, min(given["k"], len(few) - 1), **options)  # refuses what the run would
         seconds = {"graph": plan.seconds, "total": plan.seconds}
         needed = plan.extra_bytes + plan.output_bytes
-        job.tell({"n": len(x), "seconds": seconds, "bytes": needed, "input_bytes": x.nbytes}, format_estimate)
+        found = {"n": len(x), "seconds": seconds, "bytes": needed, "input_bytes": x.nbytes}
+        if plan.mode == "approximate":
+            found["most_seconds"] = plan.most_seconds
+        job.tell(found, format_estimate)
         return
     with job.stage("graph"):
         graph = topk_graph(x, given["k"], progress=job.progress, **options)
     assert graph.stats is not None
     found = {"n": graph.n, "k": graph.k, "metric": graph.metric, "isa": graph.stats.isa, "recall": graph.stats.recall}
-
-    def write(file: IO[bytes]) -> None:
-        file.close()  # Graph.save renames a file of its own to this name
-        graph.save(file.name)
-
-    job.finish({output: write}, {**found, "output": output}, _format_graph)
+    job.finish({output: graph.write}, {**found, "output": output}, _format_graph)
 
 
 def _format_graph(summary: dict[str, Any]) -> str:

@@ -13,10 +13,12 @@ import numpy as np
 from .. import scores
 from .._inputs.keys import Keys
 from ..graph import METRICS, Graph, topk_graph
+from ..scores._losses import STRATEGIES
 from . import _write
 from ._errors import bad_input_exits
 from ._job import Job, open_job
 from ._options import Files, SectionedCommand, SectionedOption, housekeeping
+from ._read import ending_of
 from .select import format_seconds
 
 _TRIED_BYTES = 1 << 26  # up to here a dry run does all of the work, so that it refuses what the run would
@@ -167,7 +169,7 @@ KINDS = {
         "Losses [n], one file.",
         _loss_weights,
         (
-            ("--strategy", click.Choice(["linupper", "quadratic", "extremes"]), "linupper", "Which losses count."),
+            ("--strategy", click.Choice(STRATEGIES), "linupper", "Which losses count."),
             ("--temperature", click.FLOAT, 1.0, "Below 1 sharper, above flatter."),
         ),
         "vector",
@@ -259,7 +261,7 @@ def _of_columns(classes: Any, n_columns: int, file: str) -> Any:
 
 
 def _read(job: Job, kind: Kind, file: str, name: str) -> Any:
-    if name == "contradiction" and file.endswith(".npz"):
+    if name == "contradiction" and ending_of(file) == ".npz":
         return Graph.load(file)
     if kind.shape == "matrices":
         return job.matrix(file, "embeddings" if name in ("sim", "ssp", "contradiction") else "probabilities")

@@ -247,15 +247,6 @@ def _largest(x: _Array) -> float:
     return largest or 1.0
 
 
-def require_finite(x: _Array) -> None:
-    """Raise ValueError naming the first NaN or infinity of the embeddings."""
-    for begin, end in _blocks(len(x), x.shape[1]):
-        block = x[begin:end]
-        if block.dtype.kind == "f" and not np.isfinite(block).all():
-            i, j = np.argwhere(~np.isfinite(block))[0].tolist()
-            raise ValueError(f"embeddings[{begin + i}, {j}] is {block[i, j]}; embeddings must be finite")
-
-
 def _blocks(n: int, width: int) -> Iterator[tuple[int, int]]:
     step = max(1, _BLOCK_ELEMENTS // max(width, 1))
     for begin in range(0, n, step):

@@ -10,6 +10,8 @@ import numpy as np
 
 from .. import _arrays
 from .._core import __version__
+from .._files import require_writable
+from .._inputs import invalid as _invalid
 from .._inputs.keys import as_keys
 from ..selection import Selection
 from ..selection._result import as_scores
@@ -82,10 +84,10 @@ class _Data:
 
 def write_page(selection: Selection, given: Given, path: str | os.PathLike[str] | None) -> str:
     """Write the page to a file and return its name, or return the page itself."""
-    page = render_page(selection, given)
     if path is None:
-        return page
-    write(page, path)
+        return render_page(selection, given)
+    require_writable(path)  # before the work
+    write(render_page(selection, given), path)
     return os.fspath(path)
 
 
@@ -167,7 +169,7 @@ def _rows(x: Any, n: int) -> _Array | None:
     if view.shape[1] == 0:
         return None
     rows = _arrays.as_numpy(x)
-    findings.require_finite(rows)
+    _invalid.require_finite_rows(rows, "embeddings")
     return rows
 
 
@@ -200,7 +202,10 @@ def _coordinates(coordinates: Any, n: int) -> _Array | None:
     values = np.asarray(_arrays.as_numpy(coordinates), dtype=np.float64)
     bad = np.argwhere(~np.isfinite(values))
     if bad.size:
-        raise ValueError(f"coordinates[{bad[0, 0]}, {bad[0, 1]}] is {values[tuple(bad[0])]}; coordinates must be finite")
+        raise ValueError(
+            f"coordinates[{bad[0, 0]}, {bad[0, 1]}] is {values[tuple(bad[0])]}; coordinates must be finite"
+            f"{_invalid.listed(np.unique(bad[:, 0]))}"
+        )
     return values
 
 

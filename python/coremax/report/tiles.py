@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from .. import _arrays
 from .._columns import require_no_null
+from .._inputs import refusals
 from .._inputs.texts import require_column
 from .page import data_uri
 
@@ -60,6 +61,7 @@ class Samples:
             name = name.decode("utf-8", "replace")
         if isinstance(name, (list, dict)):
             raise TypeError(f"ids must hold one name a sample, got a {type(name).__name__} as ids[{row}]")
+        refusals.refuse_unreadable(name, f"ids[{row}]")
         if getattr(name, "shape", ()) != ():
             raise ValueError(f"ids must hold one name a sample, got an array of shape {tuple(name.shape)} as ids[{row}]")
         return shortened(str(name.item() if hasattr(name, "item") else name))
@@ -73,7 +75,8 @@ class Samples:
 
 def require_sequence(given: Any, name: str, n: int) -> None:
     """Check that there is an entry for every sample, found by its number."""
-    if isinstance(given, (str, bytes, Mapping)) or not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
+    refusals.refuse_unreadable(given, name)
+    if isinstance(given, (str, bytes, Mapping, type)) or not hasattr(given, "__len__") or not hasattr(given, "__getitem__"):
         raise TypeError(f"{name} must be a sequence with one entry a sample, got {type(given).__name__}")
     if getattr(given, "shape", None) == ():  # an array of no dimensions has no length, though it has the method
         raise ValueError(f"{name} must have one entry a sample, got an array without dimensions")

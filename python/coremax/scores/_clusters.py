@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _core
+from .._inputs import invalid as _invalid
 from .._progress import Progress, reporting
 from ._inputs import embeddings
 
@@ -73,7 +74,7 @@ def spherical_kmeans(
     True
     """
     view, x = embeddings(x, "x")
-    centres, labels, _ = clustered(view, "x", n_clusters, n_iterations, sample_per_cluster, seed, threads, isa, progress)
+    centres, labels, _ = clustered(view, x, "x", n_clusters, n_iterations, sample_per_cluster, seed, threads, isa, progress)
     return _arrays.like(centres, x), _arrays.like(labels.astype(np.int64), x)
 
 
@@ -123,12 +124,13 @@ def ssp(
     array([0. , 0.2, 0.2])
     """
     view, x = embeddings(x, "x")
-    cosine = clustered(view, "x", n_clusters, n_iterations, sample_per_cluster, seed, threads, isa, progress)[2]
+    cosine = clustered(view, x, "x", n_clusters, n_iterations, sample_per_cluster, seed, threads, isa, progress)[2]
     return _arrays.like(1 - cosine.astype(np.float64), x)
 
 
 def clustered(
     view: _core.Array,
+    x: Any,
     name: str,
     n_clusters: int,
     n_iterations: int,
@@ -143,5 +145,5 @@ def clustered(
     n_iterations = _arrays.as_count(n_iterations, "n_iterations", 0, 2**31)
     per_cluster = 0 if sample_per_cluster is None else _arrays.as_count(sample_per_cluster, "sample_per_cluster", 1, 2**31)
     level, n_threads, bits = _arrays.resolve_isa(isa), _arrays.as_threads(threads), _arrays.as_seed(seed)
-    with reporting(progress, "clusters") as report:
+    with _invalid.naming(name, lambda: _invalid.bad_rows(x)), reporting(progress, "clusters") as report:
         return _core.spherical_kmeans(view, name, n_clusters, n_iterations, per_cluster, bits, level, n_threads, report)

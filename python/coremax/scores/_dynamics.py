@@ -6,6 +6,7 @@ epochs is kept, so a generator that loads epoch after epoch never holds all of t
 
 from __future__ import annotations
 
+import functools
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -13,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .. import _arrays, _core
+from .._inputs import invalid as _invalid
 from . import _inputs
 
 Vector = np.ndarray[Any, Any]
@@ -110,7 +112,8 @@ def aum(logits: Any, labels: Any = None, *, threads: int | None = None) -> Any:
         else:
             view = _inputs.predictions(epoch, name)
             _arrays.require_length(classes.shape[0], "labels", view.shape[0], f"the rows of {name}")
-            margin = _core.logit_margin(view, name, classes, n_threads)
+            with _invalid.naming(name, functools.partial(_invalid.bad_rows, epoch)):
+                margin = _core.logit_margin(view, name, classes, n_threads)
         total = margin if epochs.count == 1 else total + _same_length(margin, name, total, "logits[0]")
     epochs.require(1)
     return epochs.like(total / epochs.count)
@@ -301,9 +304,7 @@ def _vector(epoch: Any, name: str) -> Vector:
     array = _arrays.as_array(epoch, name)
     _arrays.as_view(array, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
     values = np.array(_arrays.as_numpy(array), dtype=np.float64)
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if wrong.size:
-        raise ValueError(f"{name}[{wrong[0]}] is {values[wrong[0]]}; it must be finite")
+    _invalid.refuse(values, ~np.isfinite(values), name, "it must be finite")
     return values
 
 

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Set
 from typing import Any
 
 import numpy as np
 
 from .. import _arrays, _core
-from .._inputs import texts
+from .._inputs import refusals, texts
 from .._inputs.keys import Keys, as_array, holds_texts
 
 
@@ -74,8 +74,12 @@ class Epochs:
     """Walks over epochs; remembers how many there were and takes results to the library of the first."""
 
     def __init__(self, epochs: Any, name: str) -> None:
-        if isinstance(epochs, (str, bytes, dict, set)) or getattr(epochs, "ndim", 1) == 0 or not hasattr(epochs, "__iter__"):
+        refusals.refuse_unreadable(epochs, name)
+        no_epochs = isinstance(epochs, (str, bytes, bytearray, type, Mapping, Set))
+        if no_epochs or getattr(epochs, "ndim", 1) == 0 or not hasattr(epochs, "__iter__"):
             raise TypeError(f"{name} must be an array or an iterable with one array per epoch, got {type(epochs).__name__}")
+        if isinstance(epochs, (np.ndarray, memoryview)) or _arrays.is_column(epochs):  # a data frame would give its columns
+            epochs = _arrays.as_array(epochs, name)
         self._epochs = epochs
         self.name = name
         self.count = 0

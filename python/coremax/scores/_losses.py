@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 
 from .. import _arrays
+from .._inputs import invalid as _invalid
 
 Strategy = Literal["linupper", "quadratic", "extremes"]
 STRATEGIES: tuple[Strategy, ...] = get_args(Strategy)
@@ -53,9 +54,7 @@ def loss_weights(losses: Any, *, strategy: Strategy = "linupper", temperature: f
     values = np.asarray(_arrays.as_numpy(array), dtype=np.float64)
     if values.size == 0:
         raise ValueError("losses is empty")
-    wrong = np.flatnonzero(~np.isfinite(values))
-    if wrong.size:
-        raise ValueError(f"losses[{wrong[0]}] is {values[wrong[0]]}; losses must be finite")
+    _invalid.refuse(values, ~np.isfinite(values), "losses", "losses must be finite")
     return _arrays.like(_softmax(_emphasis(_placed(values), strategy), temperature), array)
 
 

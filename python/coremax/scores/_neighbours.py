@@ -8,12 +8,13 @@ import numpy as np
 
 from .. import _arrays
 from .._inputs.keys import as_keys
+from .._progress import Progress, reporting
 from ..graph import Graph
 
 _VOTES = 1 << 22  # counted at a time: 32 MB
 
 
-def contradiction(graph: Graph, labels: Any) -> Any:
+def contradiction(graph: Graph, labels: Any, *, progress: Progress = False) -> Any:
     """How much the neighbours contradict the label of each sample; higher is harder, and above 0.75 probably mislabelled.
 
     Parameters
@@ -23,6 +24,8 @@ def contradiction(graph: Graph, labels: Any) -> Any:
         while, or of one that has never seen them.
     labels : array or column [n] of whole numbers or texts
         Classes.
+    progress : bool or callable
+        True draws a bar on stderr; a function is called as function(rows done, rows in all).
 
     Returns
     -------
@@ -57,13 +60,17 @@ def contradiction(graph: Graph, labels: Any) -> Any:
     array([7])
     """
     if not isinstance(graph, Graph):
-        raise TypeError(f"graph must be a Graph, got {type(graph).__name__}")
+        raise TypeError(
+            f"graph must be a coremax.Graph, got {type(graph).__name__}: make one by topk_graph or Graph.from_neighbors"
+        )
     classes = as_keys(labels, "labels", graph.n, "graph").codes
     lists = np.asarray(_arrays.as_numpy(_arrays.as_array(graph.neighbors, "graph")))
-    return _arrays.like(of_lists(lists, classes), labels)
+    return _arrays.like(of_lists(lists, classes, progress), labels)
 
 
-def of_lists(lists: np.ndarray[Any, Any], place: np.ndarray[Any, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+def of_lists(
+    lists: np.ndarray[Any, Any], place: np.ndarray[Any, Any], progress: Progress = False
+) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Contradiction by neighbour lists, -1 for absent ones, and classes numbered from 0."""
     n, k = lists.shape
     sizes = np.bincount(place)
@@ -74,10 +81,13 @@ def of_lists(lists: np.ndarray[Any, Any], place: np.ndarray[Any, Any]) -> np.nda
     padded = np.append(place, len(sizes))
     second = np.vstack([lists, np.full((1, k), -1)])
     block = max(1, _VOTES // max(k * k, len(sizes)))
-    for start in range(0, n, block):
-        rows = np.arange(start, min(start + block, n))
-        votes = _votes(padded[second[lists[rows]].reshape(len(rows), -1)], len(sizes))
-        result[rows] = _against(votes, place[rows], sizes)
+    with reporting(progress, "contradiction") as report:
+        for start in range(0, n, block):
+            rows = np.arange(start, min(start + block, n))
+            votes = _votes(padded[second[lists[rows]].reshape(len(rows), -1)], len(sizes))
+            result[rows] = _against(votes, place[rows], sizes)
+            if report is not None:
+                report(start + len(rows), n)
     return result
 
 

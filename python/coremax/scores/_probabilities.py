@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
 
 from .. import _arrays, _core
+from .._inputs import invalid as _invalid
 from ._inputs import is_list_of_arrays, label_view
 
 
@@ -116,7 +118,8 @@ def _mean_score(name: str, probabilities: Any, labels: Any, threads: int | None)
         shape = shape or view.shape
         if view.shape != shape:
             raise ValueError(f"probabilities of all models must have one shape, got {shape} and {view.shape}")
-        score = _core.score_probabilities(name, view, classes, n_threads)
+        with _invalid.naming("probabilities", functools.partial(_invalid.bad_probabilities, model)):
+            score = _core.score_probabilities(name, view, classes, n_threads)
         total = score if total is None else total + score
     assert total is not None
     return _arrays.like(total / len(models), models[0])

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
 
 from .. import _arrays, _core, _device
 from .._inputs import checks
+from .._inputs import invalid as _invalid
 from .._inputs.keys import Keys, as_keys
 from .._inputs.texts import is_text
 from . import _inputs
@@ -132,12 +136,16 @@ def sim(
     level, n_threads = _arrays.resolve_isa(isa), _arrays.as_threads(threads)
     dense, n_labels = _dense_labels(array, experts[0].shape[1] if experts else None)
     total = np.zeros(n)
-    for view, name, tolerance in zip(views, names, tolerances, strict=True):
-        separability, norm = _core.separability(view, name, dense, n_labels, epsilon, log, level, n_threads)
+    for view, given_x, name, tolerance in zip(views, arrays, names, tolerances, strict=True):
+        with _invalid.naming(name, functools.partial(_invalid.bad_rows, given_x)):
+            separability, norm = _core.separability(view, name, dense, n_labels, epsilon, log, level, n_threads)
         total += _scaled(separability, low, high) * _scaled(norm, low, high, tolerance)
     total /= len(views)
     if experts:
-        total *= _core.agreement(experts, panel_names, level, n_threads)
+        with contextlib.ExitStack() as stack:
+            for expert, name in zip(panel, panel_names, strict=True):
+                stack.enter_context(_invalid.naming(name, functools.partial(_invalid.bad_probabilities, expert)))
+            total *= _core.agreement(experts, panel_names, level, n_threads)
     return _arrays.like(_scaled(total, 0.0, 100.0) if rescale else total, arrays[0])
 
 
@@ -147,6 +155,8 @@ def _scaled(values: np.ndarray[Any, Any], low: float, high: float, tolerance: fl
 
 def _limits(percentiles: Any) -> tuple[float, float]:
     try:
+        if isinstance(percentiles, (str, Mapping, Set)):  # whose parts are no numbers, or in no order
+            raise TypeError
         low, high = percentiles
     except (TypeError, ValueError):
         raise TypeError(f"percentiles must be two numbers, got {percentiles!r}") from None

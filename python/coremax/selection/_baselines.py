@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Set
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from .. import _arrays, _order
 from .._inputs.aliases import aliased
 from ..sampling import sample
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Selection, as_scores
 
 
@@ -29,10 +31,12 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     Selection
         With weights n / budget.
     """
+    if isinstance(n, (str, bytes, bytearray, type, Mapping, Set)):  # whose length is not a number of samples
+        raise TypeError(f"n must be an int or a data set that has a length, got a {type(n).__name__}")
     try:
         size = _arrays.as_count(len(n) if hasattr(n, "__len__") else n, "n", 1, 2**40)
     except TypeError:
-        raise TypeError(f"n must be an int or have a length, got {n!r}") from None
+        raise TypeError(f"n must be an int or have a length, got a {type(n).__name__}") from None
     count = _arrays.as_budget(budget, size)
     number = _arrays.as_seed(seed)
     indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=_arrays.seed_of("random", number)))
@@ -47,7 +51,8 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
 
 
 @aliased(importance="score")
-def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
+@leaving_out_invalid(lambda _: False)
+def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0, invalid: Invalid = "raise") -> Selection:
     """Keep the samples of highest score.
 
     Parameters
@@ -58,6 +63,10 @@ def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection
         As `infomax`.
     seed : int, SeedSequence or Generator
         Which of the samples tied at the cut are kept. The same seed keeps nested subsets for growing budgets.
+    invalid : {"raise", "drop"}
+        What to do with samples whose score is NaN or infinite: an error that names them, or leave them out. Then a warning,
+        `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget is still one of all samples, and all else
+        is as if the others were the data set.
 
     Returns
     -------
@@ -69,6 +78,7 @@ def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection
     ValueError
         NaN or infinity in score; a wrong budget.
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     scores = as_scores(score, "score", exact=True)
     if len(scores) == 0:
         raise ValueError("score is empty")

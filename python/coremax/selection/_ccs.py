@@ -11,10 +11,12 @@ from .. import _arrays, _order
 from .._inputs.aliases import aliased
 from ..sampling import stratified
 from ._infomax import auto_drop_hardest, n_hardest
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Meaning, Selection, as_hardness, normalized
 
 
 @aliased(importance="score")
+@leaving_out_invalid(lambda _: False)
 def ccs(
     score: Any,
     budget: int | float,
@@ -24,6 +26,7 @@ def ccs(
     higher: Meaning = "hard",
     seed: _arrays.Seed = 0,
     threads: int | None = None,
+    invalid: Invalid = "raise",
 ) -> Selection:
     """Keep as many samples of each difficulty as of every other, after dropping the hardest (CCS).
 
@@ -45,6 +48,10 @@ def ccs(
         Of the draws within strata and of the order of ties.
     threads : int, optional
         Does not change the result.
+    invalid : {"raise", "drop"}
+        What to do with samples whose score is NaN or infinite: an error that names them, or leave them out. Then a warning,
+        `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget is still one of all samples, and all else
+        is as if the others were the data set.
 
     Returns
     -------
@@ -72,6 +79,7 @@ def ccs(
     >>> len(kept), int((kept >= 90).sum())
     (20, 10)
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     start = time.perf_counter()
     hardness, higher = as_hardness(score, higher)
     n, n_strata = len(hardness), _arrays.as_count(strata, "strata", 1, 2**31 - 1)

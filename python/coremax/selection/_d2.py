@@ -11,6 +11,7 @@ from .. import _arrays, _core, _order
 from .._inputs.aliases import aliased
 from .._progress import Progress, as_progress
 from ..graph import Graph, topk_graph
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Reals, Selection, as_scores
 
 DistanceMetric = Literal["euclidean", "cosine"]
@@ -18,6 +19,7 @@ _METRICS: tuple[DistanceMetric, ...] = get_args(DistanceMetric)
 
 
 @aliased(importance="score")
+@leaving_out_invalid(lambda arguments: bool(arguments["metric"] == "cosine"))
 def d2(
     x: Any,
     score: Any,
@@ -32,6 +34,7 @@ def d2(
     threads: int | None = None,
     isa: str | None = None,
     progress: Progress = False,
+    invalid: Invalid = "raise",
 ) -> Selection:
     """Keep samples that are hard, among hard neighbours and apart from each other, by message passing (D2 pruning).
 
@@ -56,6 +59,10 @@ def d2(
         Of the order of ties; nothing else is random.
     memory_limit, threads, isa, progress
         Of the graph, see `coremax.topk_graph`. Threads do not change the result.
+    invalid : {"raise", "drop"}
+        What to do with samples whose row or score holds NaN, infinity or a number beyond float32, or under "cosine" zeros
+        alone: an error that names them, or leave them out. Then a warning, `Selection.invalid` and diagnostics["n_invalid"] say
+        so; a fraction as budget is still one of all samples, and all else is as if the others were the data set.
 
     Returns
     -------
@@ -83,11 +90,13 @@ def d2(
     >>> d2(x, np.array([1.0, 0.9, 0.5, 0.4]), 2, k=1).indices  # the best of each pair, not the best two
     array([0, 2])
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     scores = as_scores(score, "score")
     gamma = _arrays.as_real(gamma, "gamma", 0.0)
     gamma_forward = _arrays.as_real(gamma_forward, "gamma_forward", 0.0)
     k, n_threads, number = _arrays.as_count(k, "k", 1), _arrays.as_threads(threads), _arrays.as_seed(seed)
-    metric, progress = _arrays.as_optional_choice(metric, "metric", _METRICS), as_progress(progress)
+    metric = None if metric is None else _arrays.as_choice(metric, "metric", _METRICS)
+    progress = as_progress(progress)
     given = isinstance(x, Graph)
     if not given:
         x = _arrays.as_array(x, "x")

@@ -10,6 +10,7 @@ import numpy as np
 
 from .. import _arrays, _order
 from .._inputs import checks
+from .._inputs import invalid as _invalid
 from .._inputs.texts import is_text
 from .._progress import Progress
 from ..sampling import sample
@@ -180,7 +181,9 @@ def _is_shown(texts: Any, n: int) -> bool:
     """Whether a report can find the documents by their numbers: a column that holds them, and no files of them."""
     if not hasattr(texts, "__len__") or not hasattr(texts, "__getitem__") or len(texts) != n:
         return False
-    return is_text(texts) or all(isinstance(text, (str, bytes)) for text in texts)
+    if isinstance(texts, (list, tuple)) or str(getattr(texts, "dtype", "")) == "object":
+        return all(isinstance(text, (str, bytes)) for text in texts)
+    return is_text(texts)
 
 
 def _smoothing(smoothing: Any) -> float:
@@ -232,7 +235,5 @@ def _as_counts(counts: Any, name: str, n_buckets: int) -> Floats:
     numbers = np.asarray(_arrays.as_numpy(counts), dtype=np.float64)
     if len(numbers) != n_buckets:
         raise ValueError(f"{name} has {len(numbers)} elements, but n_buckets is {n_buckets}")
-    bad = np.flatnonzero(~(np.isfinite(numbers) & (numbers >= 0)))
-    if bad.size:
-        raise ValueError(f"{name}[{bad[0]}] is {numbers[bad[0]]}; counts must be finite and not negative")
+    _invalid.refuse(numbers, ~(np.isfinite(numbers) & (numbers >= 0)), name, "counts must be finite and not negative")
     return numbers

@@ -11,13 +11,14 @@ import numpy as np
 from .. import _arrays, _limits, _order
 from .._inputs import checks
 from .._inputs.aliases import aliased
-from .._progress import Progress, as_progress
+from .._progress import Progress, as_progress, reporting
 from ..graph import METRICS, Graph, GraphStats, Limits, Metric, search
 from ..sampling import largest_remainder, sample
 from ..scores._clusters import clustered
 from ..scores._inputs import embeddings
 from ..scores._neighbours import of_lists
 from ..solver import Bound, Effort, Inputs, Method, check_options, solve_within
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Reals, Selection, as_classes, as_scores, normalized
 
 Normalization = Literal["minmax", "rank", "none"]
@@ -159,6 +160,7 @@ def coverage(
 
 
 @aliased(score="importance")
+@leaving_out_invalid(lambda arguments: bool(arguments["metric"] == "cosine"))
 def infomax(
     x: Any,
     importance: Any,
@@ -192,6 +194,7 @@ def infomax(
     isa: str | None = None,
     copy: bool | None = None,
     progress: Progress = False,
+    invalid: Invalid = "raise",
 ) -> Selection:
     """Keep the samples with most information and least redundancy.
 
@@ -202,7 +205,8 @@ def infomax(
     importance : array [n] of float32 or float64
         Score of each sample, higher = harder (and more informative): EL2N, margin, entropy, ...
     budget : int or float
-        An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1); with costs the total allowed.
+        An int is a count, 1 to n; a float in (0, 1] a fraction of n (round half up, at least 1); with costs the total allowed,
+        never a fraction (for a tenth of all: ``0.1 * costs.sum()``).
     labels : array or column [n] of whole numbers or texts, optional
         Classes. **Give them where there are any**: samples whose neighbours contradict their label are left out first, and
         the first few of each class are its typical ones, and classes are kept in balance (`max_contradiction`, `typical`,
@@ -256,6 +260,10 @@ def infomax(
         known of them, chance decides and never their position.
     threads, isa, copy, progress
         See `coremax.topk_graph`.
+    invalid : {"raise", "drop"}
+        What to do with samples whose row or importance holds NaN, infinity or a number beyond float32, or under "cosine" zeros
+        alone: an error that names them, or leave them out. Then a warning, `Selection.invalid` and diagnostics["n_invalid"] say
+        so; a fraction as budget is still one of all samples, and all else is as if the others were the data set.
 
     Returns
     -------
@@ -295,6 +303,7 @@ def infomax(
     >>> len(coremax.infomax(x, score, 0.1))
     10
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     number = _arrays.as_seed(seed)
     metric = _arrays.as_choice(metric, "metric", METRICS)
     copy, progress = checks.as_optional_flag(copy, "copy"), as_progress(progress)
@@ -338,7 +347,7 @@ def infomax(
         graph = graph_of(candidates)
     else:
         everything = graph_of(np.arange(n, dtype=np.int64))
-        contradiction = of_lists(everything.neighbors, place)
+        contradiction = of_lists(everything.neighbors, place, progress)
         most = auto_max_contradiction(contradiction, share) if most is None else most
         doubtful = np.where(contradiction > most, contradiction, 0)
         candidates = _candidates(scores, place, doubtful, fraction, limits, shares, number)
@@ -358,7 +367,7 @@ def infomax(
         within = _with_fewest(within, place[candidates], fewest)
         quotas = np.minimum(shares, n_typical)
         if quotas.any():
-            certain = _typical(x, candidates, place[candidates], quotas, number, threads, isa)
+            certain = _typical(x, candidates, place[candidates], quotas, number, threads, isa, progress)
             within = _including(within, len(candidates), certain)
     limited = clock()
     solution = solve_within(
@@ -452,7 +461,14 @@ def _including(limits: _limits.Limits, n: int, positions: Integers) -> _limits.L
 
 
 def _typical(
-    x: Any, candidates: Integers, place: Integers, quotas: Integers, seed: int, threads: int | None, isa: str | None
+    x: Any,
+    candidates: Integers,
+    place: Integers,
+    quotas: Integers,
+    seed: int,
+    threads: int | None,
+    isa: str | None,
+    progress: Progress,
 ) -> Integers:
     """Positions among the candidates of as many of each class as its quota says: those nearest the centres of its clusters.
 
@@ -462,19 +478,29 @@ def _typical(
     rows = x if "bfloat16" in str(x.dtype) else _arrays.as_numpy(x)  # NumPy has none: rows are widened class by class
     order = np.argsort(place, kind="stable")
     found = []
-    for members, quota in zip(np.split(order, np.cumsum(np.bincount(place, minlength=len(quotas)))[:-1]), quotas, strict=True):
-        if quota == 0:
-            continue
-        part = _arrays.as_numpy(rows[candidates[members]])
-        labels, cosine = np.zeros(len(part), dtype=np.int32), np.zeros(len(part), dtype=np.float32)
-        if part.any():  # rows of zeros point nowhere
-            view = embeddings(part, "x")[0]
-            _, labels, cosine = clustered(view, "x", int(quota), 20, 256, seed, threads, isa, False)
-        nearest = _order.ascending(-cosine, "typical", seed)
-        later = np.ones(len(part), dtype=bool)
-        later[np.unique(labels[nearest], return_index=True)[1]] = False
-        found.append(members[nearest[np.argsort(later, kind="stable")[:quota]]])
+    by_class = np.split(order, np.cumsum(np.bincount(place, minlength=len(quotas)))[:-1])
+    with reporting(progress, "typical") as report:
+        for number, (members, quota) in enumerate(zip(by_class, quotas, strict=True)):
+            if quota > 0:
+                part = _arrays.as_numpy(rows[candidates[members]])
+                found.append(members[_typical_of_class(part, int(quota), seed, threads, isa)])
+            if report is not None:
+                report(number + 1, len(quotas))
     return np.concatenate(found)
+
+
+def _typical_of_class(
+    part: np.ndarray[Any, Any], quota: int, seed: int, threads: int | None, isa: str | None
+) -> np.ndarray[Any, Any]:
+    """Places of so many rows of a class that are nearest the centres of its clusters."""
+    labels, cosine = np.zeros(len(part), dtype=np.int32), np.zeros(len(part), dtype=np.float32)
+    if part.any():  # rows of zeros point nowhere
+        view = embeddings(part, "x")[0]
+        _, labels, cosine = clustered(view, part, "x", quota, 20, 256, seed, threads, isa, False)
+    nearest = _order.ascending(-cosine, "typical", seed)
+    later = np.ones(len(part), dtype=bool)
+    later[np.unique(labels[nearest], return_index=True)[1]] = False
+    return np.asarray(nearest[np.argsort(later, kind="stable")[:quota]])
 
 
 def _candidates(

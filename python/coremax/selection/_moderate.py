@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import time
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from .. import _arrays, _order
+from .._inputs.invalid import require_finite_rows
+from .._progress import Progress, reporting
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Reals, Selection, as_classes
 
 Center = Literal["mean", "median"]
@@ -16,7 +21,17 @@ CENTERS: tuple[Center, ...] = get_args(Center)
 _BLOCK_ELEMENTS = 1 << 22  # of embeddings brought to float64 at a time: 32 MB
 
 
-def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center = "mean", seed: _arrays.Seed = 0) -> Selection:
+@leaving_out_invalid(lambda _: False)
+def moderate(
+    x: Any,
+    budget: int | float,
+    *,
+    labels: Any = None,
+    center: Center = "mean",
+    seed: _arrays.Seed = 0,
+    progress: Progress = False,
+    invalid: Invalid = "raise",
+) -> Selection:
     """Keep the samples whose distance to the centre of their class is closest to the median distance, by rank.
 
     Parameters
@@ -31,6 +46,12 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center 
         Centre of a class: the mean of its embeddings, or their median coordinate by coordinate.
     seed : int, SeedSequence or Generator
         Of the order of samples at the same distance, such as duplicates; nothing else is random.
+    progress : bool or callable
+        True draws a bar on stderr; a function is called as function(done, in all).
+    invalid : {"raise", "drop"}
+        What to do with samples whose row holds NaN, infinity or a number beyond float32: an error that names them, or leave
+        them out. Then a warning, `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget is still one of
+        all samples, and all else is as if the others were the data set.
 
     Returns
     -------
@@ -55,6 +76,7 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center 
     >>> moderate([[0.0], [1.0], [-1.5], [0.2], [5.0], [-4.7]], 2).indices
     array([1, 2])
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     start = time.perf_counter()
     center = _arrays.as_choice(center, "center", CENTERS)
     x = _arrays.as_array(x, "x")
@@ -66,13 +88,15 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center 
     place, n_classes = as_classes(labels, n, "x")
     number = _arrays.as_seed(seed)
     rows = _arrays.as_numpy(x)
-    require_finite_rows(rows)
+    require_finite_rows(rows, "x")
     order = np.argsort(place, kind="stable")
     bounds = np.r_[0, np.cumsum(np.bincount(place, minlength=n_classes))]
     distances = np.empty(n)
-    for begin, end in itertools.pairwise(bounds):
-        members = order[begin:end]
-        distances[members] = _distances(rows, members, center)
+    with reporting(progress, "moderate") as report:
+        for begin, end in itertools.pairwise(bounds.tolist()):
+            members = order[begin:end]
+            tell = None if report is None else functools.partial(_tell, report, 3 * begin, 3 * n)
+            distances[members] = _distances(rows, members, center, tell)
     low = (n - count) // 2
     kept = np.sort(_order.ascending(distances, "moderate", number)[low : low + count])
     return Selection(
@@ -85,25 +109,31 @@ def moderate(x: Any, budget: int | float, *, labels: Any = None, center: Center 
     )
 
 
-def require_finite_rows(rows: np.ndarray[Any, Any]) -> None:
-    """Raise ValueError naming the first NaN or infinity of a matrix."""
-    block = max(1, _BLOCK_ELEMENTS // rows.shape[1])
-    for begin in range(0, len(rows), block):
-        bad = np.argwhere(~np.isfinite(rows[begin : begin + block]))
-        if bad.size:
-            i, j = begin + int(bad[0, 0]), int(bad[0, 1])
-            raise ValueError(f"x[{i}, {j}] is {rows[i, j]}; embeddings must be finite")
+def _tell(report: Callable[[int, int], object], before: int, total: int, done: int) -> None:
+    report(before + done, total)
 
 
-def _distances(rows: np.ndarray[Any, Any], members: Integers, center: str) -> Reals:
-    """Euclidean distances of the members of a class to its centre, up to a power of two where values are huge or tiny."""
+def _distances(rows: np.ndarray[Any, Any], members: Integers, center: str, tell: Callable[[int], None] | None) -> Reals:
+    """Euclidean distances of the members of a class to its centre, up to a power of two where values are huge or tiny.
+
+    tell: called with how often a member has been read, up to three times each.
+    """
     blocks = np.array_split(members, -(-len(members) * rows.shape[1] // _BLOCK_ELEMENTS))
-    largest = max(float(np.abs(rows[block].astype(np.float64)).max()) for block in blocks)
+
+    def reading(times: int) -> Iterator[np.ndarray[Any, Any]]:
+        done = times * len(members)
+        for block in blocks:
+            yield rows[block].astype(np.float64)
+            done += len(block)
+            if tell is not None:
+                tell(done)
+
+    largest = max(float(np.abs(part).max()) for part in reading(0))
     exponent = int(np.frexp(largest)[1])
     shift = -exponent if abs(exponent) > 300 else 0  # squares stay within float64
     if center == "median":
         middle = np.median(np.ldexp(rows[members].astype(np.float64), shift), axis=0)
     else:
-        middle = sum(np.ldexp(rows[block].astype(np.float64), shift).sum(axis=0) for block in blocks) / len(members)
-    squares = [((np.ldexp(rows[block].astype(np.float64), shift) - middle) ** 2).sum(axis=1) for block in blocks]
+        middle = sum(np.ldexp(part, shift).sum(axis=0) for part in reading(1)) / len(members)
+    squares = [((np.ldexp(part, shift) - middle) ** 2).sum(axis=1) for part in reading(2)]
     return np.asarray(np.ldexp(np.sqrt(np.concatenate(squares)), -shift))

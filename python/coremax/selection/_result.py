@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
 
 from .. import _arrays
+from .._inputs import invalid as _invalid
 from .._inputs.aliases import aliased
 from .._inputs.keys import as_keys
 from ..graph import Graph
@@ -48,6 +49,8 @@ class Selection:
         Seconds of each stage.
     diagnostics : mapping of str to float or None
         What the method tells of its draw, such as effective sample sizes.
+    invalid : array of int64 or None
+        Numbers of the samples that were left out as invalid (``invalid="drop"``); None where none was.
     inputs : mapping of str to object
         What the method was given and made of it, for `report`: embeddings, score, labels, texts, and of InfoMax importance and
         limits of the candidates. References, not copies: they keep the arrays alive, until
@@ -65,6 +68,7 @@ class Selection:
     timings: Mapping[str, float] | None = None
     diagnostics: Mapping[str, float] | None = None
     inputs: Mapping[str, Any] = field(default_factory=dict)
+    invalid: Any = None
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"inputs": {}}
@@ -146,6 +150,7 @@ class Selection:
         -----
         The same selection and arguments give the same bytes on the same machine. The curve over the budget is solved for anew,
         with the alpha and the limits of this selection in proportion, by short searches from its subset and the linear bound.
+        Of a selection that left out invalid samples the page shows the others alone, by their numbers among all.
         Redundancy is measured on a random sample of at most 2,000 rows, whose nearest neighbours are found by brute force; the
         map draws at most 20,000 points; groups of near-duplicates come from the most similar pairs of the graph (without one,
         of a graph of at most 20,000 random rows), joined from the most similar on, up to 24 samples in a group.
@@ -166,7 +171,13 @@ class Selection:
         from ..report.selection_page import Given, write_page
 
         given = Given(embeddings, score, labels, coordinates, images, texts, ids, title)
-        return write_page(self, given, path)
+        if self.invalid is None:
+            return write_page(self, given, path)
+        from ._invalid import among_valid, take
+
+        valid = np.setdiff1d(np.arange(self.n), self.invalid)
+        columns = {name: take(column, valid) for name, column in vars(given).items() if column is not None and name != "title"}
+        return write_page(among_valid(self, valid), replace(given, **{"ids": valid.tolist(), **columns}), path)
 
 
 def as_scores(score: Any, name: str, exact: bool = False) -> np.ndarray[Any, Any]:
@@ -184,9 +195,7 @@ def as_scores(score: Any, name: str, exact: bool = False) -> np.ndarray[Any, Any
             "subtract a constant, or pass their ranks"
         )
     scores = np.asarray(given, dtype=np.float64)
-    bad = np.flatnonzero(~np.isfinite(scores))
-    if bad.size:
-        raise ValueError(f"{name}[{bad[0]}] is {scores[bad[0]]}; scores must be finite")
+    _invalid.refuse(scores, ~np.isfinite(scores), name, "scores must be finite")
     return scores
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from .. import _arrays
 from .._inputs.aliases import aliased
 from ..sampling import _arrived_by, inclusion_probabilities, sample, stratified
+from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Meaning, Reals, Selection, as_classes, as_hardness, normalized
 
 Scale = Literal["rank", "percentile", "minmax"]
@@ -19,6 +20,7 @@ _LOG_RANGE = 600.0  # weights below e^-600 of the largest count as that: no prob
 
 
 @aliased(importance="score")
+@leaving_out_invalid(lambda _: False)
 def sims(
     score: Any,
     budget: int | float,
@@ -34,6 +36,7 @@ def sims(
     higher: Meaning = "easy",
     seed: _arrays.Seed = 0,
     threads: int | None = None,
+    invalid: Invalid = "raise",
 ) -> Selection:
     """Draw samples around a target difficulty, easier the more is pruned, partly class by class (SIMS).
 
@@ -69,6 +72,10 @@ def sims(
         Of the draws.
     threads : int, optional
         Does not change the result.
+    invalid : {"raise", "drop"}
+        What to do with samples whose score is NaN or infinite: an error that names them, or leave them out. Then a warning,
+        `Selection.invalid` and diagnostics["n_invalid"] say so; a fraction as budget is still one of all samples, and all else
+        is as if the others were the data set.
 
     Returns
     -------
@@ -112,6 +119,7 @@ def sims(
     >>> bool(score[few.indices].mean() > 0.6 > 0.5 > score[many.indices].mean())
     True
     """
+    _arrays.as_choice(invalid, "invalid", CHOICES)
     start = time.perf_counter()
     hardness, higher = as_hardness(score, higher)
     n = len(hardness)
@@ -163,7 +171,7 @@ def sims(
 def _target_mean(given: Any, pruned: float) -> float:
     """The target's mean for the fraction pruned."""
     if isinstance(given, str):
-        _arrays.as_real_or_auto(given, "target_mean", -10.0, 10.0)
+        _arrays.as_choice(given, "target_mean", ("auto",))
         given = TARGET_MEANS
     if isinstance(given, tuple) and len(given) == 2:
         low, high = (_arrays.as_real(end, "target_mean", -10.0, 10.0) for end in given)
