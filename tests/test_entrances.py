@@ -40,7 +40,7 @@ KINDS_OF = {
 }
 CELLS = [(entry, argument) for entry, entrance in ENTRANCES.items() for argument in entrance.arrays]
 # Arguments that may be anything and are no arrays of numbers or texts.
-NO_ARRAYS = {"dataset", "group_limits", "images", "loader", "random_state", "state"}
+NO_ARRAYS = {"dataset", "group_limits", "images", "loader", "random_state", "state", "target"}
 # Arguments that another entrance, which the table has, checks in the same place.
 SHARED = {"datasets.prune": "datasets.select", "datasets.select_parquet": "datasets.select",
           "sklearn.CoresetSelector.fit_resample": "sklearn.CoresetSelector.fit"}  # fmt: skip
