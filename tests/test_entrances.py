@@ -147,6 +147,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("classes", "NumPy: object"): "right",
     **{("sklearn.CoresetSelector.fit_resample.X", f"NumPy: {kind}"): ANYTHING for kind in ("bytes", "text")},  # rows as given
     **{("scores.contradiction.graph", f"graphs: {kind}"): "refused" for kind in ("csr_array", "csr_matrix")},  # it wants lists
+    ("torch.SubsetSampler.indices", "coremax: Selection"): ANYTHING,  # its indices
     ("Selection.report.labels", "NumPy: bool"): ANYTHING,  # right, under other names
     **{("epochs", kind): "right" for kind in _WALKED},
     **{("epochs of flags", kind): "right" for kind in (*_WALKED, "NumPy: bool")},
