@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 import inspect
+import io
 import itertools
 import tempfile
 import typing
@@ -245,6 +246,7 @@ ENTRANCES: dict[str, Entrance] = {
     "Graph.cpu": Entrance(GRAPH.cpu),
     "Graph.to_scipy": Entrance(GRAPH.to_scipy),
     "Graph.save": Entrance(GRAPH.save, {"path": _at("saved.npz")}),
+    "Graph.write": Entrance(lambda **arguments: GRAPH.write(**{"file": io.BytesIO(), **arguments})),
     "Graph.load": Entrance(coremax.Graph.load, {"path": _at("graph.npz")}),
     "Selection.mask": Entrance(SELECTION.mask),
     "Selection.report": Entrance(

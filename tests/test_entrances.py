@@ -40,7 +40,7 @@ KINDS_OF = {
 }
 CELLS = [(entry, argument) for entry, entrance in ENTRANCES.items() for argument in entrance.arrays]
 # Arguments that may be anything and are no arrays of numbers or texts.
-NO_ARRAYS = {"dataset", "group_limits", "images", "loader", "random_state", "state"}
+NO_ARRAYS = {"dataset", "group_limits", "images", "loader", "random_state", "state", "target"}
 # Arguments that another entrance, which the table has, checks in the same place.
 SHARED = {"datasets.prune": "datasets.select", "datasets.select_parquet": "datasets.select",
           "sklearn.CoresetSelector.fit_resample": "sklearn.CoresetSelector.fit"}  # fmt: skip
@@ -147,6 +147,7 @@ EXCEPTIONS: dict[tuple[str, str], str] = {
     ("classes", "NumPy: object"): "right",
     **{("sklearn.CoresetSelector.fit_resample.X", f"NumPy: {kind}"): ANYTHING for kind in ("bytes", "text")},  # rows as given
     **{("scores.contradiction.graph", f"graphs: {kind}"): "refused" for kind in ("csr_array", "csr_matrix")},  # it wants lists
+    ("torch.SubsetSampler.indices", "coremax: Selection"): ANYTHING,  # its indices
     ("Selection.report.labels", "NumPy: bool"): ANYTHING,  # right, under other names
     **{("epochs", kind): "right" for kind in _WALKED},
     **{("epochs of flags", kind): "right" for kind in (*_WALKED, "NumPy: bool")},

@@ -22,7 +22,7 @@ PARAMETERS = [(name, parameter) for name, function in FACE.items() for parameter
 FLAGS = [(name, parameter) for name, parameter in PARAMETERS if parameter.is_flag]
 CHOICES = [(name, parameter) for name, parameter in PARAMETERS if parameter.choices]
 # Texts of any content, and names of which only a run can tell whether they are there.
-FREE_TEXTS = {"device", "embedding", "ids", "isa", "memory_limit", "title"}
+FREE_TEXTS = {"device", "embedding", "ids", "isa", "memory_limit", "text", "title"}
 PATHS = {"files", "folder", "path", "scratch"}
 
 
