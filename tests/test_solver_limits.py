@@ -33,7 +33,8 @@ def graph_of(n: int, k: int, rng: Rng, negative: bool) -> coremax.Graph:
     neighbors = np.array([rng.permutation([j for j in range(n) if j != i])[:k] for i in range(n)])
     kinds = [rng.random((n, k)), rng.integers(0, 4, (n, k)) / 4, rng.random((n, k)) * 10 ** rng.uniform(-3, 3, (n, k))]
     values = kinds[rng.integers(3)]
-    return coremax.Graph.from_neighbors(neighbors, values * rng.choice([-1, 1], values.shape) if negative else values)
+    values = values * rng.choice([-1, 1], values.shape) if negative else values
+    return coremax.Graph.from_neighbors(neighbors, -np.sort(-values, axis=1))  # in the order of lists of similarities
 
 
 class Case(NamedTuple):
