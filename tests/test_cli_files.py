@@ -199,6 +199,13 @@ HOSTILE_NPY = {
 
 
 @pytest.mark.usefixtures("folder")
+def test_objects_of_python_are_told_the_remedy() -> None:
+    np.save("bad.npy", np.array(["a", 1.5], dtype=object))
+    message = "coremax: bad.npy: holds Python objects, which are not read: save numbers or texts, as by array.astype(str)\n"
+    assert select("bad.npy").stderr == message
+
+
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize("content", HOSTILE_NPY.values(), ids=HOSTILE_NPY)
 def test_hostile_npy(content: bytes) -> None:
     Path("bad.npy").write_bytes(content)

@@ -277,6 +277,13 @@ def test_what_is_no_file(arguments: tuple[str, ...], message: str) -> None:
     assert set(os.listdir()) == before
 
 
+def test_folders_and_patterns_of_texts() -> None:
+    for texts, message in ((".", ".: is a folder, and a file is wanted"), ("*.jsonl", "*.jsonl: is a pattern")):
+        for documents, target in ((texts, "target.txt"), ("documents.txt", texts)):
+            given = ("--method", "dsir", "--target-texts", target, "--budget", "5", "-o", "k.npy")
+            assert message in refused("select", documents, *given)
+
+
 def test_names_with_brackets_are_files() -> None:
     np.save("part[1].npy", X)
     assert run("select", "part[1].npy", "--method", "random", "--budget", "5", "-o", "k[2].npy").exit_code == 0

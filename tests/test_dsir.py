@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from hypothesis import given, settings
@@ -434,6 +436,11 @@ def test_bad_corpora() -> None:
         coremax.dsir([], ["a"], 1, raw=["a"])
     with pytest.raises(TypeError, match=r"^texts is read twice, but a list_iterator can be read only once"):
         coremax.dsir(iter(["a"]), ["a"], 1)
+    for column, kind in ((pa.array([{"a": "a"}]), "struct"), (pa.array([["a"]]), "list"), (pa.array([True]), "bool")):
+        with pytest.raises(TypeError, match=rf"^texts must be a column of texts, got an Arrow column of {kind}"):
+            coremax.dsir(column, ["a"], 1)
+    with pytest.raises(TypeError, match=r"^texts\[0\] must be str or bytes, got tuple"):
+        coremax.dsir(pd.DataFrame({"text": ["a"], "b": [1]}).groupby("b"), ["a"], 1)
     once = iter(["a"])
     with pytest.raises(ValueError, match=r"^texts gave 1 documents when read first, but 0 the second time"):
         coremax.dsir(lambda: once, ["a"], 1)
@@ -445,7 +452,7 @@ def test_bad_counts() -> None:
         counts[index] = value
         with pytest.raises(ValueError, match=rf"^target\[{index}\] is {value}; counts must be finite and not negative"):
             dsir_log_weights(["a"], counts)
-    with pytest.raises(ValueError, match=r"^raw has 5 elements, but n_buckets is 10000"):
+    with pytest.raises(ValueError, match=r"^raw has 5 elements, but n_buckets is 10000: pass texts"):
         dsir_log_weights(["a"], ["a"], raw=np.ones(5))
     with pytest.raises(ValueError, match=r"^target must be one-dimensional"):
         dsir_log_weights(["a"], np.ones((2, 2)))

@@ -244,6 +244,9 @@ def test_tdds_refuses() -> None:
     for option, value in (("window", 2), ("decay", 1.5), ("epsilon", 0.0)):
         with pytest.raises(ValueError, match=rf"^{option} must be"):
             tdds(p, **{option: value})  # type: ignore[arg-type]
+    for function, epochs in ((tdds, p), (dual, [[0.5], [0.5]])):
+        with pytest.raises(ValueError, match=rf"must have at least window = {2**70} epochs"):
+            function(epochs, window=2**70)
     refuse_no_epochs(tdds, "probabilities", 10)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pandas as pd
+import pyarrow as pa
 import pytest
 import torch
 from numpy.typing import NDArray
@@ -298,3 +300,14 @@ except KeyboardInterrupt:
     print("stopped")
 """)
     assert out == "ready\nstopped\n"
+
+
+@pytest.mark.parametrize(
+    "kind", [np.asarray, list, torch.from_numpy, pa.array, pd.Series, lambda labels: pd.Series(labels, dtype="boolean")]
+)
+def test_truth_values_are_two_classes(kind: Any) -> None:
+    x, labels = labelled(40, 4, 2, seed=3)
+    expected = sim(x, labels)
+    np.testing.assert_array_equal(sim(x, kind(labels == 1)), expected)
+    with pytest.raises(TypeError, match=r"^labels must be int64 or int32, got bool"):  # they number columns there
+        sim(x, labels == 1, softmax(40, 2, seed=0))

@@ -226,6 +226,8 @@ def test_typical_samples_of_odd_classes() -> None:
     assert (np.bincount(LABELS[kept.indices]) >= 9).all()
     half = infomax(torch.from_numpy(X).bfloat16(), SCORE, 30, labels=LABELS)
     assert (np.bincount(LABELS[np.asarray(half.indices)]) == 5).all()
+    most = [infomax(X, SCORE, 30, labels=LABELS, typical=number).indices for number in (len(X), 2**70)]
+    np.testing.assert_array_equal(*most)
     none = infomax(X, SCORE, 30, labels=LABELS, typical=0)
     assert not np.array_equal(none.indices, infomax(X, SCORE, 30, labels=LABELS).indices)
 

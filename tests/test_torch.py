@@ -1214,6 +1214,7 @@ def test_loss_weights_carry_no_gradient_and_their_type() -> None:
         ((np.ones(2),), {}, TypeError, "losses must be a tensor"),
         ((torch.ones(2), "upper"), {}, ValueError, "strategy must be one of"),
         ((torch.ones(2),), {"r": 0.0}, ValueError, "r must be finite"),
+        ((torch.ones(2),), {"group": "nccl"}, TypeError, "group must be a torch.distributed.ProcessGroup or None, got 'nccl'"),
     ],
 )
 def test_bad_losses(arguments: tuple[Any, ...], options: dict[str, Any], error: type[Exception], message: str) -> None:

@@ -74,6 +74,14 @@ def as_view(
     return view
 
 
+def as_no_mask(numbers: Any, name: str) -> Any:
+    """Check that numbers of elements are not a mask of them, and return them as an array."""
+    array = as_array(numbers, name)
+    if "bool" in str(getattr(array, "dtype", "")):
+        raise TypeError(f"{name} must be whole numbers, got a mask of bool: pass numpy.flatnonzero(mask)")
+    return array
+
+
 def require_ndim(shape: Sequence[int], name: str, ndim: int) -> None:
     """Raise where an array has another number of dimensions."""
     if len(shape) != ndim:

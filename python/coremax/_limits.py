@@ -159,8 +159,15 @@ def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_
 
 
 def _numbers(numbers: Any, name: str, n: int) -> NDArray[np.int64]:
-    view = _arrays.as_view(numbers, name, ndim=1, dtypes=["int64"], convert_to="int64")
-    array = np.asarray(_arrays.as_numpy(_arrays.as_array(numbers, name)), dtype=np.int64).reshape(view.shape)
+    given = _arrays.as_no_mask(numbers, name)
+    view = _arrays.as_view(given, name, ndim=1, dtypes=["int64"], convert_to="int64")
+    array = np.asarray(_arrays.as_numpy(given), dtype=np.int64).reshape(view.shape)
+    # As numbers a mask of zeros and ones would mean the first two elements, again and again.
+    if len(array) == n > 2 and array.min() >= 0 and array.max() <= 1:
+        raise ValueError(
+            f"{name} must be numbers of elements, got {n} zeros and ones, which looks like a mask of them: pass "
+            "numpy.flatnonzero(mask)"
+        )
     bad = np.flatnonzero((array < 0) | (array >= n))
     if bad.size:
         raise ValueError(f"{name}[{bad[0]}] is {array[bad[0]]}, but there are elements 0 to {n - 1} only")

@@ -40,7 +40,8 @@ def require_options(method: Method, names: Iterable[str]) -> None:
     positional = list(inspect.signature(_function(method)).parameters)[: len(NEEDS[method]) + 1]
     unknown = [name for name in names if not takes(method, name) or name in (*positional, "labels", "seed")]
     if unknown:
-        raise TypeError(f"method {method!r} has no option {', '.join(map(repr, unknown))}")
+        hint = ": the seed has an argument of its own (seed, of estimators random_state)" if "seed" in unknown else ""
+        raise TypeError(f"method {method!r} has no option {', '.join(map(repr, unknown))}{hint}")
 
 
 def needs_more(method: Method, missing: Sequence[str]) -> str:

@@ -589,7 +589,7 @@ def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> 
     if (call := _cuda_solver.place(importance, graph, indices=indices)) is not None:
         return _cuda_solver.objective_on_device(call, importance, graph, indices, alpha)
     view = _arrays.as_view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    subset = _arrays.as_view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
+    subset = _arrays.as_view(_arrays.as_no_mask(indices, "indices"), "indices", ndim=1, dtypes=["int64"], convert_to="int64")
     threads = _arrays.as_threads(None)
     matrix = _matrix_views(graph, view.shape[0], threads)
     with _invalid.naming("importance", lambda: _invalid.bad_values(importance)):

@@ -578,9 +578,7 @@ def _as_indices(indices: Any) -> NDArray[np.int64]:
         indices = indices.indices
     if isinstance(indices, Iterator):
         raise TypeError(f"indices must be an array, got a {type(indices).__name__}: pass list(indices)")
-    indices = _arrays.as_array(indices, "indices")
-    if "bool" in str(getattr(indices, "dtype", "")):
-        raise TypeError("indices must be whole numbers, got a mask of bool: pass numpy.flatnonzero(mask)")
+    indices = _arrays.as_no_mask(indices, "indices")
     _arrays.as_view(indices, "indices", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
     return np.asarray(_arrays.as_numpy(indices)).astype(np.int64, copy=False)
 
@@ -743,6 +741,8 @@ def loss_reweight(
     if losses.ndim != 1:
         raise ValueError(f"losses must be one-dimensional, got shape {tuple(losses.shape)}")
     refusals.refuse_unreadable(losses.detach(), "losses")
+    if group is not None and not (distributed.is_available() and isinstance(group, distributed.ProcessGroup)):
+        raise TypeError(f"group must be a torch.distributed.ProcessGroup or None, got {group!r}")
     parts, rank = _gathered(losses.detach().to(torch.float64), group)
     for number, part in enumerate(parts):
         bad = (~part.isfinite()).nonzero()

@@ -175,6 +175,15 @@ def holds_texts(column: Any, name: str) -> bool:
     raise TypeError(f"{name}[{row}] must be {'a text' if is_text else 'a whole number'} as {name}[0] is, got {item!r:.80}")
 
 
+def is_bool(column: Any) -> bool:
+    """Whether a column holds truth values, by its type or, where that does not tell, by its first item."""
+    kind = getattr(column, "dtype", getattr(column, "type", None))
+    kind = getattr(getattr(kind, "categories", None), "dtype", kind)  # of what categories stand for
+    if kind is not None and str(kind) != "object":
+        return str(kind).lower().removeprefix("torch.").partition("[")[0] in ("bool", "boolean")
+    return _of_objects(column) and len(column) > 0 and isinstance(next(iter(column)), bool | np.bool_)
+
+
 def _of_objects(column: Any) -> bool:
     """Whether the items tell what they are, and not the column's type."""
     dtype = getattr(column, "dtype", None)

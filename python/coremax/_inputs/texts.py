@@ -155,7 +155,9 @@ def _column_names(table: Any) -> list[str] | None:
             names = getattr(table, attribute, None)
             if names is not None and not callable(names):
                 return [str(part) for part in names]
-    if isinstance(table, Mapping) or (hasattr(table, "keys") and hasattr(table, "__getitem__") and not hasattr(table, "isna")):
+    if isinstance(table, Mapping) or (
+        callable(getattr(table, "keys", None)) and hasattr(table, "__getitem__") and not hasattr(table, "isna")
+    ):
         return [str(key) for key in table.keys()]  # noqa: SIM118  # some have keys and no iterator over them
     fields: Any = getattr(getattr(table, "dtype", None), "names", None)  # of NumPy's records
     return None if fields is None else list(fields)

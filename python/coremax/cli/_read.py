@@ -180,7 +180,12 @@ def _npy(path: str) -> Array:
     with open(path, "rb") as file:  # NumPy would take it for an archive or a pickle
         if file.read(len(np.lib.format.MAGIC_PREFIX)) != np.lib.format.MAGIC_PREFIX:
             raise ValueError("is no .npy file")
-    mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    try:
+        mapped: Any = np.load(path, mmap_mode="r", allow_pickle=False)
+    except ValueError as error:
+        if "Python objects" not in str(error):
+            raise
+        raise ValueError("holds Python objects, which are not read: save numbers or texts, as by array.astype(str)") from None
     size = os.path.getsize(path)
     if mapped.offset + mapped.nbytes != size:
         raise ValueError(

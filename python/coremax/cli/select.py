@@ -22,7 +22,7 @@ from ._estimate import estimate_selection, format_estimate
 from ._job import Job
 from ._methods import METHODS, Knob, accepts, knobs_of
 from ._paths import file_of
-from ._read import Array, is_lines, read_ids, read_names, read_titles, require_file
+from ._read import Array, is_lines, read_ids, read_names, read_titles, require_file, require_one_file
 
 Rows = tuple[int, str] | None  # how many there are, and of which file
 _BY_ROW = ("labels", "clusters", "groups", "costs")  # arguments with an entry for every row
@@ -198,6 +198,7 @@ def _require_inputs(method: str, budget: Any, files: Mapping[str, str | None], o
     texts = [str(files["embeddings"])] if method == "dsir" else []
     texts += [options[name] for name in ("target_texts", "raw_texts") if options.get(name) is not None]
     for path in texts:
+        require_one_file(path)
         if not records.is_text_file(path):
             raise ValueError(
                 f"{path}: texts come from .txt (a document a line), {', '.join(records.JSON_ENDINGS)} (objects with a field "

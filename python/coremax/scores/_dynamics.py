@@ -7,6 +7,7 @@ epochs is kept, so a generator that loads epoch after epoch never holds all of t
 from __future__ import annotations
 
 import functools
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -230,7 +231,7 @@ def tdds(
 
 def _windows(vectors: Iterator[Vector], window: int) -> Iterator[deque[Vector]]:
     """Every run of `window` vectors, shifted by one each time."""
-    kept: deque[Vector] = deque(maxlen=window)
+    kept: deque[Vector] = deque(maxlen=min(window, sys.maxsize))  # Python holds no more
     for vector in vectors:
         kept.append(vector)
         if len(kept) == window:

@@ -12,7 +12,7 @@ import numpy as np
 from .. import _arrays, _core, _device
 from .._inputs import checks
 from .._inputs import invalid as _invalid
-from .._inputs.keys import Keys, as_keys
+from .._inputs.keys import Keys, as_keys, is_bool
 from .._inputs.texts import is_text
 from . import _inputs
 
@@ -40,9 +40,9 @@ def sim(
     ----------
     embeddings : array [n, d] of float32, float16, bfloat16, int8 or float64, or a list of them
         Features of one model or of several (d may differ). They are read as they are: no copy is made.
-    labels : array or column [n] of whole numbers or texts
-        Classes, >= 0. Where probabilities are given they are the numbers of their columns, below C. Classes without samples
-        play no part.
+    labels : array or column [n] of whole numbers, booleans or texts
+        Classes, >= 0. Where probabilities are given they are whole numbers, those of their columns, below C. Classes without
+        samples play no part.
     probabilities : array [n, C] of float32 or float64, or a list of them, optional
         Softmax outputs of the K experts whose agreement is measured. None or one array: all agree.
     epsilon : float
@@ -108,7 +108,7 @@ def sim(
     epsilon = _arrays.as_real(epsilon, "epsilon", 1e-12, 1.0)
     models, names = _inputs.of_models(embeddings, "embeddings")
     panel, panel_names = ([], []) if probabilities is None else _inputs.of_models(probabilities, "probabilities")
-    if not panel and (isinstance(labels, Keys) or is_text(labels)):
+    if not panel and (isinstance(labels, Keys) or is_text(labels) or is_bool(labels)):
         labels = as_keys(labels, "labels").codes  # without predictions there are no columns that labels have to number
     places = dict(zip([*names, "labels", *panel_names], [*models, labels, *panel], strict=True))
     call = _device.of(**places)

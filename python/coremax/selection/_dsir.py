@@ -226,6 +226,8 @@ def _is_numbers(corpus: Any) -> bool:
         return False
     if isinstance(corpus, np.ndarray):
         return corpus.dtype.kind not in "OUSTV"
+    if type(corpus).__module__.partition(".")[0] == "pyarrow" and hasattr(corpus, "type"):
+        return str(corpus.type).startswith(("int", "uint", "float", "double", "halffloat"))  # all its columns have DLPack
     return hasattr(corpus, "__dlpack__") or (hasattr(corpus, "dtype") and str(corpus.dtype) not in ("object", "Object", "Null"))
 
 
@@ -234,6 +236,8 @@ def _as_counts(counts: Any, name: str, n_buckets: int) -> Floats:
     _arrays.as_view(counts, name, ndim=1, dtypes=("float64",), convert_to="float64")
     numbers = np.asarray(_arrays.as_numpy(counts), dtype=np.float64)
     if len(numbers) != n_buckets:
-        raise ValueError(f"{name} has {len(numbers)} elements, but n_buckets is {n_buckets}")
+        raise ValueError(
+            f"{name} has {len(numbers)} elements, but n_buckets is {n_buckets}: pass texts, or the counts of all buckets"
+        )
     _invalid.refuse(numbers, ~(np.isfinite(numbers) & (numbers >= 0)), name, "counts must be finite and not negative")
     return numbers

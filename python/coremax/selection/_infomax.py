@@ -365,7 +365,7 @@ def infomax(
         if asked_floor is None:
             fewest[shares == sizes] = shares[shares == sizes]
         within = _with_fewest(within, place[candidates], fewest)
-        quotas = np.minimum(shares, n_typical)
+        quotas = np.minimum(shares, min(n_typical, n))
         if quotas.any():
             certain = _typical(x, candidates, place[candidates], quotas, number, threads, isa, progress)
             within = _including(within, len(candidates), certain)
