@@ -446,6 +446,20 @@ def test_bad_corpora() -> None:
         coremax.dsir(lambda: once, ["a"], 1)
 
 
+def test_names_of_files_are_no_texts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Counted as a text of one or two words, without a word, before.
+    monkeypatch.chdir(tmp_path)
+    Path("web.jsonl").write_text('{"text": "a b", "title": "c"}\n')
+    for names in (["web.jsonl"], ["web.jsonl:title"], [str(tmp_path / "web.jsonl")], pd.Series(["web.jsonl", "web.jsonl"])):
+        with pytest.raises(ValueError, match=r"^texts\[0\] is '.*web\.jsonl.*', the name of a file: .* pathlib\.Path"):
+            ngram_counts(names)
+        with pytest.raises(ValueError, match=r"^target\[0\] is "):
+            coremax.dsir(["a"], names, 1)
+    assert ngram_counts([Path("web.jsonl")]).sum() == ngram_counts(["a b"]).sum()
+    for item in (b"web.jsonl", "web.jsonl is there", "absent.jsonl", "a" * 5000 + ".txt", "a\0.txt", "\n.txt", ""):
+        assert ngram_counts([item]).shape == (10_000,)
+
+
 def test_bad_counts() -> None:
     for index, value in ((3, -1.0), (4, np.nan), (5, np.inf)):
         counts = np.ones(10_000)

@@ -102,4 +102,8 @@ def test_addresses_are_no_files(address: str, tmp_path: Path, monkeypatch: pytes
     ):
         with pytest.raises(ValueError, match=f"^{address} is an address, not a file"):
             call(address)
+        with pytest.raises(ValueError, match=f"^{address} is an address, not a file"):
+            call(Path(address))  # has one slash only
+    with pytest.raises(ValueError, match=f"^{address[:-4]}.txt is an address, not a file"):
+        coremax.text.ngram_counts(Path(address).with_suffix(".txt"))
     assert os.listdir() == []

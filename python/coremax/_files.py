@@ -108,6 +108,8 @@ def require_local(path: str, name: str = "", *, to_write: bool = False) -> None:
     if scheme is None or os.path.exists(path):
         return
     kind = scheme[1].lower()
+    if not path.startswith("//", scheme.end() - 1):  # pathlib makes one slash of two
+        path = f"{path[: scheme.end()]}/{path[scheme.end() :]}"
     what = f"{name} {path!r} is an address, and only local files" if name else f"{path} is an address, not a file"
     if to_write and kind != "file":
         place = "a folder" if name else "a file"

@@ -31,6 +31,7 @@ Counts = np.ndarray[Any, np.dtype[np.int64]]
 # A batch is handed to the engine once it is this large: it keeps the threads busy for some ten milliseconds.
 _BATCH_BYTES = 2**23
 _BATCH_DOCUMENTS = 2**14
+_LONGEST_NAME = 4096  # of a file, on Linux
 
 
 def ngram_counts(
@@ -173,6 +174,8 @@ def _documents(source: Any, name: str) -> Iterator[str | bytes]:
         raise TypeError(f"{name} must be an iterable of texts or a path, got {type(source).__name__}")
     items = (source,) if isinstance(source, os.PathLike) else iterate(source, name)
     for number, item in enumerate(items):
+        if number == 0:
+            _require_no_name(item, name)
         if isinstance(item, str) and item.isascii():
             yield item
         elif isinstance(item, os.PathLike):
@@ -180,6 +183,15 @@ def _documents(source: Any, name: str) -> Iterator[str | bytes]:
                 yield _utf8(text, place)
         else:
             yield _utf8(item, f"{name}[{number}]")
+
+
+def _require_no_name(item: object, name: str) -> None:
+    """Raise where the first text is the name of a file of texts that is there, which would be read as a text of one word."""
+    if isinstance(item, str) and len(item) < _LONGEST_NAME and records.is_there(item):
+        raise ValueError(
+            f"{name}[0] is {item!r}, the name of a file: files are given as pathlib.Path(...), and texts that are names of "
+            "files as bytes"
+        )
 
 
 def _utf8(text: object, place: str) -> str | bytes:

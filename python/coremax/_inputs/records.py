@@ -33,6 +33,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .. import _memory
+from .._files import require_local
 from . import texts
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".jl", ".jsonlines", ".json")
@@ -110,6 +111,11 @@ def source_of(name: str | os.PathLike[str]) -> Source:
 def is_text_file(name: str | os.PathLike[str]) -> bool:
     """Whether FILE or FILE:FIELD has an ending of texts, which the command line asks for."""
     return ending_of(_taken_apart(name)[0]) in TEXT_ENDINGS
+
+
+def is_there(text: str) -> bool:
+    """Whether a text is FILE or FILE:FIELD of a file with an ending of texts that exists."""
+    return is_text_file(text) and os.path.isfile(_taken_apart(text)[0])
 
 
 def _taken_apart(name: str | os.PathLike[str]) -> tuple[str, str]:
@@ -238,6 +244,7 @@ def open_file(path: str) -> io.BufferedReader:
     except IsADirectoryError:
         raise IsADirectoryError(f"{path!r} is a folder: pass its files, such as sorted(Path(...).glob('*.jsonl'))") from None
     except FileNotFoundError:
+        require_local(path)
         hint = "; a pattern stands for no files here: pass them one by one" if re.search(r"[*?\[]", path) else ""
         raise FileNotFoundError(f"{path!r}: no such file{hint}") from None
 
