@@ -292,3 +292,28 @@ def test_names_with_brackets_are_files() -> None:
 def test_the_package_is_a_command() -> None:
     done = subprocess.run([sys.executable, "-m", "coremax", "--version"], capture_output=True, text=True, check=True)
     assert coremax.__version__ in done.stdout
+
+
+def test_numbers_that_may_be_ids() -> None:
+    # They were numbers without a word: --only of the ids "0", "1", "2", saved as integers, chose among other samples.
+    np.save("only.npy", np.arange(3))
+    given = ("--method", "random", "--budget", "2", "--only", "only.npy", "-o", "k.txt")
+    Path("digits.txt").write_text("".join(f"{N - 1 - i}\n" for i in range(N)))
+    message = f"only.npy: 0 may be the number of a sample or the id '0' of sample {N - 1} in digits.txt"
+    assert message in refused("select", "x.npy", "--ids", "digits.txt", *given)
+    for ids in ("".join(f"{i}\n" for i in range(N)), "".join(f"id {i}\n" for i in range(N))):  # the same by both, no ids
+        Path("digits.txt").write_text(ids)
+        assert run("select", "x.npy", "--ids", "digits.txt", *given).exit_code == 0
+
+
+def test_two_names_of_one_option() -> None:
+    given = ("select", "x.npy", "--method", "top", "--budget", "5", "-o", "k.npy")
+    message = "--importance and --score are two names of one option: pass one of them"
+    assert message in refused(*given, "--importance", "score.npy", "--score=labels.npy")
+    Path("c.toml").write_text('[parameters]\nscore = "score.npy"\nmethod = "infomax"\nbudget = 5\nneighbors = 4\n')
+    expected = kept("--importance", "score.npy", "--budget", "5", "-k", "4")
+    assert kept("--config", "c.toml") == expected
+    Path("c.toml").write_text('[parameters]\nscore = "score.npy"\nimportance = "labels.npy"\n')
+    assert "c.toml: 'importance' is given twice, by two spellings or names" in refused(*given, "--config", "c.toml")
+    Path("c.toml").write_text("[parameters]\ndrop-hardest = 0.1\ndrop_hardest = 0.2\n")
+    assert "c.toml: 'drop_hardest' is given twice" in refused(*given, "--config", "c.toml")

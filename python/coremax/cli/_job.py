@@ -317,12 +317,19 @@ def _defaults(command: click.Command, name: str, config: Mapping[str, Any], path
         raise ValueError(f"{path}: there is no table [parameters]")
     if config.get("command", name) != name:
         raise ValueError(f"{path}: is of `coremax {config['command']}`, not of `coremax {name}`")
-    known = {str(option.name): option for option in command.params if option.name not in HOUSEKEEPING}
-    defaults = {}
+    known = {
+        spelled.lstrip("-").replace("-", "_"): option
+        for option in command.params
+        if option.name not in HOUSEKEEPING
+        for spelled in (*option.opts, str(option.name))
+    }
+    defaults: dict[str, Any] = {}
     for key, value in given.items():
         option = known.get(key.replace("-", "_"))
         if option is None:
             raise ValueError(f"{path}: `coremax {name}` has no parameter {key!r}")
+        if option.name in defaults:
+            raise ValueError(f"{path}: {option.name!r} is given twice, by two spellings or names: keep one of them")
         defaults[str(option.name)] = _as_typed(option, value, f"{path}: {key}")
     _check_record(config, path)
     return defaults

@@ -55,6 +55,7 @@ class SectionedCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse, and say what several files may have come from."""
+        self._require_one_name_each(ctx, args)
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -64,6 +65,14 @@ class SectionedCommand(click.Command):
             raise click.UsageError(
                 f"{error.message}: {argument} is one file; a pattern such as *.npy becomes several: join them first", ctx
             ) from None
+
+    def _require_one_name_each(self, ctx: click.Context, args: list[str]) -> None:
+        """Raise UsageError where an option is given by two of its names, of which the last would win."""
+        given = {argument.partition("=")[0] for argument in args}
+        for option in self.params:
+            names = [name for name in option.opts if name.startswith("--") and name in given]
+            if len(names) > 1:
+                raise click.UsageError(f"{' and '.join(names)} are two names of one option: pass one of them", ctx)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the sections, see `click.Command.format_options`."""

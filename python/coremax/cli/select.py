@@ -269,7 +269,9 @@ class Names:
             ids, ids_are_text = _listed(self._ids)
             if is_text and not ids_are_text:
                 values, is_text = _as_ints(values, text), False
-            if is_text == ids_are_text:  # numbers beside ids of text are numbers
+            if not is_text and ids_are_text:  # numbers beside ids of text are numbers
+                self._require_no_ids(values, ids, text)
+            else:
                 place = dict(zip(ids, range(len(ids)), strict=True))
                 for number, value in enumerate(values):
                     if value not in place:
@@ -278,6 +280,16 @@ class Names:
         if is_text:
             values = _as_ints(values, text)
         return np.array(values, dtype=np.int64)
+
+    def _require_no_ids(self, numbers: list[int], ids: list[str], text: str) -> None:
+        """Raise where numbers, written out, are ids of other samples: either may be meant."""
+        place = dict(zip(ids, range(len(ids)), strict=True))
+        for number in numbers:
+            if place.get(str(number), number) != number:
+                raise ValueError(
+                    f"{text}: {number} may be the number of a sample or the id {str(number)!r} of sample {place[str(number)]} "
+                    f"in {self._ids_file}: save ids as texts, numbers as the column index of a .parquet file"
+                )
 
 
 def _listed(found: Any) -> tuple[list[Any], bool]:
