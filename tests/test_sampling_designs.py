@@ -283,8 +283,9 @@ def test_unknown_scheme() -> None:
         ({"quotas": "even"}, ValueError, "quotas must be one of 'proportional', 'equal', got 'even'"),
         ({"quotas": [1.0]}, ValueError, "quotas has 1 elements, but labels has 2 strata"),
         ({"quotas": {5: 1}}, ValueError, "quotas has stratum 5, which no element is in"),
-        ({"quotas": [1.0, -1.0]}, ValueError, r"shares\[1\] is -1"),
-        ({"size": 3}, ValueError, "total is 3, but the capacities of the positive shares sum to 2"),
+        ({"quotas": [1.0, -1.0]}, ValueError, r"quotas\[1\] is -1"),
+        ({"size": 3}, ValueError, "size is 3, but the capacities of the positive quotas sum to 2"),
+        ({"quotas": [-1.0, 1.0]}, ValueError, r"quotas\[0\] is -1.0; quotas must be finite and not negative"),
     ],
 )
 def test_bad_strata(options: dict[str, Any], kind: type[Exception], match: str) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import reprlib
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -178,7 +179,18 @@ def _stacked(parts: list[np.ndarray[Any, Any]], name: str) -> np.ndarray[Any, An
 def _plain(array: np.ndarray[Any, Any], obj: Any, name: str) -> np.ndarray[Any, Any]:
     """The array in the machine's byte order; what holds Python objects is refused."""
     if array.dtype == object:
-        raise TypeError(f"{name} must be an array of numbers, got {type(obj).__name__} of mixed or ragged content")
+        kinds = (int, float, np.number)
+        wrong = next((place for place, item in np.ndenumerate(array) if not isinstance(item, kinds)), None)
+        if wrong is None:
+            raise TypeError(
+                f"{name} must be an array of numbers, got {type(obj).__name__} of Python objects: convert it, as by "
+                f"numpy.asarray({name}, dtype=float)"
+            )
+        place = ", ".join(map(str, wrong))
+        raise TypeError(
+            f"{name} must be an array of numbers, got {type(obj).__name__} of mixed or ragged content: {name}[{place}] is "
+            f"{reprlib.repr(array[wrong])}"
+        )
     return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
 
 

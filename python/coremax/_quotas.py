@@ -52,16 +52,21 @@ def largest_remainder(shares: Any, total: int, capacity: Any = None, *, seed: _a
     >>> largest_remainder([8, 1, 1], 10, capacity=[3, 9, 9])
     array([3, 4, 3])
     """
-    shares = _arrays.as_array(shares, "shares")
-    total = _arrays.as_count(total, "total", 0, 2**63 - 1)
-    whole = _whole_shares(_numpy(shares, "shares", _arrays.FLOAT_TYPES + _arrays.INDEX_TYPES, "float64"))
+    return apportioned(shares, total, capacity, seed, "shares", "total")
+
+
+def apportioned(shares: Any, total: int, capacity: Any, seed: _arrays.Seed | None, name: str, total_name: str) -> Any:
+    """As `largest_remainder`, with the names that the caller knows the shares and their total by, for messages."""
+    shares = _arrays.as_array(shares, name)
+    total = _arrays.as_count(total, total_name, 0, 2**63 - 1)
+    whole = _whole_shares(_numpy(shares, name, _arrays.FLOAT_TYPES + _arrays.INDEX_TYPES, "float64"), name)
     room = [total] * len(whole) if capacity is None else _capacities(capacity, len(whole))
     receivers = [i for i, share in enumerate(whole) if share > 0]
     if total > 0 and not receivers:
-        raise ValueError(f"shares has no positive element: there is nobody to split a total of {total} among")
+        raise ValueError(f"{name} has no positive element: there is nobody to split a total of {total} among")
     most = sum(room[i] for i in receivers)
     if total > most:
-        raise ValueError(f"total is {total}, but the capacities of the positive shares sum to {most}")
+        raise ValueError(f"{total_name} is {total}, but the capacities of the positive {name} sum to {most}")
     quotas = np.zeros(len(whole), np.int64)
     ranks = range(len(whole)) if seed is None else _order.chances(len(whole), "quotas", seed).tolist()
     for i, quota in _split(whole, room, receivers, total, ranks):
@@ -88,9 +93,9 @@ def _split(shares: list[int], room: list[int], receivers: list[int], total: int,
     return result + [(i, floors[i][0] + (i in lucky)) for i in waiting]
 
 
-def _whole_shares(shares: np.ndarray[Any, Any]) -> list[int]:
+def _whole_shares(shares: np.ndarray[Any, Any], name: str) -> list[int]:
     """Whole numbers in the exact ratios of the shares: every float is one over a power of two."""
-    _invalid.refuse(shares, ~np.isfinite(shares) | (shares < 0), "shares", "shares must be finite and not negative")
+    _invalid.refuse(shares, ~np.isfinite(shares) | (shares < 0), name, f"{name} must be finite and not negative")
     ratios = [value.as_integer_ratio() for value in shares.tolist()]
     unit = max((denominator for _, denominator in ratios), default=1)
     return [numerator * (unit // denominator) for numerator, denominator in ratios]

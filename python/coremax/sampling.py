@@ -15,7 +15,7 @@ from ._cuda_sampling import CudaTable, sample_on_device
 from ._inputs import checks
 from ._inputs import invalid as _invalid
 from ._inputs.keys import Keys, as_keys, as_mapping
-from ._quotas import largest_remainder
+from ._quotas import apportioned, largest_remainder
 
 __all__ = [
     "AliasTable",
@@ -678,7 +678,7 @@ def stratified(
     order = partial_sample(weights, n, log_weights=log_weights, seed=number, threads=threads).indices
     strata = keys.codes[order]
     drawable = np.bincount(strata, minlength=len(keys.present))
-    wanted = largest_remainder(_shares(quotas, keys), size, drawable, seed=number)
+    wanted = apportioned(_shares(quotas, keys), size, drawable, number, "quotas", "size")
     # Strata one after the other, those of each in the order in which they arrive.
     by_stratum = np.argsort(strata, kind="stable")
     place = np.arange(len(order)) - np.repeat(np.cumsum(drawable) - drawable, drawable)
