@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from click.testing import CliRunner
 
 import coremax
@@ -287,3 +288,21 @@ def test_scores_that_would_be_rounded_are_refused() -> None:
     with pytest.raises(ValueError, match=r"importance\[1\] is 9007199254740993"):
         selection.infomax(embeddings(0), score, 4)
     assert len(selection.ccs(score - 2**53, 4)) == 4
+
+
+def test_copies_that_d2_takes_are_any() -> None:
+    # Neighbour lists of more than k copies name those of the lowest numbers, which alone got messages: the others never came.
+    rng = np.random.default_rng(0)
+    x = np.tile(rng.normal(size=(25, 4)).astype(np.float32), (40, 1))
+    tenths = np.zeros(10, dtype=np.int64)
+    for seed in range(10):
+        kept = selection.d2(x, np.ones(1000), 100, seed=seed).indices
+        tenths += np.bincount(kept // 100, minlength=10)
+    assert np.abs(tenths - 100).max() < 60
+    ours = selection.d2(torch.from_numpy(x).bfloat16(), np.ones(1000), 100, seed=3)
+    assert ours.graph is not None
+    assert isinstance(ours.indices, torch.Tensor)
+    found = np.asarray(ours.graph.neighbors)
+    assert (found != np.arange(1000)[:, None]).all()
+    assert all(len(set(row)) == 5 for row in found.tolist())
+    np.testing.assert_array_equal(x[found], np.repeat(x[:, None], 5, axis=1))

@@ -6,11 +6,15 @@ newest.
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from . import _arrays, _core
+
+if TYPE_CHECKING:
+    from .graph import Graph
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
@@ -26,6 +30,47 @@ def chances(n: int, use: str, seed: _arrays.Seed) -> Integers:
     ranks = np.empty(n, dtype=np.int64)
     ranks[shuffled(n, use, seed)] = np.arange(n)
     return ranks
+
+
+def among_copies(graph: Graph, x: Any, use: str, seed: _arrays.Seed) -> Graph:
+    """Return a graph of rows whose neighbours among exact copies are any of these, not those of the lowest numbers.
+
+    Parameters
+    ----------
+    graph : Graph
+        Neighbour lists of x, ties to the lower number: of more than k copies of a row all list the same k.
+    x : array [n, d]
+    use : str
+        What for, as in `ascending`.
+    seed : int, SeedSequence or Generator
+
+    Returns
+    -------
+    Graph
+        As `topk_graph` might have found it of the same rows in another order: copies have changed places. `graph` itself where
+        no row has more than k copies.
+    """
+    similarities = _arrays.as_numpy(graph.similarities)
+    tied = np.flatnonzero(similarities[:, 0] == similarities[:, -1])
+    if tied.size == 0:
+        return graph
+    rows = np.ascontiguousarray(_arrays.as_numpy(x)[tied])
+    copies = np.unique(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1), return_inverse=True)[1]
+    copies = copies.reshape(-1)
+    many = np.bincount(copies)[copies] > graph.k
+    tied, copies = tied[many], copies[many]
+    if tied.size == 0:
+        return graph
+    order = shuffled(tied.size, use, seed)
+    place = np.arange(graph.n)
+    place[tied[np.argsort(copies, kind="stable")]] = tied[order][np.argsort(copies[order], kind="stable")]
+    neighbors, values = np.empty(similarities.shape, np.int64), np.empty_like(similarities)
+    neighbors[place], values[place] = place[_arrays.as_numpy(graph.neighbors)], similarities
+    return replace(
+        graph,
+        _indices=_arrays.like(neighbors, graph.neighbors),
+        _values=_arrays.like(values, graph.similarities),
+    )
 
 
 def ascending(values: np.ndarray[Any, Any], use: str, seed: _arrays.Seed) -> Integers:

@@ -111,6 +111,7 @@ def d2(
 
     start = time.perf_counter()
     graph = x if given else _graph(x, n, k, metric or "euclidean", memory_limit, n_threads, isa, progress)
+    graph = graph if given else _order.among_copies(graph, x, "d2 copies", number)
     if graph.metric is not None and metric not in (None, graph.metric):
         raise ValueError(f"metric is {metric!r}, but that of the graph {graph.metric!r}")
     metric = _arrays.as_choice(metric or graph.metric, "metric of the graph", _METRICS)
