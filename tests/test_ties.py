@@ -306,3 +306,14 @@ def test_copies_that_d2_takes_are_any() -> None:
     assert (found != np.arange(1000)[:, None]).all()
     assert all(len(set(row)) == 5 for row in found.tolist())
     np.testing.assert_array_equal(x[found], np.repeat(x[:, None], 5, axis=1))
+
+
+@pytest.mark.parametrize("options", [{}, {"labels": np.arange(1000) % 3}, {"partitions": 3}, {"drop_hardest": 0.3}])
+def test_copies_that_infomax_keeps_are_any(options: dict[str, Any]) -> None:
+    # Those of the lowest numbers, which all others listed, looked the most redundant.
+    x = np.tile(np.random.default_rng(0).normal(size=(25, 4)).astype(np.float32), (40, 1))
+    tenths = np.zeros(10, dtype=np.int64)
+    for seed in range(10):
+        kept = coremax.infomax(x, np.ones(1000), 100, seed=seed, **options).indices
+        tenths += np.bincount(kept // 100, minlength=10)
+    assert np.abs(tenths - 100).max() < 60

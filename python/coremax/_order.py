@@ -32,17 +32,19 @@ def chances(n: int, use: str, seed: _arrays.Seed) -> Integers:
     return ranks
 
 
-def among_copies(graph: Graph, x: Any, use: str, seed: _arrays.Seed) -> Graph:
+def among_copies(graph: Graph, x: Any, use: str, seed: _arrays.Seed, numbers: Integers | None = None) -> Graph:
     """Return a graph of rows whose neighbours among exact copies are any of these, not those of the lowest numbers.
 
     Parameters
     ----------
     graph : Graph
-        Neighbour lists of x, ties to the lower number: of more than k copies of a row all list the same k.
+        Neighbour lists of rows of x, ties to the lower number: of more than k copies of a row all list the same k. -1 stays.
     x : array [n, d]
     use : str
         What for, as in `ascending`.
     seed : int, SeedSequence or Generator
+    numbers : array of int64, optional
+        Which rows the graph is of; default: all.
 
     Returns
     -------
@@ -51,10 +53,10 @@ def among_copies(graph: Graph, x: Any, use: str, seed: _arrays.Seed) -> Graph:
         no row has more than k copies.
     """
     similarities = _arrays.as_numpy(graph.similarities)
-    tied = np.flatnonzero(similarities[:, 0] == similarities[:, -1])
+    tied = np.flatnonzero((similarities == similarities[:, :1]).all(axis=1)) if similarities.size else np.zeros(0, np.int64)
     if tied.size == 0:
         return graph
-    rows = np.ascontiguousarray(_arrays.as_numpy(x)[tied])
+    rows = np.ascontiguousarray(_arrays.as_numpy(_arrays.as_array(x, "x"))[tied if numbers is None else numbers[tied]])
     copies = np.unique(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1), return_inverse=True)[1]
     copies = copies.reshape(-1)
     many = np.bincount(copies)[copies] > graph.k
@@ -65,7 +67,8 @@ def among_copies(graph: Graph, x: Any, use: str, seed: _arrays.Seed) -> Graph:
     place = np.arange(graph.n)
     place[tied[np.argsort(copies, kind="stable")]] = tied[order][np.argsort(copies[order], kind="stable")]
     neighbors, values = np.empty(similarities.shape, np.int64), np.empty_like(similarities)
-    neighbors[place], values[place] = place[_arrays.as_numpy(graph.neighbors)], similarities
+    listed = _arrays.as_numpy(graph.neighbors)
+    neighbors[place], values[place] = np.where(listed < 0, -1, place[listed]), similarities
     return replace(
         graph,
         _indices=_arrays.like(neighbors, graph.neighbors),

@@ -338,7 +338,8 @@ def infomax(
 
     def graph_of(rows: Integers) -> Graph:
         parts = _random_parts(rows, n_parts, np.random.SeedSequence(number))
-        return _graph_of_parts(view, rows, parts, k, metric, lowest, memory_limit, threads, isa, progress)
+        graph = _graph_of_parts(view, rows, parts, k, metric, lowest, memory_limit, threads, isa, progress)
+        return _order.among_copies(graph, x, "infomax copies", number, rows)
 
     by_class = labels is not None and groups is None and costs is None
     shares, sizes = _equal_shares(limits, place, n_classes, number) if by_class else (None, None)
