@@ -12,7 +12,7 @@ import torch
 
 import coremax
 from coremax import Status
-from coremax.solver import METHODS
+from coremax.solver import METHODS, Method
 from helpers import OBJECTIVE_TOLERANCE, THREADS, clustered, output_when_interrupted, random_graph
 from oracles import solver as oracle
 
@@ -26,7 +26,7 @@ def clustered_problem(n: int = 2000, seed: int = 0) -> tuple[np.ndarray[Any, np.
 
 @pytest.mark.parametrize("method", ["auto", "heat-bath", "lp"])
 @pytest.mark.parametrize("negative", [False, True])
-def test_against_enumeration(negative: bool, method: str) -> None:
+def test_against_enumeration(negative: bool, method: Method) -> None:
     rng = np.random.default_rng(0)
     hits = []
     for seed in range(120):
