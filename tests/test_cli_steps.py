@@ -258,7 +258,7 @@ def test_images() -> None:
     ("arguments", "message"),
     [
         (("s3://bucket/x.npy", "--budget", "5"), "s3://bucket/x.npy is an address, not a file"),
-        (("https://host/x.parquet:emb", "--budget", "5"), "https://host/x.parquet:emb is an address, not a file"),
+        (("https://host/x.parquet:emb", "--budget", "5"), "https://host/x.parquet is an address, not a file"),
         (("x.npy", "--budget", "5", "--ids", "gs://b/ids.txt"), "gs://b/ids.txt is an address"),
         (("x.npy", "--budget", "5", "-o", "hf://a/kept.npy"), "hf://a/kept.npy is an address"),
         (("x.npy", "--budget", "5", "--config", "s3://a/kept.toml"), "s3://a/kept.toml is an address"),

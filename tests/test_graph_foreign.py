@@ -80,7 +80,7 @@ def test_a_value_out_of_range_is_named(value: float, options: dict[str, Any], me
         graph = from_neighbors([[1], [0]], [[0.5], [value]])
         object.__setattr__(graph, "metric", options["metric"])
         graph.save(tmp_path / "graph.npz")
-        with pytest.raises(ValueError, match=rf"graph.npz' holds a damaged graph: values\[1, 0\] is {message}"):
+        with pytest.raises(ValueError, match=rf"graph.npz': values\[1, 0\] is {message}"):
             coremax.Graph.load(tmp_path / "graph.npz")
 
 

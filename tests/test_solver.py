@@ -144,7 +144,8 @@ def test_equal_importance_and_identical_points() -> None:
     assert len(solution.indices) == 10
     assert solution.upper_bound >= solution.objective
     isolated = coremax.Graph.from_neighbors(np.full((6, 1), -1), np.zeros((6, 1)))
-    assert coremax.solve(np.zeros(6), isolated, 2).indices.tolist() == [0, 1]
+    first = {int(coremax.solve(np.zeros(6), isolated, 1, seed=seed).indices[0]) for seed in range(150)}
+    assert first == set(range(6)), "one is missing with a chance of 8e-12"
 
 
 def test_whole_budget_and_single_element() -> None:

@@ -160,7 +160,9 @@ def _array_from(data: bytes, name: str, member: str = "") -> None:
     with naming(path):
         array = _read.read_array(_read.parse_source(path + member))
         expect(isinstance(array, np.ndarray) and array.size > 0 and array.dtype.isnative, f"got {array!r}")
-        expect(array.dtype.kind in "biufU" or array.dtype.name == "bfloat16", f"got {array.dtype}")
+        if array.dtype == object:
+            expect(all(type(text) is str for text in array.reshape(-1).tolist()), f"got {array!r} for texts")
+        expect(array.dtype.kind in "biufUO" or array.dtype.name == "bfloat16", f"got {array.dtype}")
         array.sum() if array.dtype.kind in "biuf" else array.tolist()  # every element can be looked at
 
 

@@ -24,7 +24,6 @@ of them reads in another sense or as null.
 from __future__ import annotations
 
 import io
-import json
 import os
 import re
 import zlib
@@ -335,6 +334,8 @@ def _lines(stream: io.BufferedReader, path: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _objects(lines: Iterator[tuple[str, bytes]], field: str) -> Iterator[tuple[str, str]]:
+    import json  # here, because few need it
+
     for place, line in lines:
         if not line.strip(_SPACE):
             continue
@@ -350,6 +351,8 @@ def _objects(lines: Iterator[tuple[str, bytes]], field: str) -> Iterator[tuple[s
 
 def _elements(stream: io.BufferedReader, path: str, field: str) -> Iterator[tuple[str, str]]:
     """The objects of an array, decoded one at a time; its text is in memory as a whole."""
+    import json  # here, because few need it
+
     text = decode_file(_all_of(stream, path), path)
     decoder, space = json.JSONDecoder(), re.compile(r"[ \t\r\n]*")
     at, number, follows = text.index("[") + 1, 0, ""
@@ -393,6 +396,8 @@ def _all_of(stream: io.BufferedReader, path: str) -> bytes:
 
 
 def _field_of(value: Any, field: str, place: str, text: str) -> str:
+    import json  # here, because few need it
+
     found = value.get(field) if isinstance(value, dict) else None
     if isinstance(found, str):
         # Of two fields readers take the first, the last or neither. The name may also be a text, or a field further in.
