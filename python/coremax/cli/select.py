@@ -216,6 +216,8 @@ def _load(job: Job, method: str, files: Mapping[str, str | None]) -> tuple[Rows,
         data["texts"] = Path(path)
     else:
         data["x"] = job.matrix(path, "embeddings") if accepts(method, "x") else job.array(path)
+        if not data["x"].ndim:
+            raise ValueError(f"{path} holds one number and no rows")
         rows = len(data["x"]), path
     if files["importance"] is not None:
         data["importance"] = job.scores(str(files["importance"]), rows)
