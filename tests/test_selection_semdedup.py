@@ -155,7 +155,7 @@ def test_progress_reaches_the_end_and_an_exception_in_it_stops() -> None:
     semdedup(x, 0.4, clusters=np.zeros(6_000, dtype=np.int64), threads=1, progress=lambda *done: seen.append(done))
     assert seen[-1] == (6_000 * 5_999 // 2, 6_000 * 5_999 // 2)
     assert seen == sorted(seen)
-    assert len(seen) > 3
+    assert 0 < seen[0][0] < 6_000 * 5_999 // 2  # on the way; how often depends on the time it takes
 
     def stop(done: int, total: int) -> None:
         raise RuntimeError("enough")
