@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,15 +72,39 @@ def run_select(
     images = None if files["images"] is None else _images(job, files["images"], rows)
     budget = _total(budget, arguments, given.get("costs"))
     call = Call(job, method, data, budget, arguments) if only is None else _among(only, job, method, data, budget, arguments)
-    if job.dry_run:
-        job.tell(estimate_selection(call, job), format_estimate)
-        return
-    chosen = _timed(job, call)
+    with _as_typed(files, knobs):
+        if job.dry_run:
+            job.tell(estimate_selection(call, job), format_estimate)
+            return
+        chosen = _timed(job, call)
     if call.rows is not None:
         chosen = _of_all(chosen, call.rows, len(data["x"]))
     targets = {output: _write.columns_writer(output, _columns(chosen, ids, files["ids"]))}
     page = None if report is None else (report, lambda: _page(chosen, data, labels, ids, titles, images, output))
     job.finish(targets, _summary(chosen, output), format_summary, page)
+
+
+@contextmanager
+def _as_typed(files: Mapping[str, str | None], knobs: list[tuple[Knob, Any]]) -> Iterator[None]:
+    """Errors of the methods in the words of the command line: files for arrays, options for arguments."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if type(error) not in (ValueError, TypeError):
+            raise
+        message = str(error)
+        named = {"x": files["embeddings"], "importance": files["importance"], "score": files["importance"]}
+        named |= {knob.keyword: value for knob, value in knobs if knob.file in ("scores", "labels")}
+        for name, file in named.items():
+            place = re.match(rf"(row \d+ of |){name}\b(?=\[| is | sums )", message)
+            if file is not None and place is not None:
+                message = place[1] + file + message[place.end() :]
+        for knob, _ in knobs:
+            option = "--" + knob.name.replace("_", "-")
+            message = re.sub(rf"\b{knob.keyword}='([^']*)'", rf"{option} \1", message)
+            if "_" in knob.keyword:  # which is no word of its own
+                message = re.sub(rf"\b{knob.keyword}\b(?!\[)", option, message)
+        raise type(error)(message.replace("--group-limits needs groups", "--group-limits needs --groups")) from error
 
 
 def _total(budget: int | float | None, arguments: dict[str, Any], file: str | None) -> int | float | None:
@@ -216,6 +241,8 @@ def _load(job: Job, method: str, files: Mapping[str, str | None]) -> tuple[Rows,
         data["texts"] = Path(path)
     else:
         data["x"] = job.matrix(path, "embeddings") if accepts(method, "x") else job.array(path)
+        if data["x"].ndim == 0:
+            raise ValueError(f"{path}: embeddings must be an array with a row for each sample, got shape ()")
         rows = len(data["x"]), path
     if files["importance"] is not None:
         data["importance"] = job.scores(str(files["importance"]), rows)
