@@ -223,15 +223,15 @@ def test_errors_speak_of_files_and_options() -> None:
     x, score = X.copy(), SCORE.copy()
     score[7] = np.inf
     np.save("score.npy", score)
-    assert refused(*common).startswith("coremax: score.npy[7] is inf; scores must be finite; --invalid drop leaves")
+    assert refused(*common).startswith("coremax: score.npy: importance[7] is inf; scores must be finite; --invalid drop leaves")
     x[8], x[5, 1] = 0, np.nan
     np.save("x.npy", x)
     np.save("score.npy", SCORE)
-    assert refused(*common).startswith("coremax: x.npy[5, 1] is nan; embeddings must be finite (2 in all: 5, 8); --inv")
+    assert refused(*common).startswith("coremax: x.npy: x[5, 1] is nan; embeddings must be finite (2 in all: 5, 8); --inv")
     x[5] = 0
     np.save("x.npy", x)
     message = refused(*common)
-    assert message.startswith("coremax: row 5 of x.npy is all zeros")
+    assert message.startswith("coremax: x.npy: row 5 of x is all zeros")
     assert "use --metric euclidean" in message
 
 

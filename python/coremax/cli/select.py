@@ -93,18 +93,19 @@ def _as_typed(files: Mapping[str, str | None], knobs: list[tuple[Knob, Any]]) ->
         if type(error) not in (ValueError, TypeError):
             raise
         message = str(error)
-        named = {"x": files["embeddings"], "importance": files["importance"], "score": files["importance"]}
-        named |= {knob.keyword: value for knob, value in knobs if knob.file in ("scores", "labels")}
-        for name, file in named.items():
-            place = re.match(rf"(row \d+ of |){name}\b(?=\[| is | sums )", message)
-            if file is not None and place is not None:
-                message = place[1] + file + message[place.end() :]
         for knob, _ in knobs:
             option = "--" + knob.name.replace("_", "-")
             message = re.sub(rf"\b{knob.keyword}='([^']*)'", rf"{option} \1", message)
             if "_" in knob.keyword:  # which is no word of its own
                 message = re.sub(rf"\b{knob.keyword}\b(?!\[)", option, message)
-        raise type(error)(message.replace("--group-limits needs groups", "--group-limits needs --groups")) from error
+        message = message.replace("--group-limits needs groups", "--group-limits needs --groups")
+        named = {"x": files["embeddings"], "importance": files["importance"], "score": files["importance"]}
+        named |= {knob.keyword: value for knob, value in knobs if knob.file in ("scores", "labels")}
+        for name, file in named.items():
+            if file is not None and re.match(rf"(row \d+ of )?{name}\b(\[| is | sums )", message):
+                message = f"{file}: {message}"
+                break
+        raise type(error)(message) from error
 
 
 def _total(budget: int | float | None, arguments: dict[str, Any], file: str | None) -> int | float | None:
