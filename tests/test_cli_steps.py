@@ -235,6 +235,12 @@ def test_errors_speak_of_files_and_options() -> None:
     assert "use --metric euclidean" in message
 
 
+def test_the_hardest_dropped_are_a_share_of_those_chosen_among() -> None:
+    common = ("select", "x.npy", "--importance", "score.npy", "--budget", "27", "--drop-hardest", "0.8", "-o", "k.npy")
+    assert "dropped the hardest 40.0% first" in run(*common, "--only", "chosen.npy").output  # 18 of 45
+    assert "dropped the hardest 77.5% first" in run(*common).output
+
+
 def test_groups_and_classes_keep_their_names() -> None:
     common = ("select", "x.npy", "--importance", "score.npy", "--budget", "20", "-o", "k.npy")
     message = refused(*common, "--groups", "groups.npy", "--group-limits", "news=90:90")

@@ -124,10 +124,10 @@ class Job:
         found = _numbers(self._vector(text, rows), text)
         return found.astype(np.float32) if found.dtype.kind == "V" or found.dtype == np.float16 else found
 
-    def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array | Keys:
+    def labels(self, text: str, rows: tuple[int, str] | None = None, what: str = "labels") -> Array | Keys:
         """Read classes [n]: whole numbers as they are, texts (of lines, too) numbered in alphabetical order."""
         found = self._vector(text, rows, of_lines=True)
-        return found if found.dtype.kind in "iub" else as_keys(found, text)
+        return found if found.dtype.kind in "iub" else as_keys(found, f"{text}: {what}")
 
     def _vector(self, text: str, rows: tuple[int, str] | None, of_lines: bool = False) -> Array:
         if of_lines and is_lines(text):

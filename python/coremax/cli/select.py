@@ -81,7 +81,8 @@ def run_select(
         chosen = _of_all(chosen, call.rows, len(data["x"]))
     targets = {output: _write.columns_writer(output, _columns(chosen, ids, files["ids"]))}
     page = None if report is None else (report, lambda: _page(chosen, data, labels, ids, titles, images, output))
-    job.finish(targets, _summary(chosen, output), format_summary, page)
+    among = {} if call.rows is None else {"among": len(call.rows)}
+    job.finish(targets, _summary(chosen, output) | among, format_summary, page)
 
 
 @contextmanager
@@ -270,7 +271,7 @@ def _argument(job: Job, knob: Knob, value: Any, names: Names) -> Any:
     if knob.file == "numbers":
         return names.read(value)
     if knob.file:
-        return job.labels(value, names.rows) if knob.file == "labels" else job.scores(value, names.rows)
+        return job.labels(value, names.rows, knob.name) if knob.file == "labels" else job.scores(value, names.rows)
     return None if value == "none" and knob.name in ("bound", "cap") else value
 
 
@@ -439,7 +440,7 @@ def format_summary(summary: dict[str, Any]) -> str:
         lines.append(f"objective {summary['objective']:.6g}, without a bound")
     if "drop_hardest" in summary["parameters"]:
         # As many as the budget leaves, see `coremax.infomax`.
-        dropped = min(summary["parameters"]["drop_hardest"], 1 - summary["kept"] / summary["n"])
+        dropped = min(summary["parameters"]["drop_hardest"], 1 - summary["kept"] / summary.get("among", summary["n"]))
         lines.append(f"dropped the hardest {dropped:.1%} first" if dropped else "dropped none of the hardest")
     if "invalid" in summary:
         first = ", ".join(map(str, summary["invalid"]["first"]))
