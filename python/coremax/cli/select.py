@@ -243,8 +243,8 @@ def _load(job: Job, method: str, files: Mapping[str, str | None]) -> tuple[Rows,
         data["texts"] = Path(path)
     else:
         data["x"] = job.matrix(path, "embeddings") if accepts(method, "x") else job.array(path)
-        if data["x"].ndim == 0:
-            raise ValueError(f"{path}: embeddings must be an array with a row for each sample, got shape ()")
+        if not data["x"].ndim:
+            raise ValueError(f"{path} holds one number and no rows")
         rows = len(data["x"]), path
     if files["importance"] is not None:
         data["importance"] = job.scores(str(files["importance"]), rows)

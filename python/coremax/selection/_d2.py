@@ -95,7 +95,7 @@ def d2(
     gamma = _arrays.as_real(gamma, "gamma", 0.0)
     gamma_forward = _arrays.as_real(gamma_forward, "gamma_forward", 0.0)
     k, n_threads, number = _arrays.as_count(k, "k", 1), _arrays.as_threads(threads), _arrays.as_seed(seed)
-    metric = None if metric is None else _arrays.as_choice(metric, "metric", _METRICS)
+    metric = _arrays.as_optional_choice(metric, "metric", _METRICS)
     progress = as_progress(progress)
     given = isinstance(x, Graph)
     if not given:
