@@ -149,3 +149,11 @@ UNKNOWN: Any = "best"
 def test_bad_arguments(selector: CoresetSelector, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         selector.fit(X)
+
+
+def test_images_are_to_be_made_rows() -> None:
+    with pytest.raises(ValueError, match=r"^X can not be used: Found array with dim 3.* make rows: X.reshape\(len\(X\), -1\)"):
+        CoresetSelector().fit(np.ones((20, 4, 4)))
+    images, names = X.reshape(len(X), -1), np.array(["cat", "dog"])[np.arange(len(X)) % 2]
+    by_name = CoresetSelector(budget=0.2).fit(images, names).get_support(indices=True)
+    assert np.array_equal(by_name, CoresetSelector(budget=0.2).fit(images, np.arange(len(X)) % 2).get_support(indices=True))
