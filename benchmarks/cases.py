@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coremax import Graph
+from coremax.graph import Metric
 
 Rows = NDArray[np.float32]
 Reals = NDArray[np.float64]
@@ -90,7 +91,7 @@ class Case:
     make: Callable[[int], Rows]
     n: int
     k: int = 10
-    metric: str = "cosine"
+    metric: Metric = "cosine"
     approximate: bool = False
 
 

@@ -142,6 +142,7 @@ def test_sample(options: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 0
     assert Path("drawn.txt").read_text().splitlines() == [f"doc {i}" for i in expected]
     assert run("sample", "x.npy", "--size", "3", "-o", "no.npy").exit_code == 2
+    assert "'10%' is not a valid integer." in run("sample", "losses.npy", "--size", "10%", "-o", "no.npy").stderr
     more = run("sample", "losses.npy", "--size", "61", *options, "-o", "more.npy")
     assert more.exit_code == (0 if "--replace" in options else 2)
 

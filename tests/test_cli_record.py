@@ -391,7 +391,7 @@ def test_dry_runs_write_nothing(name: str) -> None:
         ((*SELECT[:5], "201", *SELECT[6:]), "budget must be from 1 to the number of samples, 200, got 201"),
         ((*SELECT, "--include", "far.npy"), r"include\[1\] is 999"),
         ((*SELECT, "--groups", "labels.npy", "--group-limits", "90:90"), "group 0 wants at least 90"),
-        ((*SELECT, "--group-limits", "10%"), "group_limits needs groups"),
+        ((*SELECT, "--group-limits", "10%"), "--group-limits needs --groups"),
         ((*SELECT, "--costs", "negative.npy"), r"costs\[0\] is -1"),
         (("select", "odd.jsonl", *COMMANDS["dsir"][2:]), "odd.jsonl.*line 2"),
         (("graph", "nan.npy", "-o", "g.npz"), "is nan"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import os
 import subprocess
 import sys
@@ -195,6 +197,48 @@ def test_limits_by_name() -> None:
     assert np.load("again.npy").tolist() == found
     by_number = kept("--importance", "score.npy", "--budget", "30", "--groups", "labels.npy", "--group-limits", "2=1:1")
     assert (np.array(by_number) % 3 == 2).sum() == 1
+
+
+def test_groups_and_labels_of_lines() -> None:
+    Path("groups.txt").write_text("".join(f"{name}\n" for name in GROUPS))
+    with gzip.open("docs.jsonl.gz", "wt") as file:
+        file.writelines(json.dumps({"text": str(i), "source": name}) + "\n" for i, name in enumerate(GROUPS.tolist()))
+    Path("labels.txt").write_text("".join(f"{i % 3}\n" for i in range(N)))
+    common = ("--importance", "score.npy", "--budget", "30", "--group-limits", "news=4:4,R,D=13:13")
+    found = kept(*common, "--groups", "groups.npy")
+    for file in ("groups.txt", "docs.jsonl.gz:source"):
+        assert kept(*common, "--groups", file) == found
+    assert run("select", "--config", "kept.npy.toml", "-o", "again.npy").exit_code == 0
+    assert np.load("again.npy").tolist() == found
+    classes = ("--importance", "score.npy", "--budget", "30", "--labels")
+    assert kept(*classes, "labels.txt") == kept(*classes, "labels.npy"), "lines of whole numbers are numbers"
+    Path("labels.txt").write_text("0\n" * (N - 1))
+    message = refused("select", "x.npy", *classes, "labels.txt", "-o", "k.npy")
+    assert "labels.txt has shape (119,), but x.npy has 120 rows" in message
+
+
+def test_errors_speak_of_files_and_options() -> None:
+    common = ("select", "x.npy", "--importance", "score.npy", "--budget", "30", "-o", "k.npy")
+    assert "coremax: --group-limits needs --groups\n" in refused(*common, "--group-limits", "10%")
+    x, score = X.copy(), SCORE.copy()
+    score[7] = np.inf
+    np.save("score.npy", score)
+    assert refused(*common).startswith("coremax: score.npy: importance[7] is inf; scores must be finite; --invalid drop leaves")
+    x[8], x[5, 1] = 0, np.nan
+    np.save("x.npy", x)
+    np.save("score.npy", SCORE)
+    assert refused(*common).startswith("coremax: x.npy: x[5, 1] is nan; embeddings must be finite (2 in all: 5, 8); --inv")
+    x[5] = 0
+    np.save("x.npy", x)
+    message = refused(*common)
+    assert message.startswith("coremax: x.npy: row 5 of x is all zeros")
+    assert "use --metric euclidean" in message
+
+
+def test_the_hardest_dropped_are_a_share_of_those_chosen_among() -> None:
+    common = ("select", "x.npy", "--importance", "score.npy", "--budget", "27", "--drop-hardest", "0.8", "-o", "k.npy")
+    assert "dropped the hardest 40.0% first" in run(*common, "--only", "chosen.npy").output  # 18 of 45
+    assert "dropped the hardest 77.5% first" in run(*common).output
 
 
 def test_groups_and_classes_keep_their_names() -> None:

@@ -25,11 +25,9 @@ import coremax
 from coremax import _core, text
 from coremax._arrays import seed_of
 from coremax.selection import dsir_log_weights
-from coremax.text import ngram_counts
+from coremax.text import HASHES, Hash, ngram_counts
 from helpers import ISAS, THREADS, output_when_interrupted
 from oracles import dsir as oracle
-
-HASHES = ("fast", "sha256")
 
 NASTY = [
     "",
@@ -64,7 +62,7 @@ def words(n: int, seed: int, first: int = 0, n_words: int = 2000) -> list[str]:
 
 @pytest.mark.parametrize("hashing", HASHES)
 @pytest.mark.parametrize(("ngrams", "n_buckets"), [(1, 10_000), (2, 10_000), (3, 97), (16, 1), (5, 2**20)])
-def test_counts_of_nasty_text(hashing: str, ngrams: int, n_buckets: int) -> None:
+def test_counts_of_nasty_text(hashing: Hash, ngrams: int, n_buckets: int) -> None:
     expected = oracle.counts(NASTY, n_buckets, ngrams, hashing)
     for threads in THREADS:
         got = ngram_counts(NASTY, n_buckets=n_buckets, ngrams=ngrams, hash=hashing, threads=threads)
@@ -73,7 +71,7 @@ def test_counts_of_nasty_text(hashing: str, ngrams: int, n_buckets: int) -> None
 
 
 @pytest.mark.parametrize("hashing", HASHES)
-def test_each_nasty_text_alone(hashing: str) -> None:
+def test_each_nasty_text_alone(hashing: Hash) -> None:
     for each in NASTY:
         assert np.array_equal(ngram_counts([each], hash=hashing), oracle.counts([each], 10_000, 2, hashing)), each[:40]
 
@@ -94,14 +92,14 @@ def test_known_buckets() -> None:
     st.integers(1, 4),
     st.sampled_from(HASHES),
 )
-def test_counts_of_any_text(texts: list[str], ngrams: int, hashing: str) -> None:
+def test_counts_of_any_text(texts: list[str], ngrams: int, hashing: Hash) -> None:
     got = ngram_counts(texts, n_buckets=1009, ngrams=ngrams, hash=hashing, threads=1)
     assert np.array_equal(got, oracle.counts(texts, 1009, ngrams, hashing))
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.text("aBΣσς İıſK.'_ \u0301\u00ad\n1", max_size=40), st.sampled_from(HASHES))
-def test_counts_of_text_with_peculiar_case(each: str, hashing: str) -> None:
+def test_counts_of_text_with_peculiar_case(each: str, hashing: Hash) -> None:
     assert np.array_equal(ngram_counts([each], n_buckets=1009, hash=hashing), oracle.counts([each], 1009, 2, hashing))
 
 
@@ -134,7 +132,7 @@ def test_lower_case_depends_on_the_neighbours_of_the_sigma_only() -> None:
 
 
 @pytest.mark.parametrize("hashing", HASHES)
-def test_buckets_are_even(hashing: str) -> None:
+def test_buckets_are_even(hashing: Hash) -> None:
     # 300,000 distinct tokens and pairs each: chi-square of 10,000 buckets within 5 standard deviations; fixed texts.
     numbers = [str(i) for i in range(300_000)]
     letters = ["".join(letters) for letters in itertools.islice(itertools.product("etaoinshrdlu", repeat=6), 300_000)]
@@ -151,7 +149,7 @@ def test_buckets_are_even(hashing: str) -> None:
 
 
 @pytest.mark.parametrize("hashing", HASHES)
-def test_pairs_know_their_order_and_are_no_words(hashing: str) -> None:
+def test_pairs_know_their_order_and_are_no_words(hashing: Hash) -> None:
     def pair(each: str) -> int:
         left, right = each.split()
         alone = ngram_counts([left, right], n_buckets=2**20, hash=hashing)
@@ -164,7 +162,7 @@ def test_pairs_know_their_order_and_are_no_words(hashing: str) -> None:
 
 
 @pytest.mark.parametrize("hashing", HASHES)
-def test_batches_threads_and_levels_do_not_matter(monkeypatch: pytest.MonkeyPatch, hashing: str) -> None:
+def test_batches_threads_and_levels_do_not_matter(monkeypatch: pytest.MonkeyPatch, hashing: Hash) -> None:
     texts, target = words(300, 1) + NASTY, words(50, 2, first=100)
     expected_counts = oracle.counts(texts, 10_000, 2, hashing)
     expected = dsir_log_weights(texts, target, hash=hashing, min_tokens=0, threads=1)
@@ -337,7 +335,7 @@ def test_the_engine_checks_too() -> None:
 
 @pytest.mark.parametrize("hashing", HASHES)
 @pytest.mark.parametrize("smoothing", [1e-8, 1e-3])
-def test_log_weights(hashing: str, smoothing: float) -> None:
+def test_log_weights(hashing: Hash, smoothing: float) -> None:
     texts = [*words(40, 1), "too short", *NASTY[:8], *words(20, 2, first=1000)]
     target = words(30, 3, first=1000)
     options: dict[str, Any] = {"smoothing": smoothing, "min_tokens": 10}
@@ -488,7 +486,7 @@ def test_buckets_are_those_of_the_published_package() -> None:
 )
 def test_interrupt(texts: str) -> None:
     code = f"""
-from coremax.text import ngram_counts
+from coremax.text import HASHES, Hash, ngram_counts
 texts = {texts}
 print("started", flush=True)
 try:

@@ -15,13 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 import coremax
+from coremax.graph import METRICS, Metric
 from helpers import EDGE_SIZES, ISAS, SIMILARITY_TOLERANCE, THREADS, clustered, output_when_interrupted, same_bits
 from oracles import graph as oracle
 
-METRICS = ("cosine", "dot", "euclidean")
 
-
-def assert_exact(x: NDArray[Any], graph: coremax.Graph, metric: str) -> None:
+def assert_exact(x: NDArray[Any], graph: coremax.Graph, metric: Metric) -> None:
     """Every neighbour is among the k best up to rounding, and in order."""
     k = graph.k
     truth = oracle.similarity_matrix(x, metric)
@@ -38,7 +37,7 @@ def assert_exact(x: NDArray[Any], graph: coremax.Graph, metric: str) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("metric", METRICS)
-def test_random_data(metric: str, isa: str) -> None:
+def test_random_data(metric: Metric, isa: str) -> None:
     x = np.random.default_rng(0).normal(size=(211, 37)).astype(np.float32)
     graph = coremax.topk_graph(x, 9, metric=metric, isa=isa)
     assert_exact(x, graph, metric)
@@ -49,7 +48,7 @@ def test_random_data(metric: str, isa: str) -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_same_bits_on_every_isa_and_thread_count(metric: str) -> None:
+def test_same_bits_on_every_isa_and_thread_count(metric: Metric) -> None:
     x = clustered(530, 45, 12, seed=1)
     reference = coremax.topk_graph(x, 13, metric=metric, isa="scalar", threads=1)
     for isa in ISAS:
@@ -61,7 +60,7 @@ def test_same_bits_on_every_isa_and_thread_count(metric: str) -> None:
 
 @pytest.mark.parametrize("isa", ISAS)
 @pytest.mark.parametrize("metric", ["dot", "euclidean"])
-def test_integer_values_are_exact_at_lane_edges(metric: str, isa: str) -> None:
+def test_integer_values_are_exact_at_lane_edges(metric: Metric, isa: str) -> None:
     # Small integers: every sum is exact in float32, so ties are real and must go to the lower number.
     rng = np.random.default_rng(2)
     for n in EDGE_SIZES[1:]:
@@ -83,7 +82,7 @@ def test_every_k_up_to_the_last() -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("isa", ISAS)
-def test_all_points_identical(metric: str, isa: str) -> None:
+def test_all_points_identical(metric: Metric, isa: str) -> None:
     x = np.full((70, 19), 0.3, dtype=np.float32)
     graph = coremax.topk_graph(x, 5, metric=metric, isa=isa)
     expected = [[j for j in range(6) if j != i][:5] for i in range(70)]
@@ -107,14 +106,14 @@ def test_cosine_never_exceeds_one() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_sorted_and_clustered_input(metric: str) -> None:
+def test_sorted_and_clustered_input(metric: Metric) -> None:
     x = np.sort(clustered(400, 6, 3, seed=6, spread=1e-3), axis=0)
     assert_exact(x, coremax.topk_graph(x, 10, metric=metric), metric)
 
 
 @pytest.mark.parametrize("scale", [1e-44, 1e-38, 1e-30, 1e-19, 1e18, 1e36])
 @pytest.mark.parametrize("metric", ["cosine", "euclidean"])
-def test_huge_and_tiny_magnitudes(metric: str, scale: float) -> None:
+def test_huge_and_tiny_magnitudes(metric: Metric, scale: float) -> None:
     x = (np.random.default_rng(7).integers(-40, 41, size=(50, 9)) * np.float32(scale)).astype(np.float32)
     x[np.abs(x).sum(axis=1) == 0] = np.float32(scale)
     graph = coremax.topk_graph(x, 5, metric=metric)
@@ -142,7 +141,7 @@ def test_dot_products_beyond_float32_are_refused_not_infinite() -> None:
 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "int8", "float64"])
 @pytest.mark.parametrize("metric", METRICS)
-def test_other_types_are_read_without_loss(dtype: str, metric: str) -> None:
+def test_other_types_are_read_without_loss(dtype: str, metric: Metric) -> None:
     values = np.random.default_rng(9).integers(-9, 10, size=(70, 21)).astype(np.float32)
     values[np.abs(values).sum(axis=1) == 0] = 1
     narrow = torch.from_numpy(values).to(getattr(torch, dtype))

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 import coremax
 from coremax import _core
+from coremax.graph import METRICS, Metric, Mode
 from helpers import FILTERED_ISAS, ISAS, Neighbors, clustered, engine_topk, output_when_interrupted, same_bits
 
-METRICS = ("cosine", "dot", "euclidean")
 N, D, K = 20_000, 16, 10  # the fewest rows that are not answered exactly
 SAMPLED = 1000  # rows that recall is measured on
 pytestmark = pytest.mark.skipif(not FILTERED_ISAS, reason="this machine has the scalar level only, which is always exact")
@@ -25,7 +25,7 @@ def points(n: int = N) -> NDArray[np.float32]:
 
 
 @functools.cache
-def exact(metric: str, n: int = N) -> Neighbors:
+def exact(metric: Metric, n: int = N) -> Neighbors:
     return engine_topk(points(n), K, metric)
 
 
@@ -83,7 +83,7 @@ def test_the_interval_covers_the_truth() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_estimate_is_near_the_truth_by_every_metric(metric: str) -> None:
+def test_the_estimate_is_near_the_truth_by_every_metric(metric: Metric) -> None:
     # 5 standard errors of a mean over 1000 rows, at most sqrt(0.9 * 0.1 / 1000) each: one false alarm in a million.
     found = engine_topk(points(), K, metric, recall=0.9, seed=3)
     assert found.n_sampled == SAMPLED
@@ -105,7 +105,7 @@ def test_a_smaller_recall_visits_fewer_pairs() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_similarities_are_the_exact_scores(metric: str) -> None:
+def test_similarities_are_the_exact_scores(metric: Metric) -> None:
     truth = exact(metric)
     found = engine_topk(points(), K, metric, recall=0.7, seed=4)
     known: dict[tuple[int, int], int] = {}
@@ -149,7 +149,7 @@ def test_seeds_differ() -> None:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_few_distinct_rows(metric: str) -> None:
+def test_few_distinct_rows(metric: Metric) -> None:
     # Most centres are alike, so most groups are empty; ties are all there is.
     rng = np.random.default_rng(7)
     x = rng.normal(size=(80, 16))[rng.integers(0, 80, N)]
@@ -197,7 +197,7 @@ def is_exact(graph: coremax.Graph) -> bool:
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_recall_of_one_is_exact(metric: str) -> None:
+def test_recall_of_one_is_exact(metric: Metric) -> None:
     graph = coremax.topk_graph(points(), K, metric=metric, mode="approximate", recall=1.0)
     assert is_exact(graph)
     assert np.array_equal(graph.neighbors, exact(metric).rows)
@@ -264,7 +264,7 @@ def test_stats() -> None:
         (None, TypeError, "recall must be"),
     ],
 )
-def test_bad_recall(mode: str, recall: Any, error: type[Exception], message: str) -> None:
+def test_bad_recall(mode: Mode, recall: Any, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         coremax.topk_graph(np.ones((5, 2), dtype=np.float32), 1, mode=mode, recall=recall)
 

@@ -159,6 +159,26 @@ def test_similarities_that_ascend_are_warned_of() -> None:
     from_neighbors([[1, 2], [0, 2], [0, 1]], [[0.1, 0.2], [0.3, 0.2], [0.1, 0.1]])  # too few to tell
 
 
+def test_distances_that_descend_and_mere_neighbours_are_warned_of() -> None:
+    rng = np.random.default_rng(0)
+    neighbors = np.array([rng.permutation(40)[:6] for _ in range(40)])
+    ascending = np.sort(rng.random((40, 6)), axis=1)
+    with pytest.warns(UserWarning, match="the distances of 40 of 40 rows descend: are they similarities") as caught:
+        from_neighbors(neighbors, ascending[:, ::-1], metric="cosine", values_are="distances")
+    assert caught[0].filename == __file__
+    with pytest.warns(UserWarning, match="the squared distances of 40 of 40 rows descend"):
+        from_csr(
+            np.arange(41) * 6, neighbors.ravel(), ascending[:, ::-1].ravel(), metric="euclidean", values_are="squared distances"
+        )
+    from_neighbors(neighbors, ascending - 0.5, metric="dot", values_are="distances")  # of large inner products
+    from_neighbors(neighbors, rng.random((40, 6)), metric="cosine", values_are="distances")  # in no order
+    connectivity = scipy.sparse.csr_array((np.ones(240), neighbors.ravel(), np.arange(41) * 6), shape=(40, 40))
+    with pytest.warns(UserWarning, match=r"all 2[0-9]+ distances are 1: do they say only who is a neighbour"):
+        from_scipy(connectivity, metric="cosine", values_are="distances")
+    from_scipy(connectivity, metric="cosine")  # as similarities of one
+    from_neighbors(neighbors, np.zeros((40, 6)), metric="cosine", values_are="distances")  # copies
+
+
 def test_the_row_itself_does_not_hide_the_order() -> None:
     neighbors = np.array([[i, (i + 1) % 9, (i + 2) % 9] for i in range(9)])
     with pytest.warns(UserWarning, match="of 9 rows ascend"):

@@ -8,8 +8,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import coremax
+from coremax.graph import Metric
 from helpers import ISAS, same_bits
 from oracles import graph as oracle
+
+EXACT_METRICS: st.SearchStrategy[Metric] = st.sampled_from(["dot", "euclidean"])  # on integers
 
 
 @st.composite
@@ -24,7 +27,7 @@ def integer_points(draw: st.DrawFn) -> NDArray[np.float32]:
 @given(integer_points(), st.data())
 def test_exact_on_integers(x: NDArray[np.float32], data: st.DataObject) -> None:
     k = data.draw(st.integers(1, len(x) - 1))
-    metric = data.draw(st.sampled_from(["dot", "euclidean"]))
+    metric = data.draw(EXACT_METRICS)
     graph = coremax.topk_graph(x, k, metric=metric, isa=data.draw(st.sampled_from(ISAS)), threads=data.draw(st.integers(1, 3)))
     neighbors, similarities = oracle.topk(x, k, metric)
     assert np.array_equal(graph.neighbors, neighbors)

@@ -13,6 +13,7 @@ import pytest
 
 import coremax
 from coremax import _arrays, _core
+from coremax.graph import Metric, Values
 from helpers import clustered, same_bits
 
 N, D, K = 60, 8, 5
@@ -373,7 +374,7 @@ def test_faiss_pads_with_absent_neighbors() -> None:
     ("space", "metric", "values_are"),
     [("cosine", "cosine", "distances"), ("l2", "euclidean", "squared distances"), ("ip", "dot", "distances")],
 )
-def test_hnswlib(space: str, metric: str, values_are: str) -> None:
+def test_hnswlib(space: str, metric: Metric, values_are: Values) -> None:
     hnswlib = pytest.importorskip("hnswlib")
     index = hnswlib.Index(space, D)
     index.init_index(N, M=N, ef_construction=200, random_seed=1)
@@ -446,11 +447,12 @@ def test_distances_of_a_graph_in_compressed_rows_and_of_absent_neighbors() -> No
 
 def test_distances_that_are_none() -> None:
     take = coremax.Graph.from_neighbors
-    for arguments, message in (
+    refused: list[tuple[dict[str, Any], str]] = [
         ({"values_are": "distances"}, "metric must be one of"),
         ({"values_are": "squared distances", "metric": "cosine"}, "'squared distances', which are of metric 'euclidean'"),
         ({"values_are": "weights"}, "values_are must be one of"),
-    ):
+    ]
+    for arguments, message in refused:
         with pytest.raises(ValueError, match=message):
             take([[1], [0]], [[1.0], [1.0]], **arguments)
     with pytest.raises(ValueError, match=r"values\[1, 0\] is -0.5, but distances are not negative"):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from coremax import sample, sampling
 from coremax._arrays import seed_of
 from coremax._order import chances
-from coremax.sampling import inclusion_probabilities, stratified, systematic
+from coremax.sampling import Scheme, inclusion_probabilities, stratified, systematic
 from helpers import THREADS, output_when_interrupted
 from oracles import sampling as oracle
 
@@ -108,7 +108,7 @@ def test_probabilities_at_the_edges() -> None:
 
 @pytest.mark.parametrize("gap", [1e-3, 1.0, 100.0, 1e6, 1e17, 1e305])
 @pytest.mark.parametrize("scheme", ["successive", "systematic"])
-def test_probabilities_sum_to_size_however_far_weights_are_apart(gap: float, scheme: str) -> None:
+def test_probabilities_sum_to_size_however_far_weights_are_apart(gap: float, scheme: Scheme) -> None:
     for n, size in [(3, 2), (300, 7), (300, 225), (900, 899)]:
         got = inclusion_probabilities(-gap * np.arange(n), size, scheme=scheme, log_weights=True)
         assert got.sum() == pytest.approx(size, rel=1e-9, abs=0)
@@ -270,8 +270,9 @@ def test_bad_weights(draw: Any, weights: Any, size: int, options: dict[str, Any]
 
 
 def test_unknown_scheme() -> None:
+    unknown: Any = "poisson"
     with pytest.raises(ValueError, match="scheme must be one of 'successive', 'systematic', got 'poisson'"):
-        inclusion_probabilities([1.0], 1, scheme="poisson")
+        inclusion_probabilities([1.0], 1, scheme=unknown)
 
 
 @pytest.mark.parametrize(
@@ -308,7 +309,7 @@ def test_draws_stop_on_ctrl_c(call: str) -> None:
     code = f"""
 import numpy as np
 from coremax._arrays import seed_of
-from coremax.sampling import inclusion_probabilities, merge, partial_sample, sample, stratified, systematic
+from coremax.sampling import Scheme, inclusion_probabilities, merge, partial_sample, sample, stratified, systematic
 n = 5_000_000
 w = np.random.default_rng(0).random(n)
 print("started", flush=True)

@@ -14,6 +14,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from coremax.scores import aum, dual, forgetting, loss_weights, tdds
+from coremax.scores._losses import STRATEGIES, Strategy
 from helpers import EDGE_SIZES, ISAS, THREADS
 from oracles import scores as oracle
 
@@ -250,12 +251,9 @@ def test_tdds_refuses() -> None:
     refuse_no_epochs(tdds, "probabilities", 10)
 
 
-STRATEGIES = ("linupper", "quadratic", "extremes")
-
-
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("temperature", [0.01, 0.4, 1.0, 100.0])
-def test_loss_weights(strategy: str, temperature: float) -> None:
+def test_loss_weights(strategy: Strategy, temperature: float) -> None:
     losses = np.random.default_rng(0).exponential(size=257)
     got = loss_weights(losses, strategy=strategy, temperature=temperature)
     np.testing.assert_allclose(got, oracle.loss_weights(losses, strategy, temperature), rtol=1e-9, atol=1e-300)
@@ -269,7 +267,7 @@ def test_loss_weights(strategy: str, temperature: float) -> None:
     strategy=st.sampled_from(STRATEGIES),
     temperature=st.floats(1e-300, 1e300),
 )
-def test_loss_weights_are_weights(losses: NDArray[np.float64], strategy: str, temperature: float) -> None:
+def test_loss_weights_are_weights(losses: NDArray[np.float64], strategy: Strategy, temperature: float) -> None:
     weights = loss_weights(losses, strategy=strategy, temperature=temperature)
     assert (weights >= 0).all()
     assert weights.sum() == pytest.approx(1, abs=1e-12)
@@ -281,12 +279,13 @@ def test_loss_weights_are_weights(losses: NDArray[np.float64], strategy: str, te
 
 
 def test_loss_weights_refuses() -> None:
+    unknown: Any = "upper"
     with pytest.raises(ValueError, match=r"^losses\[1\] is nan; losses must be finite"):
         loss_weights([1.0, np.nan])
     with pytest.raises(ValueError, match=r"^losses is empty"):
         loss_weights([])
     with pytest.raises(ValueError, match=r"^strategy must be one of"):
-        loss_weights([1.0], strategy="upper")
+        loss_weights([1.0], strategy=unknown)
     with pytest.raises(ValueError, match=r"^temperature must be"):
         loss_weights([1.0], temperature=0.0)
     with pytest.raises(ValueError, match=r"^losses must be one-dimensional"):

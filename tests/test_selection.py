@@ -10,6 +10,7 @@ import torch
 
 import coremax
 from coremax.selection import auto_drop_hardest, infomax, random, top
+from coremax.selection._infomax import Normalization
 from helpers import clustered
 from oracles import solver as oracle
 
@@ -86,7 +87,7 @@ def test_edges_of_parts_carry_true_similarities() -> None:
 
 
 @pytest.mark.parametrize("normalize", ["minmax", "rank", "none", None])
-def test_normalization(normalize: str | None) -> None:
+def test_normalization(normalize: Normalization | None) -> None:
     score = SCORE * 100 - 7
     score[10:20] = score[0]
     selection = infomax(X, score, 40, normalize=normalize, drop_hardest=0, target="score", alpha=0.3)

@@ -12,6 +12,7 @@ import torch
 from coremax import _arrays, sample
 from coremax._arrays import seed_of
 from coremax.selection import semdedup
+from coremax.selection._semdedup import Keep
 from helpers import EDGE_SIZES, THREADS, clustered
 from oracles import selection as oracle
 
@@ -19,7 +20,7 @@ N = 240
 X = clustered(N, 5, 30, seed=0, spread=0.1)
 
 
-def similarity(x: Any, clusters: Any, keep: str) -> Any:
+def similarity(x: Any, clusters: Any, keep: Keep) -> Any:
     """What the loop finds where ties stand in the order of seed 0."""
     order = sample(np.ones(len(x), dtype=np.float32), len(x), seed=seed_of("semdedup", 0))
     return np.array(oracle.semdedup_similarity(x, clusters, keep, np.argsort(order).tolist()))
@@ -30,7 +31,7 @@ CLUSTERS = np.random.default_rng(1).choice([-3, 0, 9, 12], N, p=[0.5, 0.3, 0.19,
 
 @pytest.mark.parametrize("keep", ["hard", "easy"])
 @pytest.mark.parametrize("eps", [0.0, 0.001, 0.01, 0.1, 1.0, 2.0])
-def test_keeps_what_the_loop_keeps(keep: str, eps: float) -> None:
+def test_keeps_what_the_loop_keeps(keep: Keep, eps: float) -> None:
     expected = similarity(X, CLUSTERS.tolist(), keep)
     assert np.abs(expected[expected > -1] - (1 - eps)).min() > 1e-6, "no cosine within rounding of the limit"
     selection = semdedup(X, eps=eps, clusters=CLUSTERS, keep=keep)
@@ -154,7 +155,7 @@ def test_progress_reaches_the_end_and_an_exception_in_it_stops() -> None:
     semdedup(x, 0.4, clusters=np.zeros(6_000, dtype=np.int64), threads=1, progress=lambda *done: seen.append(done))
     assert seen[-1] == (6_000 * 5_999 // 2, 6_000 * 5_999 // 2)
     assert seen == sorted(seen)
-    assert len(seen) > 3
+    assert 0 < seen[0][0] < 6_000 * 5_999 // 2  # on the way; how often depends on the time it takes
 
     def stop(done: int, total: int) -> None:
         raise RuntimeError("enough")
@@ -165,6 +166,9 @@ def test_progress_reaches_the_end_and_an_exception_in_it_stops() -> None:
 
 def bad(row: int, value: Any) -> Any:
     return np.where(np.arange(N)[:, None] == row, value, X)
+
+
+WORD: Any = "word"  # which is no choice of any argument
 
 
 @pytest.mark.parametrize(
@@ -184,8 +188,8 @@ def bad(row: int, value: Any) -> Any:
         (lambda: semdedup(X, 5, clusters=CLUSTERS[1:]), ValueError, "clusters has 239 elements, but x has 240"),
         (lambda: semdedup(X, 5, n_clusters=0), ValueError, "n_clusters must be from 1 to 240"),
         (lambda: semdedup(X, 5, n_clusters=N + 1), ValueError, "n_clusters must be from 1 to 240"),
-        (lambda: semdedup(X, 5, n_clusters="many"), TypeError, "n_clusters must be an int"),
-        (lambda: semdedup(X, 5, keep="soft"), ValueError, "keep must be one of"),
+        (lambda: semdedup(X, 5, n_clusters=WORD), TypeError, "n_clusters must be an int"),
+        (lambda: semdedup(X, 5, keep=WORD), ValueError, "keep must be one of"),
     ],
 )
 def test_bad_arguments(call: Callable[[], object], error: type[Exception], message: str) -> None:

@@ -159,6 +159,7 @@ def test_seeds_threads_and_libraries() -> None:
 
 
 LIST: Any = [0, 1]
+WORD: Any = "word"  # which is no choice of any argument
 
 
 @pytest.mark.parametrize(
@@ -169,15 +170,15 @@ LIST: Any = [0, 1]
         (lambda: sims(SCORE, 0), ValueError, "budget must be from 1"),
         (lambda: sims(SCORE, 5, labels=LABELS[1:]), ValueError, "labels has 299 elements, but score has 300"),
         (lambda: sims(SCORE, 5, class_fraction=1.1), ValueError, "class_fraction must be finite and from 0 to 1"),
-        (lambda: sims(SCORE, 5, target_mean="late"), ValueError, "target_mean must be one of 'auto'"),
+        (lambda: sims(SCORE, 5, target_mean=WORD), ValueError, "target_mean must be one of 'auto'"),
         (lambda: sims(SCORE, 5, target_mean=LIST), TypeError, "target_mean must be a number"),
         (lambda: sims(SCORE, 5, target_mean=np.nan), ValueError, "target_mean must be finite"),
         (lambda: sims(SCORE, 5, target_std=0), ValueError, "target_std must be finite and at least"),
         (lambda: sims(SCORE, 5, cap=0.5), ValueError, "cap must be finite and at least 1"),
         (lambda: sims(SCORE, 5, bins=0), ValueError, "bins must be from 1"),
         (lambda: sims(SCORE, 5, density_floor=0), ValueError, "density_floor must be finite"),
-        (lambda: sims(SCORE, 5, scale="log"), ValueError, "scale must be one of"),
-        (lambda: sims(SCORE, 5, higher="up"), ValueError, "higher must be one of"),
+        (lambda: sims(SCORE, 5, scale=WORD), ValueError, "scale must be one of"),
+        (lambda: sims(SCORE, 5, higher=WORD), ValueError, "higher must be one of"),
     ],
 )
 def test_bad_arguments(call: Callable[[], object], error: type[Exception], message: str) -> None:

@@ -50,7 +50,7 @@ def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
 
 
 @pytest.mark.parametrize("method", [method for method in _methods.NEEDS if method != "dsir"])  # which reads texts
-def test_every_method_is_the_function_of_its_name(method: str) -> None:
+def test_every_method_is_the_function_of_its_name(method: _methods.Method) -> None:
     selector = CoresetSelector(0.2, method=method, random_state=3).fit(X, Y, score=SCORE)
     data = {"x": X, "score": SCORE, "n": N}
     keywords = {name: value for name, value in (("labels", Y), ("seed", 3)) if _methods.takes(method, name)}
@@ -131,11 +131,14 @@ def test_in_a_pipeline_of_imbalanced_learn() -> None:
     assert int(model.fit(X, Y)[0].support_.sum()) == 6
 
 
+UNKNOWN: Any = "best"
+
+
 @pytest.mark.parametrize(
     ("selector", "error", "message"),
     [
         (CoresetSelector(method="sims"), ValueError, "method 'sims' needs score"),
-        (CoresetSelector(method="best"), ValueError, "method must be one of"),
+        (CoresetSelector(method=UNKNOWN), ValueError, "method must be one of"),
         (CoresetSelector(options={"magic": 1}), TypeError, "method 'infomax' has no option 'magic'"),
         (CoresetSelector(options={"seed": 1}), TypeError, "method 'infomax' has no option 'seed': .* random_state"),
         (CoresetSelector(options={"budget": 1}), TypeError, "method 'infomax' has no option 'budget'"),
@@ -146,3 +149,11 @@ def test_in_a_pipeline_of_imbalanced_learn() -> None:
 def test_bad_arguments(selector: CoresetSelector, error: type[Exception], message: str) -> None:
     with pytest.raises(error, match=message):
         selector.fit(X)
+
+
+def test_images_are_to_be_made_rows() -> None:
+    with pytest.raises(ValueError, match=r"^X can not be used: Found array with dim 3.* make rows: X.reshape\(len\(X\), -1\)"):
+        CoresetSelector().fit(np.ones((20, 4, 4)))
+    images, names = X.reshape(len(X), -1), np.array(["cat", "dog"])[np.arange(len(X)) % 2]
+    by_name = CoresetSelector(budget=0.2).fit(images, names).get_support(indices=True)
+    assert np.array_equal(by_name, CoresetSelector(budget=0.2).fit(images, np.arange(len(X)) % 2).get_support(indices=True))

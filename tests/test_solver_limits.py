@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import coremax
 from coremax import Status
-from coremax.solver import METHODS
+from coremax.solver import METHODS, Method
 from helpers import OBJECTIVE_TOLERANCE
 from oracles import solver as oracle
 
@@ -149,7 +149,7 @@ def test_every_method_against_enumeration(kind: tuple[bool, bool, bool], negativ
     method=st.sampled_from(METHODS),
     x0=st.booleans(),
 )
-def test_any_case(seed: int, n: int, kind: tuple[bool, bool, bool], negative: bool, method: str, x0: bool) -> None:
+def test_any_case(seed: int, n: int, kind: tuple[bool, bool, bool], negative: bool, method: Method, x0: bool) -> None:
     rng = np.random.default_rng(seed)
     case = random_case(rng, n, *kind, negative)
     start = rng.normal(size=n) * 10 ** rng.uniform(-3, 3) if x0 else None
@@ -157,7 +157,7 @@ def test_any_case(seed: int, n: int, kind: tuple[bool, bool, bool], negative: bo
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_without_polish_and_in_a_hurry_the_limits_hold(method: str) -> None:
+def test_without_polish_and_in_a_hurry_the_limits_hold(method: Method) -> None:
     for seed in range(12):
         rng = np.random.default_rng(seed)
         case = random_case(rng, 11, True, True, seed % 2 == 0, seed % 3 == 0)
@@ -281,7 +281,7 @@ def test_included_elements_count_towards_budget_groups_and_costs() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_group_that_is_fixed_whole(method: str) -> None:
+def test_a_group_that_is_fixed_whole(method: Method) -> None:
     # Nothing of group 0 is left open, and of group 1 nothing may be kept.
     rng = np.random.default_rng(11)
     importance, graph, groups = rng.random(9), graph_of(9, 3, rng, False), np.repeat([0, 1, 2], 3)
@@ -303,7 +303,7 @@ def test_a_group_that_is_fixed_whole(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_costs_of_one_are_a_count_where_everything_pays(method: str) -> None:
+def test_costs_of_one_are_a_count_where_everything_pays(method: Method) -> None:
     rng = np.random.default_rng(12)
     importance, graph = rng.random(200) + 5, graph_of(200, 5, rng, False)
     for budget in (1, 17, 120, 200):
@@ -314,7 +314,7 @@ def test_costs_of_one_are_a_count_where_everything_pays(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_where_nothing_pays_nothing_is_kept(method: str) -> None:
+def test_where_nothing_pays_nothing_is_kept(method: Method) -> None:
     rng = np.random.default_rng(13)
     importance, graph = -0.1 - rng.random(40), graph_of(40, 5, rng, False)
     nothing = coremax.solve(importance, graph, 20.0, costs=np.ones(40), method=method)
@@ -331,7 +331,7 @@ def test_where_nothing_pays_nothing_is_kept(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_one_element(method: str) -> None:
+def test_one_element(method: Method) -> None:
     alone = graph_without_edges(1)
     spelled: list[dict[str, Any]] = [
         {},
@@ -349,7 +349,7 @@ def test_one_element(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_whole_set_and_no_edges(method: str) -> None:
+def test_the_whole_set_and_no_edges(method: Method) -> None:
     rng = np.random.default_rng(14)
     importance, graph, groups = rng.normal(size=20), graph_of(20, 3, rng, False), np.arange(20) % 3
     everything = coremax.solve(importance, graph, 20, groups=groups, include=[3], method=method)
@@ -380,7 +380,7 @@ def test_costs_without_redundancy_leave_no_improving_move() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_costs_over_twelve_decades(method: str) -> None:
+def test_costs_over_twelve_decades(method: Method) -> None:
     rng = np.random.default_rng(16)
     n = 150
     costs = 10 ** rng.uniform(-6, 6, n)

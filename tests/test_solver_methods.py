@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 
 import coremax
 from coremax import Status
-from coremax.solver import METHODS, Iteration
+from coremax.solver import METHODS, Iteration, Method
 from helpers import OBJECTIVE_TOLERANCE, clustered, random_graph
 from oracles import solver as oracle
 
 FloatArray = NDArray[np.float64]
 
-RELAXED = ("pgd", "continuation", "annealed", "softmax")
-SEARCHES = ("heat-bath", "swap-annealing")
+RELAXED: tuple[Method, ...] = ("pgd", "continuation", "annealed", "softmax")
+SEARCHES: tuple[Method, ...] = ("heat-bath", "swap-annealing")
 # Greedy is over at once and tells nobody.
 ITERATIVE = RELAXED + SEARCHES
 
@@ -91,7 +91,7 @@ SHARED = 17_000
 
 @pytest.mark.parametrize("kind", ["plain", "groups", "costs", "all"])
 @pytest.mark.parametrize("method", METHODS)
-def test_same_bits_for_any_thread_count(method: str, kind: str) -> None:
+def test_same_bits_for_any_thread_count(method: Method, kind: str) -> None:
     rng = np.random.default_rng(0)
     graph = coremax.Graph.from_neighbors(rng.integers(0, SHARED, (SHARED, 3)), rng.random((SHARED, 3)).astype(np.float32))
     importance, arguments = rng.random(SHARED), limits_of(SHARED)[kind]
@@ -123,7 +123,7 @@ def test_same_bits_for_any_thread_count(method: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_seed_decides_everything(method: str) -> None:
+def test_a_seed_decides_everything(method: Method) -> None:
     importance, graph = problem(400)
     arguments: dict[str, Any] = {"alpha": 0.7, "method": method, "effort": "fast", "polish": False}
     first, again, other = (coremax.solve(importance, graph, 120, seed=seed, **arguments) for seed in (3, 3, 2**64 - 1))
@@ -141,7 +141,7 @@ def test_two_solves_at_once() -> None:
     expected = [bits(coremax.solve(importance, graph, method=m, effort="fast", threads=1, **kinds[k])) for m, k in jobs]
     found: dict[tuple[str, str], Any] = {}
 
-    def work(mine: list[tuple[str, str]]) -> None:
+    def work(mine: list[tuple[Method, str]]) -> None:
         for m, k in mine:
             found[m, k] = bits(coremax.solve(importance, graph, method=m, effort="fast", threads=2, **kinds[k]))
 
@@ -158,7 +158,7 @@ def test_two_solves_at_once() -> None:
 
 @pytest.mark.parametrize("kind", LIMITS)
 @pytest.mark.parametrize("method", METHODS)
-def test_warm_start(method: str, kind: str) -> None:
+def test_warm_start(method: Method, kind: str) -> None:
     importance, graph = problem(300, seed=2)
     arguments = {**limits_of(300)[kind], "alpha": 0.5}
     best = coremax.solve(importance, graph, **arguments)
@@ -218,7 +218,7 @@ ENDLESS: dict[str, Any] = {"max_iterations": 10**9, "tolerance": 0.0, "effort": 
 @pytest.mark.parametrize("kind", ["plain", "all"])
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("limit", [1e-6, 0.05])
-def test_time_limit(method: str, kind: str, limit: float) -> None:
+def test_time_limit(method: Method, kind: str, limit: float) -> None:
     importance, graph = BUSY
     arguments = limits_of(graph.n)[kind]
     begin = time.process_time()
@@ -233,7 +233,7 @@ def test_time_limit(method: str, kind: str, limit: float) -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "all"])
 @pytest.mark.parametrize("method", ITERATIVE)
-def test_a_callback_may_stop_every_method(method: str, kind: str) -> None:
+def test_a_callback_may_stop_every_method(method: Method, kind: str) -> None:
     importance, graph = problem(500)
     arguments = limits_of(500)[kind]
     seen: list[Iteration] = []
@@ -274,7 +274,7 @@ def test_auto_tells_which_method_is_running() -> None:
 
 
 @pytest.mark.parametrize("method", ITERATIVE)
-def test_an_exception_in_the_callback_comes_out(method: str) -> None:
+def test_an_exception_in_the_callback_comes_out(method: Method) -> None:
     importance, graph = problem(300)
 
     def fail(info: Iteration) -> None:
@@ -287,7 +287,7 @@ def test_an_exception_in_the_callback_comes_out(method: str) -> None:
 
 @pytest.mark.parametrize("kind", ["plain", "all"])
 @pytest.mark.parametrize("method", METHODS)
-def test_ctrl_c_within_a_second(method: str, kind: str, large: tuple[FloatArray, coremax.Graph]) -> None:
+def test_ctrl_c_within_a_second(method: Method, kind: str, large: tuple[FloatArray, coremax.Graph]) -> None:
     importance, graph = large
     arguments = limits_of(graph.n)[kind]
     raised_at = []
@@ -316,7 +316,7 @@ def large() -> tuple[FloatArray, coremax.Graph]:
 
 @pytest.mark.parametrize("kind", LIMITS)
 @pytest.mark.parametrize("method", METHODS)
-def test_without_iterations(method: str, kind: str) -> None:
+def test_without_iterations(method: Method, kind: str) -> None:
     importance, graph = problem(200)
     arguments = limits_of(200)[kind]
     solution = coremax.solve(importance, graph, method=method, max_iterations=0, effort="fast", **arguments)
@@ -331,7 +331,7 @@ def test_without_iterations(method: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("method", ITERATIVE)
-def test_history_and_iterations(method: str) -> None:
+def test_history_and_iterations(method: Method) -> None:
     importance, graph = problem(300)
     solution = coremax.solve(importance, graph, 100, alpha=0.5, method=method, effort="fast", polish=False)
     assert solution.iterations > 0
@@ -349,7 +349,7 @@ def test_history_and_iterations(method: str) -> None:
 
 @pytest.mark.parametrize("kind", LIMITS)
 @pytest.mark.parametrize("method", METHODS)
-def test_relaxed_points_respect_the_limits(method: str, kind: str) -> None:
+def test_relaxed_points_respect_the_limits(method: Method, kind: str) -> None:
     importance, graph = problem(400, seed=6)
     arguments = limits_of(400)[kind]
     x = coremax.solve(
@@ -401,7 +401,7 @@ def test_extreme_temperatures(temperature: float) -> None:
 
 @pytest.mark.parametrize("kind", LIMITS)
 @pytest.mark.parametrize("method", METHODS)
-def test_the_unit_of_f_does_not_matter(method: str, kind: str) -> None:
+def test_the_unit_of_f_does_not_matter(method: Method, kind: str) -> None:
     importance, graph = problem(300, seed=8)
     arguments = {**limits_of(300)[kind], "method": method, "effort": "fast", "max_iterations": 25}
     plain = coremax.solve(importance, graph, alpha=0.7, **arguments)
@@ -417,7 +417,7 @@ def test_the_unit_of_f_does_not_matter(method: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_unit_of_costs_does_not_matter(method: str) -> None:
+def test_the_unit_of_costs_does_not_matter(method: Method) -> None:
     importance, graph = problem(300, seed=9)
     arguments = limits_of(300)["costs"]
     plain = coremax.solve(importance, graph, method=method, effort="fast", **arguments)
@@ -428,7 +428,7 @@ def test_the_unit_of_costs_does_not_matter(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_a_constant_does_not_spoil_the_subset(method: str) -> None:
+def test_a_constant_does_not_spoil_the_subset(method: Method) -> None:
     importance, graph = problem(400, seed=10)
     k = oracle.dense(graph)
     plain = coremax.solve(importance, graph, 130, alpha=0.7, method=method, effort="fast")
@@ -440,7 +440,7 @@ def test_a_constant_does_not_spoil_the_subset(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_heavy_tails_of_importance(method: str) -> None:
+def test_heavy_tails_of_importance(method: Method) -> None:
     # The giants are in or out; the rest is chosen as if they were of ordinary size.
     importance, graph = problem(400, seed=11)
     k = oracle.dense(graph)
@@ -482,7 +482,7 @@ def test_one_huge_edge_among_small_ones(weight: float) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_duplicates_and_ties(method: str) -> None:
+def test_duplicates_and_ties(method: Method) -> None:
     # Thirty clusters of four equal points: the best keeps one of each, and which one is a tie.
     labels = np.repeat(np.arange(30), 4)
     neighbors = np.array([[j for j in range(4 * c, 4 * c + 4) if j != i] for c in range(30) for i in range(4 * c, 4 * c + 4)])
@@ -499,7 +499,7 @@ def test_duplicates_and_ties(method: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_similarities_that_are_all_zero(method: str) -> None:
+def test_similarities_that_are_all_zero(method: Method) -> None:
     importance = np.random.default_rng(0).random(200)
     neighbors = random_graph(200, 5, 0).neighbors
     graph = coremax.Graph.from_neighbors(neighbors, np.zeros((200, 5)))
@@ -512,7 +512,7 @@ def test_similarities_that_are_all_zero(method: str) -> None:
 
 @pytest.mark.parametrize("kind", LIMITS)
 @pytest.mark.parametrize("method", METHODS)
-def test_a_hub_joined_to_all(method: str, kind: str) -> None:
+def test_a_hub_joined_to_all(method: Method, kind: str) -> None:
     # A star: the hub pays only where it is worth more than all it makes redundant.
     n = 250
     hub = np.full((n, 1), n - 1)
@@ -529,7 +529,7 @@ def test_a_hub_joined_to_all(method: str, kind: str) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_negative_similarities_attract(method: str) -> None:
+def test_negative_similarities_attract(method: Method) -> None:
     # Pairs that only pay together, hidden among singles that pay a little each.
     n = 200
     partner = np.arange(n) ^ 1

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import coremax
+from coremax.solver import Method
 from oracles import solver as oracle
 
 Instance = tuple[Any, coremax.Graph, int, float]
 # "auto" enumerates problems this small; the searches and relaxations of larger ones are those of the others.
-METHODS = st.sampled_from(["auto", "heat-bath", "lp", "pgd"])
+METHODS: st.SearchStrategy[Method] = st.sampled_from(["auto", "heat-bath", "lp", "pgd"])
 
 
 @st.composite
@@ -34,7 +35,7 @@ def instances(draw: st.DrawFn) -> Instance:
 
 @settings(deadline=None, max_examples=150)
 @given(instances(), METHODS)
-def test_feasible_bounded_and_swap_optimal(instance: Instance, method: str) -> None:
+def test_feasible_bounded_and_swap_optimal(instance: Instance, method: Method) -> None:
     importance, graph, budget, alpha = instance
     k = oracle.dense(graph)
     scale = 1 + np.abs(importance).sum() + alpha * k.sum()
@@ -50,7 +51,7 @@ def test_feasible_bounded_and_swap_optimal(instance: Instance, method: str) -> N
 
 @settings(deadline=None, max_examples=80)
 @given(instances(), METHODS, st.floats(-100, 100))
-def test_a_constant_added_to_importance_changes_nothing_but_f(instance: Instance, method: str, constant: float) -> None:
+def test_a_constant_added_to_importance_changes_nothing_but_f(instance: Instance, method: Method, constant: float) -> None:
     importance, graph, budget, alpha = instance
     a = coremax.solve(importance, graph, budget, alpha=alpha, method=method)
     b = coremax.solve(importance + constant, graph, budget, alpha=alpha, method=method)
@@ -65,7 +66,7 @@ def test_a_constant_added_to_importance_changes_nothing_but_f(instance: Instance
 
 @settings(deadline=None, max_examples=80)
 @given(instances(), METHODS, st.integers(0, 2**32 - 1))
-def test_from_any_start_rounding_loses_nothing(instance: Instance, method: str, seed: int) -> None:
+def test_from_any_start_rounding_loses_nothing(instance: Instance, method: Method, seed: int) -> None:
     importance, graph, budget, alpha = instance
     x0 = np.random.default_rng(seed).normal(size=graph.n)
     solution = coremax.solve(importance, graph, budget, alpha=alpha, method=method, x0=x0, max_iterations=0, polish=False)

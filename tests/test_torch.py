@@ -902,7 +902,11 @@ def steps_of(steps: Iterable[tuple[int, list[int], Any]]) -> list[tuple[int, lis
 
 @pytest.mark.parametrize("make", [*SAMPLERS, uneven])
 @pytest.mark.parametrize("resumes", [True, False], ids=["resume", "load_state_dict"])
-@pytest.mark.parametrize("options", [{}, {"batch_sampler": True}, {"batch_size": None, "collate_fn": lambda i: [i]}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"batch_sampler": True}, {"batch_size": None, "collate_fn": lambda i: [i]}],
+    ids=["batches", "batch sampler", "single"],
+)
 def test_three_epochs_stopped_at_every_batch(make: Make, resumes: bool, options: dict[str, Any], stateful_loader: Any) -> None:
     """The same batches under the same epochs as without a stop: in the middle, at the ends, and stopped again on the way."""
     del stateful_loader

@@ -2,4 +2,5 @@
 
 from .cli import main
 
-main()
+if __name__ == "__main__":  # whoever walks through the modules of the package runs nothing
+    main()

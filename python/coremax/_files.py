@@ -89,7 +89,7 @@ def _named(error: OSError, name: str) -> OSError:
     return OSError(error.errno, os.strerror(error.errno), name)
 
 
-_ADDRESS = re.compile(r"([a-z][a-z0-9+-]+):/", re.IGNORECASE)  # at least two letters: C:/ is a drive
+_ADDRESS = r"([a-z][a-z0-9+-]+):/"  # at least two letters: C:/ is a drive; not compiled on import
 
 
 def require_local(path: str, name: str = "", *, to_write: bool = False) -> None:
@@ -104,7 +104,7 @@ def require_local(path: str, name: str = "", *, to_write: bool = False) -> None:
     to_write : bool
         Whether it is to be written.
     """
-    scheme = _ADDRESS.match(path)
+    scheme = re.match(_ADDRESS, path, re.IGNORECASE)
     if scheme is None or os.path.exists(path):
         return
     kind = scheme[1].lower()

@@ -6,13 +6,16 @@ Imported first by the package, before NumPy, and light for that; whoever imports
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 
 def quiet() -> None:
     """From here on Ctrl-C ends a process that runs `coremax` or `python -m coremax`."""
-    if _is_command() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
+    if not _is_command():
+        return
+    import signal  # here, for it takes others a millisecond
+
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # not where a shell has it ignored
         try:  # not with contextlib, whose import takes its time
             signal.signal(signal.SIGINT, _leave)
         except ValueError:  # not the main thread
@@ -21,6 +24,8 @@ def quiet() -> None:
 
 def as_usual() -> None:
     """From here on Ctrl-C is a KeyboardInterrupt again."""
+    import signal
+
     if signal.getsignal(signal.SIGINT) is _leave:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 

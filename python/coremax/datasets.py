@@ -97,8 +97,8 @@ def select(
     text : str, optional
         Column of texts, for method "dsir".
     target : optional
-        For method "dsir": texts to look like (a list, or the path of a text file), counts, or the path of Parquet files, of
-        which the column `text` is read. For other methods the option of that name.
+        For method "dsir": texts to look like (a list, or the `pathlib.Path` of a text file), counts, or the `pathlib.Path` of
+        Parquet files, of which the column `text` is read. For other methods the option of that name.
     method : {"infomax", "sims", "ccs", "d2", "moderate", "semdedup", "dsir", "top", "random"}
         A function of `coremax.selection`.
     options : dict, optional

@@ -123,7 +123,8 @@ class Graph:
         Warns
         -----
         UserWarning
-            Where the similarities of nearly all rows ascend, as distances do.
+            Where the similarities of nearly all rows ascend, as distances do, or distances descend, as similarities do; where
+            all distances are 1, as those of a matrix that says only who is a neighbour.
 
         Notes
         -----
@@ -134,7 +135,8 @@ class Graph:
         - hnswlib space "cosine": `metric="cosine", values_are="distances"`; space "l2": `metric="euclidean",
           values_are="squared distances"`; space "ip": `metric="dot", values_are="distances"`;
         - pynndescent `neighbor_graph` and scikit-learn `kneighbors`, metrics "cosine" and "euclidean": the metric, and
-          `values_are="distances"`; the former has the two arrays in this order, the latter distances first.
+          `values_are="distances"`; the former has the two arrays in this order, the latter distances first. Of metric
+          "sqeuclidean" they are squared distances; pynndescent's "dot" is of unit vectors: `metric="cosine"`.
 
         A row in its own list, in whatever place, is ignored: ask them for k + 1 neighbours to get k others. Absent neighbours
         (-1) may have any value.

@@ -209,7 +209,8 @@ def _named(name: str) -> Iterator[None]:
         if isinstance(error, (TypeError, ValueError)) and re.search(rf"\b{name}\b", str(error)):
             raise
         kind = type(error) if type(error) in (TypeError, ValueError) else TypeError
-        raise kind(f"{name} can not be used: {error}") from None
+        hint = f" Of images or the like make rows: {name}.reshape(len({name}), -1)." if "array with dim" in str(error) else ""
+        raise kind(f"{name} can not be used: {error}{hint}") from None
 
 
 def _rows(y: Any, kept: np.ndarray[Any, Any]) -> Any:

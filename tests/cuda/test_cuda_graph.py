@@ -9,15 +9,14 @@ import pytest
 
 import coremax
 from coremax import DeviceError
-
-METRICS = ("cosine", "dot", "euclidean")
+from coremax.graph import METRICS, Metric
 
 
 def rows(n: int, d: int, seed: int = 0) -> np.ndarray[Any, Any]:
     return np.random.default_rng(seed).standard_normal((n, d), dtype=np.float32)
 
 
-def check_same(device: Any, x: np.ndarray[Any, Any], k: int, metric: str) -> None:
+def check_same(device: Any, x: np.ndarray[Any, Any], k: int, metric: Metric) -> None:
     on_device = coremax.topk_graph(device.put(x), k, metric=metric)
     on_cpu = coremax.topk_graph(x, k, metric=metric)
     np.testing.assert_array_equal(device.get(on_device.neighbors), on_cpu.neighbors)
@@ -30,7 +29,7 @@ def check_same(device: Any, x: np.ndarray[Any, Any], k: int, metric: str) -> Non
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(("n", "d", "k"), [(2, 1, 1), (33, 7, 32), (65, 17, 5)])
-def test_small_graphs_have_the_bits_of_the_cpu(device: Any, n: int, d: int, k: int, metric: str) -> None:
+def test_small_graphs_have_the_bits_of_the_cpu(device: Any, n: int, d: int, k: int, metric: Metric) -> None:
     check_same(device, rows(n, d), k, metric)
 
 
@@ -41,7 +40,7 @@ def test_element_types(device: Any, dtype: str) -> None:
 
 @pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize(("n", "d", "k"), [(5000, 128, 10), (20000, 96, 50), (9999, 768, 10), (6000, 33, 256), (70000, 130, 3)])
-def test_filtered_graphs_have_the_bits_of_the_cpu(device: Any, n: int, d: int, k: int, metric: str) -> None:
+def test_filtered_graphs_have_the_bits_of_the_cpu(device: Any, n: int, d: int, k: int, metric: Metric) -> None:
     if device.emulated:
         pytest.skip("too large for the emulated device; tests/csrc/cuda has smaller ones")
     centres = rows(n // 50 + 1, d, 1)

@@ -10,6 +10,7 @@ import pytest
 
 import coremax
 from coremax import Graph, objective, solve
+from coremax.solver import Method
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -42,7 +43,7 @@ def is_local_optimum(importance: Any, graph: Graph, indices: Any, alpha: float) 
 
 @pytest.mark.parametrize("method", ["pgd", "continuation", "annealed", "softmax"])
 @pytest.mark.parametrize("n", [1, 5, 33])
-def test_iterations_are_those_of_the_cpu(device: Device, n: int, method: str) -> None:
+def test_iterations_are_those_of_the_cpu(device: Device, n: int, method: Method) -> None:
     importance, graph, importance_there, graph_there = graphs(device, n)
     budget = max(1, n // 3)
     here = solve(importance, graph, budget, alpha=0.7, method=method, max_iterations=ITERATIONS, bound=None)

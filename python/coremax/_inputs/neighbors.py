@@ -88,17 +88,26 @@ def check(lists: Lists, metric: str | None, values_are: str) -> NDArray[np.int64
     Warns
     -----
     UserWarning
-        Where similarities ascend along the lists, as distances do.
+        Where similarities ascend along the lists, as distances do, or distances descend, as similarities do; where all
+        distances are 1, as of a matrix that says only who is a neighbour.
     """
     limits = _limits(lists, metric, values_are)
-    repeated, ascent = [], _Ascent()
+    repeated, ascent = [], _Ascent(values_are)
+    all_one, n_others = values_are != "similarities", 0
     for block in _blocks(lists):
         _check_columns(block, lists.n)
         _check_values(block, lists, limits, values_are)
         repeated.append(_repeats(block, lists, values_are))
-        if values_are == "similarities":
-            ascent.add(block, lists.indptr is not None)
+        ascent.add(block, lists.indptr is not None)
+        if all_one:
+            others = block.values[(block.columns != -1) & (block.columns != block.rows)]
+            all_one, n_others = bool((others == 1).all()), n_others + others.size
     ascent.warn()
+    if all_one and n_others > 1:
+        warn(
+            f"all {n_others} {values_are} are 1: do they say only who is a neighbour? Then leave values_are out, or ask for "
+            "the distances, as by mode='distance' of scikit-learn's kneighbors_graph"
+        )
     return np.concatenate([np.zeros(0, dtype=np.int64), *repeated])
 
 
@@ -203,13 +212,15 @@ def _place(block: _Block, e: int, lists: Lists) -> str:
 
 
 class _Ascent:
-    """Counts rows whose values ascend, to tell lists of distances from lists of similarities.
+    """Counts rows whose similarities ascend, or whose distances descend, to tell the one from the other.
 
     Lists are sorted one way or the other by whoever made them. Where nearly all ascend, and chance would have made them do so
-    less than once in eight times, they are likely to be distances, unless some are below zero.
+    less than once in eight times, they are likely to be distances, unless some are below zero; where distances descend,
+    similarities.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, values_are: str) -> None:
+        self.values_are = values_are
         self.n_rows, self.n_ascending, self.surprise, self.any_negative = 0, 0, 0.0, False
 
     def add(self, block: _Block, compressed: bool) -> None:
@@ -218,6 +229,10 @@ class _Ascent:
         rows, columns, values = block.rows[chosen], block.columns[chosen], block.values[chosen]
         if rows.size < 2:
             return
+        if self.values_are == "similarities":
+            self.any_negative |= bool(values.min() < -_SAME * abs(values).max())
+        else:
+            values = -values
         first = np.r_[0, np.flatnonzero(np.diff(rows)) + 1]
         inside = np.diff(rows) == 0  # a step from an entry to the next one of the same row
 
@@ -230,14 +245,20 @@ class _Ascent:
             told &= any_step(np.diff(columns) < 0)
         ascending = told & ~falls
         lengths = np.diff(np.r_[first, rows.size])[ascending]
-        self.any_negative |= bool(values.min() < -_SAME * abs(values).max())
         self.n_rows += int(told.sum())
         self.n_ascending += int(ascending.sum())
         self.surprise += sum(count * math.lgamma(size + 1) for size, count in enumerate(np.bincount(lengths).tolist()))
 
     def warn(self) -> None:
-        """Warn where the rows counted are lists of distances, as it seems."""
-        if not self.any_negative and self.n_ascending >= 0.9 * self.n_rows and self.surprise >= math.log(8):
+        """Warn where the rows counted are of the other kind, as it seems."""
+        if self.any_negative or self.n_ascending < 0.9 * self.n_rows or self.surprise < math.log(8):
+            return
+        if self.values_are != "similarities":
+            warn(
+                f"the {self.values_are} of {self.n_ascending} of {self.n_rows} rows descend: are they similarities? Then leave "
+                "values_are out"
+            )
+        else:
             warn(
                 f"the similarities of {self.n_ascending} of {self.n_rows} rows ascend: are they distances? Then pass "
                 "values_are='distances' (or 'squared distances') and the metric"

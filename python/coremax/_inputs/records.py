@@ -84,11 +84,9 @@ class Source:
     field: str = _FIELD
 
 
-_NAMED = re.compile(
-    r"(.+?(?:(?:{})(?:{})?|\.parquet)):(.+)".format(
-        "|".join(map(re.escape, JSON_ENDINGS)), "|".join(map(re.escape, COMPRESSED_ENDINGS))
-    ),
-    re.IGNORECASE | re.DOTALL,
+# FILE:FIELD; not compiled on import, which would take as long as that of a module.
+_NAMED = r"(.+?(?:(?:{})(?:{})?|\.parquet)):(.+)".format(
+    "|".join(map(re.escape, JSON_ENDINGS)), "|".join(map(re.escape, COMPRESSED_ENDINGS))
 )
 
 
@@ -120,7 +118,7 @@ def is_there(text: str) -> bool:
 
 def _taken_apart(name: str | os.PathLike[str]) -> tuple[str, str]:
     path = os.fsdecode(name)
-    named = None if os.path.exists(path) else _NAMED.fullmatch(path)
+    named = None if os.path.exists(path) else re.fullmatch(_NAMED, path, re.IGNORECASE | re.DOTALL)
     return (path, _FIELD) if named is None else (named[1], named[2])
 
 

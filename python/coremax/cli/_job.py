@@ -20,7 +20,7 @@ from .._inputs.keys import Keys, as_keys
 from . import _mapped
 from ._errors import BadInput, is_watched, tell
 from ._paths import FROM_FILE, FROM_FOLDER, KEY, file_of, file_options, relative, resolved, with_paths
-from ._read import Array, parse_source, read_array, require_file
+from ._read import Array, is_lines, parse_source, read_array, read_keys, require_file
 from ._record import Fingerprint, read_config, require_same, to_toml, versions
 from ._write import Writer, require_target, text_writer, write_all
 
@@ -124,13 +124,17 @@ class Job:
         found = _numbers(self._vector(text, rows), text)
         return found.astype(np.float32) if found.dtype.kind == "V" or found.dtype == np.float16 else found
 
-    def labels(self, text: str, rows: tuple[int, str] | None = None) -> Array | Keys:
-        """Read classes [n]: whole numbers as they are, texts numbered in alphabetical order."""
-        found = self._vector(text, rows)
-        return found if found.dtype.kind in "iub" else as_keys(found, text)
+    def labels(self, text: str, rows: tuple[int, str] | None = None, what: str = "labels") -> Array | Keys:
+        """Read classes [n]: whole numbers as they are, texts (of lines, too) numbered in alphabetical order."""
+        found = self._vector(text, rows, of_lines=True)
+        return found if found.dtype.kind in "iub" else as_keys(found, f"{text}: {what}")
 
-    def _vector(self, text: str, rows: tuple[int, str] | None) -> Array:
-        found = self.array(text)
+    def _vector(self, text: str, rows: tuple[int, str] | None, of_lines: bool = False) -> Array:
+        if of_lines and is_lines(text):
+            with self.stage("read"):
+                found = read_keys(text)
+        else:
+            found = self.array(text)
         if found.ndim == 2 and found.shape[1] == 1:
             found = found[:, 0]
         if found.ndim != 1:

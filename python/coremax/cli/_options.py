@@ -209,6 +209,8 @@ SHARE = ParsedText("share", parse_share)
 WEIGHT = ParsedText("number", parse_weight)
 SEED = ParsedText("integer", partial(parse_whole, least=0, most=2**64 - 1))
 THREADS = ParsedText("integer", partial(parse_whole, least=1, most=4096))
+SIZE = click.IntRange(0, 2**60)
+SIZE.name = "integer"  # in messages, where click would speak of "a valid integer range"
 
 
 def progress_printer() -> Callable[[str], None]:

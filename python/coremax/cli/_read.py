@@ -40,6 +40,7 @@ _SAFETENSORS_TYPES = {
 _NAMED = re.compile(
     r"(.*?(?:{})):(.*)".format("|".join(re.escape(suffix) for suffix, named in FORMATS.items() if named)), re.I | re.S
 )
+_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")  # of int64
 _PARQUET_ROWS, _PARQUET_VALUES = 1 << 16, 1 << 17  # read at a time, at most
 _TEXT_ROWS = 1 << 13  # of texts, which may be long
 _TEXT_BYTES = 64  # of a Python string beside its characters, with the reference to it
@@ -386,6 +387,14 @@ def read_titles(text: str) -> Array:
         kind = "text" if ids.dtype.kind == "O" else ids.dtype
         raise ValueError(f"{text}: must hold whole numbers or text, one for each sample, got {kind} {ids.shape}")
     return ids
+
+
+def read_keys(text: str) -> Array:
+    """Read keys of samples as texts of lines or JSON Lines; where all are whole numbers as Python writes them, as numbers."""
+    keys = read_titles(text)
+    if all(_WHOLE.fullmatch(key) for key in keys.tolist()):
+        return keys.astype(np.int64)
+    return keys
 
 
 def read_ids(text: str) -> Array:

@@ -18,6 +18,7 @@ from ._methods import KNOBS, METHODS
 from ._options import (
     BUDGET,
     SEED,
+    SIZE,
     THREADS,
     OneLineGroup,
     SectionedCommand,
@@ -150,7 +151,7 @@ coremax.add_command(
         help=f"Draw numbers by weight.\n\nWEIGHTS is an array [n].\n\n{_FORMATS}",
         params=[
             click.Argument(["weights"]),
-            SectionedOption(["--size"], section="Draw", type=click.IntRange(0, 2**60), required=True, help="How many."),
+            SectionedOption(["--size"], section="Draw", type=SIZE, required=True, help="How many."),
             SectionedOption(["--replace"], section="Draw", is_flag=True, help="With replacement."),
             SectionedOption(["--log-weights"], section="Draw", is_flag=True, help="The weights are logarithms."),
             SectionedOption(["--ids"], section="Draw", metavar="FILE", help="Ids [n]: write those drawn instead of numbers."),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -71,15 +72,41 @@ def run_select(
     images = None if files["images"] is None else _images(job, files["images"], rows)
     budget = _total(budget, arguments, given.get("costs"))
     call = Call(job, method, data, budget, arguments) if only is None else _among(only, job, method, data, budget, arguments)
-    if job.dry_run:
-        job.tell(estimate_selection(call, job), format_estimate)
-        return
-    chosen = _timed(job, call)
+    with _as_typed(files, knobs):
+        if job.dry_run:
+            job.tell(estimate_selection(call, job), format_estimate)
+            return
+        chosen = _timed(job, call)
     if call.rows is not None:
         chosen = _of_all(chosen, call.rows, len(data["x"]))
     targets = {output: _write.columns_writer(output, _columns(chosen, ids, files["ids"]))}
     page = None if report is None else (report, lambda: _page(chosen, data, labels, ids, titles, images, output))
-    job.finish(targets, _summary(chosen, output), format_summary, page)
+    among = {} if call.rows is None else {"among": len(call.rows)}
+    job.finish(targets, _summary(chosen, output) | among, format_summary, page)
+
+
+@contextmanager
+def _as_typed(files: Mapping[str, str | None], knobs: list[tuple[Knob, Any]]) -> Iterator[None]:
+    """Errors of the methods in the words of the command line: files for arrays, options for arguments."""
+    try:
+        yield
+    except (ValueError, TypeError) as error:
+        if type(error) not in (ValueError, TypeError):
+            raise
+        message = str(error)
+        for knob, _ in knobs:
+            option = "--" + knob.name.replace("_", "-")
+            message = re.sub(rf"\b{knob.keyword}='([^']*)'", rf"{option} \1", message)
+            if "_" in knob.keyword:  # which is no word of its own
+                message = re.sub(rf"\b{knob.keyword}\b(?!\[)", option, message)
+        message = message.replace("--group-limits needs groups", "--group-limits needs --groups")
+        named = {"x": files["embeddings"], "importance": files["importance"], "score": files["importance"]}
+        named |= {knob.keyword: value for knob, value in knobs if knob.file in ("scores", "labels")}
+        for name, file in named.items():
+            if file is not None and re.match(rf"(row \d+ of )?{name}\b(\[| is | sums )", message):
+                message = f"{file}: {message}"
+                break
+        raise type(error)(message) from error
 
 
 def _total(budget: int | float | None, arguments: dict[str, Any], file: str | None) -> int | float | None:
@@ -217,6 +244,8 @@ def _load(job: Job, method: str, files: Mapping[str, str | None]) -> tuple[Rows,
         data["texts"] = Path(path)
     else:
         data["x"] = job.matrix(path, "embeddings") if accepts(method, "x") else job.array(path)
+        if not data["x"].ndim:
+            raise ValueError(f"{path} holds one number and no rows")
         rows = len(data["x"]), path
     if files["importance"] is not None:
         data["importance"] = job.scores(str(files["importance"]), rows)
@@ -243,7 +272,7 @@ def _argument(job: Job, knob: Knob, value: Any, names: Names) -> Any:
     if knob.file == "numbers":
         return names.read(value)
     if knob.file:
-        return job.labels(value, names.rows) if knob.file == "labels" else job.scores(value, names.rows)
+        return job.labels(value, names.rows, knob.name) if knob.file == "labels" else job.scores(value, names.rows)
     return None if value == "none" and knob.name in ("bound", "cap") else value
 
 
@@ -424,7 +453,7 @@ def format_summary(summary: dict[str, Any]) -> str:
         lines.append(f"objective {summary['objective']:.6g}, without a bound")
     if "drop_hardest" in summary["parameters"]:
         # As many as the budget leaves, see `coremax.infomax`.
-        dropped = min(summary["parameters"]["drop_hardest"], 1 - summary["kept"] / summary["n"])
+        dropped = min(summary["parameters"]["drop_hardest"], 1 - summary["kept"] / summary.get("among", summary["n"]))
         lines.append(f"dropped the hardest {dropped:.1%} first" if dropped else "dropped none of the hardest")
     if "invalid" in summary:
         first = ", ".join(map(str, summary["invalid"]["first"]))
