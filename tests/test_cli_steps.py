@@ -206,8 +206,8 @@ def test_groups_and_labels_of_lines() -> None:
     Path("labels.txt").write_text("".join(f"{i % 3}\n" for i in range(N)))
     common = ("--importance", "score.npy", "--budget", "30", "--group-limits", "news=4:4,R,D=13:13")
     found = kept(*common, "--groups", "groups.npy")
-    for file in ("groups.txt", "docs.jsonl.gz:source"):
-        assert kept(*common, "--groups", file) == found
+    for source in ("groups.txt", "docs.jsonl.gz:source"):
+        assert kept(*common, "--groups", source) == found
     assert run("select", "--config", "kept.npy.toml", "-o", "again.npy").exit_code == 0
     assert np.load("again.npy").tolist() == found
     classes = ("--importance", "score.npy", "--budget", "30", "--labels")
