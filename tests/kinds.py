@@ -193,7 +193,7 @@ _add(
     {"broadcast": lambda a: np.broadcast_to(a[:1], a.shape)},
     prepare=_repeated,
 )
-_add("NumPy", "right", {"matrix": np.matrix}, _matrix)
+_add("NumPy", "right", {"matrix": lambda a: np.asarray(a).view(np.matrix)}, _matrix)
 _add("NumPy", "right", {"float16": lambda a: a.astype(np.float16)}, _real, through(np.float16))
 _add("NumPy", "right", {"int32": lambda a: a.astype(np.int32), "uint8": lambda a: a.astype(np.uint8)}, _whole)
 _add("NumPy", "either", {"longdouble": lambda a: a.astype(np.longdouble)}, _real, through(np.float32))

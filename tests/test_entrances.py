@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import inspect
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from enum import Enum
 from pathlib import Path
@@ -101,9 +102,11 @@ def _narrow(result: Any) -> Any:
 
 
 def outcome(entrance: Entrance, argument: str, value: Any) -> Any:
-    """A plain result, or the error there is."""
+    """A plain result, or the error there is. A warning, as scikit-learn gives of a y with two axes, is no error to users."""
     try:
-        return plain(entrance(**{argument: value}))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return plain(entrance(**{argument: value}))
     except Exception as error:
         return error
 

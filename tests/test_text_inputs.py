@@ -215,7 +215,7 @@ def test_what_can_be_read_once_is_not_read_twice() -> None:
 
 @pytest.mark.parametrize("n", [{"x": X, "y": NUMBERS}, hugging_face.DatasetDict(train=DATA), "data.parquet"])
 def test_a_mapping_has_no_length_in_samples(n: Any) -> None:
-    with pytest.raises(TypeError, match=r"^n must be an int or a data set of that length"):
+    with pytest.raises(TypeError, match=r"^n must be an int or a data set that has a length"):
         selection.random(n, 1)
 
 
