@@ -199,8 +199,10 @@ TEST(known_answers_of_selection) {
   check("discount", Hash().add(selection::take_and_discount(edges, values.data(), ranks.data(), 500, pool)), 0xae9b457fe024ffac);
   std::vector<float> highest(at(Rows::kN));
   const std::vector<std::int64_t> offsets{0, 10, 400, Rows::kN};
-  selection::highest_earlier_cosine(rows.values.data(), Rows::kD, offsets.data(), 3, Isa::scalar, highest.data(), pool);
-  check("earlier cosines", Hash().add(highest), 0x9dc3786b5dd550d1);
+  for (const Isa isa : available_isas()) {
+    selection::highest_earlier_cosine(rows.values.data(), Rows::kD, offsets.data(), 3, isa, highest.data(), pool);
+    check(std::string("earlier cosines ") + isa_name(isa), Hash().add(highest), 0x466b287a53a1efa5);
+  }
 }
 
 TEST(known_answers_of_the_solver) {
