@@ -120,7 +120,7 @@ def compare_sim(problem: Problem, rounds: int, rows: list[list[str]]) -> None:
     for name, timing in timings.items():
         rows.append([case, name, str(timing), f"{median_ratio(timing, ours):.1f}x"])
     threads = coremax.show_config("dicts")["threads"]
-    bandwidth, peak = read_bandwidth(problem.experts[0], threads), peaks(size=2048)["float32"]
+    bandwidth, peak = read_bandwidth(problem.experts[0], threads), peaks(size=2048, types=("float32",))["float32"]
     gigabytes = (2 * problem.x.nbytes + sum(p.nbytes for p in problem.experts)) / 1e9
     gigaflops = 2 * n * d * classes / 1e9
     print(
