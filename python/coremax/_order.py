@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
+_NEARLY_ONE = 0.99  # below the cosine of a row with its copy, and 1 / (1 + their distance), whatever rounding makes of them
+
 
 def shuffled(n: int, use: str, seed: _arrays.Seed) -> Integers:
     """Return the numbers 0 to n - 1 in a random order, another for each use and seed, the same on every machine."""
@@ -53,10 +55,16 @@ def among_copies(graph: Graph, x: Any, use: str, seed: _arrays.Seed, numbers: In
         no row has more than k copies.
     """
     similarities = _arrays.as_numpy(graph.similarities)
-    tied = np.flatnonzero((similarities == similarities[:, :1]).all(axis=1)) if similarities.size else np.zeros(0, np.int64)
+    if similarities.size == 0:
+        return graph
+    is_tied = (similarities == similarities[:, :1]).all(axis=1)
+    if graph.metric != "dot":  # where a copy is as similar as can be: with k = 1 every row would be looked at
+        is_tied &= similarities[:, 0] > _NEARLY_ONE
+    tied = np.flatnonzero(is_tied)
     if tied.size == 0:
         return graph
-    rows = np.ascontiguousarray(_arrays.as_numpy(_arrays.as_array(x, "x"))[tied if numbers is None else numbers[tied]])
+    # These rows alone are brought to NumPy, which has no bfloat16.
+    rows = np.ascontiguousarray(_arrays.as_numpy(_arrays.as_array(x, "x")[tied if numbers is None else numbers[tied]]))
     copies = np.unique(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1), return_inverse=True)[1]
     copies = copies.reshape(-1)
     many = np.bincount(copies)[copies] > graph.k
