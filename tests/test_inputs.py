@@ -14,34 +14,14 @@ import torch
 from coremax._inputs.checks import as_flag
 from coremax._inputs.keys import as_keys
 from coremax._inputs.texts import as_texts, is_text
+from text_columns import columns, wrong
 
 WORDS = ["b", "a", "", "b"]
-COLUMNS: dict[str, Any] = {
-    "list": WORDS,
-    "tuple": tuple(WORDS),
-    "numpy U": np.array(WORDS),
-    "numpy S": np.array(WORDS, "S1"),
-    "numpy object": np.array(WORDS, object),
-    "numpy strings": np.array(WORDS, np.dtypes.StringDType()),
-    "pandas object": pd.Series(WORDS, dtype=object),
-    "pandas string": pd.Series(WORDS, dtype="string"),
-    "pandas Arrow": pd.Series(WORDS, dtype=pd.ArrowDtype(pa.string())),
-    "pandas categories": pd.Series(WORDS, dtype="category"),
-    "pandas index": pd.Index(WORDS),
-    "polars": pl.Series(WORDS),
-    "polars categories": pl.Series(WORDS, dtype=pl.Categorical),
-    "polars enum": pl.Series(WORDS, dtype=pl.Enum(["b", "a", ""])),
-    "arrow": pa.array(WORDS),
-    "arrow large": pa.array(WORDS, pa.large_string()),
-    "arrow view": pa.array(WORDS, pa.string_view()),
-    "arrow dictionary": pa.array(WORDS).dictionary_encode(),
-    "arrow chunks": pa.chunked_array([WORDS[:1], [], WORDS[1:]], pa.string()),
-}
 
 
-@pytest.mark.parametrize("kind", COLUMNS)
+@pytest.mark.parametrize("kind", columns(WORDS))
 def test_texts_and_keys_are_read_from_every_library(kind: str) -> None:
-    column = COLUMNS[kind]
+    column = columns(WORDS)[kind]
     assert is_text(column)
     assert as_texts(column, "texts", 4) == WORDS
     keys = as_keys(column, "labels", 4)
@@ -57,29 +37,13 @@ def test_whole_numbers_are_keys_of_every_library(make: Any) -> None:
     assert keys.values == [-2, 7]
 
 
-WRONG: dict[str, Any] = {
-    "mapping": {"title": WORDS},
-    "frame": pd.DataFrame({"title": WORDS}),
-    "polars frame": pl.DataFrame({"title": WORDS}),
-    "table": pa.table({"title": WORDS}),
-    "two axes": np.array([WORDS]),
-    "set": set(WORDS),
-    "one text": "title",
-    "mixture": ["a", 1],
-    "null": pa.array(["a", None]),
-    "None": ["a", None],
-    "NaN": pd.Series(["a", np.nan]),
-    "lists": pa.array([["a"]]),
-    "masked": np.ma.masked_array(WORDS),
-}
-
-
-@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("kind", [*wrong(WORDS), "one text"])
 def test_what_is_no_column_is_refused_by_name(kind: str) -> None:
+    column = {**wrong(WORDS), "one text": "title"}[kind]
     with pytest.raises((TypeError, ValueError), match=r"^titles"):
-        as_texts(WRONG[kind], "titles")
+        as_texts(column, "titles")
     with pytest.raises((TypeError, ValueError), match=r"^labels"):
-        as_keys(WRONG[kind], "labels")
+        as_keys(column, "labels")
 
 
 def test_one_long_text_takes_no_room_for_the_others() -> None:

@@ -21,6 +21,7 @@ from coremax import datasets, sampling, scores, selection, text
 from coremax.cli.commands import coremax as command
 from coremax.report.selection_page import Given, _checked
 from coremax.sklearn import CoresetSelector
+from text_columns import columns, wrong
 
 N = 48
 RNG = np.random.default_rng(0)
@@ -32,73 +33,6 @@ TEXTS = [CLASSES[number] for number in NUMBERS]
 WORDS = [f"{'lorem ipsum dolor '[: 1 + i % 17]} {i % 7}" for i in range(N)]
 GRAPH = coremax.topk_graph(X, 5)
 DATA = hugging_face.Dataset.from_dict({"x": X.tolist(), "score": SCORE, "label": TEXTS})
-
-
-def columns(texts: list[str]) -> dict[str, Any]:
-    """The same texts in every library."""
-    arrow = pa.array(texts)
-    return {
-        "tuple": tuple(texts),
-        "numpy U": np.array(texts),
-        "numpy S": np.char.encode(np.array(texts), "utf-8"),
-        "numpy object": np.array(texts, object),
-        "numpy strings": np.array(texts, np.dtypes.StringDType()),
-        "numpy str_": list(np.array(texts)),
-        "bytes": [line.encode() for line in texts],
-        "pandas": pd.Series(texts, index=range(N, 0, -1)),
-        "pandas object": pd.Series(texts, dtype=object),
-        "pandas string": pd.Series(texts, dtype="string"),
-        "pandas Arrow": pd.Series(texts, dtype=pd.ArrowDtype(pa.large_string())),
-        "pandas categories": pd.Series(texts, dtype="category"),
-        "pandas index": pd.Index(texts),
-        "pandas array": pd.Categorical(texts),
-        "polars": pl.Series(texts),
-        "polars categories": pl.Series(texts, dtype=pl.Categorical),
-        "polars enum": pl.Series(texts, dtype=pl.Enum(sorted(set(texts)))),
-        "arrow": arrow,
-        "arrow large": pa.array(texts, pa.large_string()),
-        "arrow view": pa.array(texts, pa.string_view()),
-        "arrow binary": pa.array([line.encode() for line in texts]),
-        "arrow dictionary": arrow.dictionary_encode(),
-        "arrow chunks": pa.chunked_array([texts[:5], [], texts[5:]], pa.string()),
-        "arrow runs": pa.RunEndEncodedArray.from_arrays(list(range(1, N + 1)), arrow),
-        "datasets": hugging_face.Dataset.from_dict({"a": texts})["a"],
-    }
-
-
-def wrong(texts: list[str]) -> dict[str, Any]:
-    """What is no column of them."""
-    frame = pd.DataFrame({"first": texts, "second": texts})
-    return {
-        "mapping": {"first": texts, "second": texts},
-        "as long a mapping": dict.fromkeys(map(str, range(N)), "a"),
-        "pandas frame": frame,
-        "frame of one column": frame[["first"]],
-        "polars frame": pl.DataFrame({"first": texts}),
-        "lazy frame": pl.DataFrame({"first": texts}).lazy(),
-        "table": pa.table({"first": texts}),
-        "batch": pa.record_batch({"first": texts}),
-        "data set": hugging_face.Dataset.from_dict({"first": texts}),
-        "splits": hugging_face.DatasetDict(train=hugging_face.Dataset.from_dict({"first": texts})),
-        "set": set(map(str, range(N))),
-        "a row": np.array([texts]),
-        "a matrix": np.array([texts]).T,
-        "rows": [[line] for line in texts],
-        "records": np.array([(line, 1) for line in texts], dtype=[("first", "U9"), ("n", int)]),
-        "levels": pd.MultiIndex.from_tuples([(line, line) for line in texts]),
-        "masked": np.ma.masked_array(texts, mask=[True] + [False] * (N - 1)),
-        "None": [*texts[1:], None],
-        "NaN": pd.Series([*texts[1:], np.nan], dtype=object),
-        "NA": pd.Series([*texts[1:], None], dtype="string"),
-        "polars null": pl.Series([*texts[1:], None]),
-        "arrow null": pa.array([*texts[1:], None]),
-        "null in a dictionary": pa.DictionaryArray.from_arrays([0] * (N - 1) + [1], pa.array(["a", None])),
-        "null in runs": pa.RunEndEncodedArray.from_arrays([N - 1, N], pa.array(["a", None])),
-        "a mixture": [*texts[1:], 1],
-        "a mixture from a number on": [1, *texts[1:]],
-        "lists of Arrow": pa.array([[line] for line in texts]),
-        "floats": SCORE,
-    }
 
 
 def shown(**given: Any) -> Any:
