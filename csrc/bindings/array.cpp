@@ -25,14 +25,16 @@ struct NamedType {
 
 // The types that anything here accepts; others get a name for messages only.
 constexpr NamedType kTypes[] = {
-    {dlpack::kFloat, 32, DType::float32, "float32"}, {dlpack::kFloat, 64, DType::float64, "float64"}, {dlpack::kFloat, 16, DType::float16, "float16"},
-    {dlpack::kBfloat, 16, DType::bfloat16, "bfloat16"}, {dlpack::kInt, 8, DType::int8, "int8"}, {dlpack::kInt, 32, DType::int32, "int32"},
+    {dlpack::kFloat, 32, DType::float32, "float32"}, {dlpack::kFloat, 64, DType::float64, "float64"},
+    {dlpack::kFloat, 16, DType::float16, "float16"}, {dlpack::kBfloat, 16, DType::bfloat16, "bfloat16"},
+    {dlpack::kInt, 8, DType::int8, "int8"},          {dlpack::kInt, 32, DType::int32, "int32"},
     {dlpack::kInt, 64, DType::int64, "int64"},
 };
 
 // The type of this code, or null.
 const NamedType* find_type(std::uint8_t code, int bits) {
-  const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes), [&](const NamedType& type) { return type.code == code && type.bits == bits; });
+  const auto* found = std::find_if(std::begin(kTypes), std::end(kTypes),
+                                   [&](const NamedType& type) { return type.code == code && type.bits == bits; });
   return found == std::end(kTypes) ? nullptr : found;
 }
 
@@ -112,7 +114,8 @@ void check_tensor(const dlpack::Tensor& tensor, bool on_cpu, const std::string& 
     std::int64_t reach = 0;
     if (extent > 1) fits = fits && !__builtin_mul_overflow(extent - 1, stride, &reach);
     std::int64_t& side = reach < 0 ? before : after;
-    fits = fits && !__builtin_add_overflow(side, reach, &side) && !__builtin_mul_overflow(packed, std::max<std::int64_t>(1, extent), &packed);
+    fits = fits && !__builtin_add_overflow(side, reach, &side) &&
+           !__builtin_mul_overflow(packed, std::max<std::int64_t>(1, extent), &packed);
     size = extent == 0 ? 0 : size;
   }
   std::int64_t last = 0;
@@ -191,7 +194,9 @@ Array from_dlpack(const py::object& obj, const std::string& name, const std::int
 
 bool Array::empty() const { return std::find(shape.begin(), shape.end(), 0) != shape.end(); }
 
-bool Array::rows_contiguous() const { return empty() || (aligned && (shape.empty() || shape.back() == 1 || strides.back() == 1)); }
+bool Array::rows_contiguous() const {
+  return empty() || (aligned && (shape.empty() || shape.back() == 1 || strides.back() == 1));
+}
 
 bool Array::contiguous() const {
   if (empty()) return true;
@@ -210,13 +215,15 @@ Array import_array(const py::object& obj, const std::string& name) {
 
 Array import_cuda_array(const py::object& obj, const std::string& name, std::int64_t stream) {
   if (!py::hasattr(obj, "__dlpack__") || !py::hasattr(obj, "__dlpack_device__"))
-    throw py::type_error(name + " must be an array on a CUDA device, got " + std::string(py::str(py::type::of(obj).attr("__name__"))));
+    throw py::type_error(name + " must be an array on a CUDA device, got " +
+                         std::string(py::str(py::type::of(obj).attr("__name__"))));
   return from_dlpack(obj, name, &stream);
 }
 
 void expect_form(const Array& array, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes) {
   if (array.shape.size() != ndim) throw py::value_error(std::string(name) + " has the wrong number of dimensions");
-  if (std::find(dtypes.begin(), dtypes.end(), array.dtype) == dtypes.end()) throw py::type_error(std::string(name) + " has dtype " + array.dtype_name);
+  if (std::find(dtypes.begin(), dtypes.end(), array.dtype) == dtypes.end())
+    throw py::type_error(std::string(name) + " has dtype " + array.dtype_name);
   if (ndim == 1 && !array.contiguous()) throw py::value_error(std::string(name) + " is not contiguous");
   if (ndim == 2 && !array.rows_contiguous()) throw py::value_error(std::string(name) + " does not have contiguous rows");
 }

@@ -23,10 +23,10 @@ struct Array {
   std::vector<std::int64_t> shape;
   std::vector<std::int64_t> strides;  // in elements
   bool readonly = false;
-  bool aligned = true;  // to the element size
+  bool aligned = true;         // to the element size
   std::string device = "cpu";  // or "cuda:0", which only import_cuda_array gives out
   int device_number = -1;      // of a CUDA device
-  py::object owner;  // keeps data alive: a memoryview or a DLPack capsule
+  py::object owner;            // keeps data alive: a memoryview or a DLPack capsule
 
   std::int64_t size(std::size_t axis) const { return shape.at(axis); }
   bool empty() const;
@@ -37,13 +37,14 @@ struct Array {
 // A view of obj, without a copy; raises TypeError naming the argument where obj is no array of numbers on the CPU.
 Array import_array(const py::object& obj, const std::string& name);
 
-// The same for arrays on a CUDA device: work that the producer has under way is done before what is put into `stream` from now on, a
-// stream as DLPack writes it (1: the legacy default stream, 2: that of the thread, else its address).
+// The same for arrays on a CUDA device: work that the producer has under way is done before what is put into `stream` from now
+// on, a stream as DLPack writes it (1: the legacy default stream, 2: that of the thread, else its address).
 Array import_cuda_array(const py::object& obj, const std::string& name, std::int64_t stream);
 
 // Checks the Python layer has made already, made again: a wrong call of the private functions raises instead of crashing.
 const Array& expect(const Array& array, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes);
-void expect_form(const Array& array, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes);  // wherever it is
+void expect_form(const Array& array, const char* name, std::size_t ndim,
+                 std::initializer_list<DType> dtypes);  // wherever it is
 MatrixView matrix_view(const Array& array, const char* name, std::initializer_list<DType> dtypes);
 
 // A NumPy array that takes over a vector's memory.

@@ -13,8 +13,9 @@ constexpr auto kEmbeddingTypes = {DType::float32, DType::float64, DType::float16
 constexpr auto kIndexTypes = {DType::int32, DType::int64};
 constexpr auto kFloatTypes = {DType::float32, DType::float64};
 
-py::tuple topk(const Array& x, const std::optional<Array>& rows, std::int64_t k, const std::string& metric_name, const std::string& isa_name, int threads,
-               const py::object& progress, const std::string& search, std::optional<double> recall, std::uint64_t seed) {
+py::tuple topk(const Array& x, const std::optional<Array>& rows, std::int64_t k, const std::string& metric_name,
+               const std::string& isa_name, int threads, const py::object& progress, const std::string& search,
+               std::optional<double> recall, std::uint64_t seed) {
   const MatrixView view = matrix_view(x, "x", kEmbeddingTypes);
   const graph::Metric metric = parse_metric(metric_name);
   const Isa isa = resolve_isa(isa_name);
@@ -24,7 +25,8 @@ py::tuple topk(const Array& x, const std::optional<Array>& rows, std::int64_t k,
     row_numbers = static_cast<const std::int64_t*>(expect(*rows, "rows", 1, {DType::int64}).data);
     n = rows->size(0);
     for (std::int64_t i = 0; i < n; ++i)
-      require(row_numbers[i] >= 0 && row_numbers[i] < view.n_rows, [&] { return "rows[" + std::to_string(i) + "] is not a row of x"; });
+      require(row_numbers[i] >= 0 && row_numbers[i] < view.n_rows,
+              [&] { return "rows[" + std::to_string(i) + "] is not a row of x"; });
   }
   require(k >= 1 && k < n, "k must be from 1 to n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
   checked_multiply(checked_multiply(n, k), 8);
@@ -58,7 +60,8 @@ py::tuple symmetric(const std::optional<Array>& indptr, const Array& indices, co
     lists.n = indptr->size(0) - 1;
     require(lists.n >= 0 && lists.indptr[0] == 0 && lists.indptr[lists.n] == indices.size(0),
             "indptr must start at 0 and end at the number of indices, " + std::to_string(indices.size(0)));
-    for (std::int64_t i = 0; i < lists.n; ++i) require(lists.indptr[i] <= lists.indptr[i + 1], [&] { return "indptr falls at row " + std::to_string(i); });
+    for (std::int64_t i = 0; i < lists.n; ++i)
+      require(lists.indptr[i] <= lists.indptr[i + 1], [&] { return "indptr falls at row " + std::to_string(i); });
   } else {
     lists.n = indices.size(0);
     lists.k = indices.size(1);

@@ -44,7 +44,8 @@ class SharedTable {
     return lock;
   }
 
-  std::timed_mutex gate_;  // an update that waits holds it, so that draws which never pause between them can not keep it waiting
+  std::timed_mutex
+      gate_;  // an update that waits holds it, so that draws which never pause between them can not keep it waiting
   std::shared_timed_mutex mutex_;
   AliasTable table_;
 };
@@ -71,7 +72,8 @@ void update(SharedTable& shared, const Array& weights, int threads) {
   });
 }
 
-py::array_t<std::int64_t> draw(SharedTable& shared, std::int64_t size, std::uint64_t seed, std::uint64_t offset, const std::string& isa_name, int threads) {
+py::array_t<std::int64_t> draw(SharedTable& shared, std::int64_t size, std::uint64_t seed, std::uint64_t offset,
+                               const std::string& isa_name, int threads) {
   check_size(size);
   checked_multiply(size, 8);
   const Isa isa = resolve_isa(isa_name);
@@ -99,7 +101,8 @@ py::array_t<std::int64_t> draw_at(SharedTable& shared, const Array& positions, s
 template <class F>
 auto look(SharedTable& shared, F&& make) {
   decltype(make(std::declval<const AliasTable&>())) result{};
-  call_engine(1, py::none(), [&](ThreadPool& pool) { shared.read(pool, [&](const AliasTable& table) { result = make(table); }); });
+  call_engine(1, py::none(),
+              [&](ThreadPool& pool) { shared.read(pool, [&](const AliasTable& table) { result = make(table); }); });
   return result;
 }
 
@@ -146,14 +149,15 @@ py::array_t<std::int64_t> permute(std::int64_t n, const Array& positions, std::u
   return out;
 }
 
-py::array_t<std::int64_t> draw_without_replacement(const Array& weights, std::int64_t size, bool log_weights, std::uint64_t seed,
-                                                   const std::string& isa_name, int threads) {
+py::array_t<std::int64_t> draw_without_replacement(const Array& weights, std::int64_t size, bool log_weights,
+                                                   std::uint64_t seed, const std::string& isa_name, int threads) {
   expect(weights, "weights", 1, kWeightTypes);
   check_size(size);
   const Isa isa = resolve_isa(isa_name);
   std::vector<std::int64_t> drawn;
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
-    drawn = sampling::sample_without_replacement(weights.data, weights.dtype, weights.size(0), size, log_weights, seed, isa, pool);
+    drawn =
+        sampling::sample_without_replacement(weights.data, weights.dtype, weights.size(0), size, log_weights, seed, isa, pool);
   });
   return adopt(std::move(drawn));
 }
@@ -166,15 +170,16 @@ void check_draws(const Array& weights, std::int64_t size, bool log_weights, int 
   });
 }
 
-py::tuple fastest_runners(const Array& weights, std::int64_t start, std::int64_t size, bool log_weights, std::uint64_t seed, const std::string& isa_name,
-                          int threads) {
+py::tuple fastest_runners(const Array& weights, std::int64_t start, std::int64_t size, bool log_weights, std::uint64_t seed,
+                          const std::string& isa_name, int threads) {
   expect(weights, "weights", 1, kWeightTypes);
   check_size(size);
   require(start >= 0 && start <= INT64_MAX - weights.size(0), "start must leave the numbers of all elements below 2^63");
   const Isa isa = resolve_isa(isa_name);
   sampling::FastestRunners fastest;
   call_engine(threads, py::none(), [&](ThreadPool& pool) {
-    fastest = sampling::fastest_runners(weights.data, weights.dtype, weights.size(0), start, size, log_weights, seed, isa, pool);
+    fastest =
+        sampling::fastest_runners(weights.data, weights.dtype, weights.size(0), start, size, log_weights, seed, isa, pool);
   });
   return py::make_tuple(adopt(std::move(fastest.indices)), adopt(std::move(fastest.times)));
 }
@@ -183,8 +188,10 @@ py::tuple fastest_runners(const Array& weights, std::int64_t start, std::int64_t
 
 void bind_sampling(py::module_& module) {
   py::class_<SharedTable>(module, "AliasTable")
-      .def_property_readonly("n", [](SharedTable& shared) { return look(shared, [](const AliasTable& table) { return table.n(); }); })
-      .def_property_readonly("nbytes", [](SharedTable& shared) { return look(shared, [](const AliasTable& table) { return table.nbytes(); }); })
+      .def_property_readonly(
+          "n", [](SharedTable& shared) { return look(shared, [](const AliasTable& table) { return table.n(); }); })
+      .def_property_readonly(
+          "nbytes", [](SharedTable& shared) { return look(shared, [](const AliasTable& table) { return table.nbytes(); }); })
       .def("sample", &draw, py::arg("size"), py::arg("seed"), py::arg("offset"), py::arg("isa"), py::arg("threads"))
       .def("sample_at", &draw_at, py::arg("positions"), py::arg("seed"), py::arg("threads"))
       .def("update", &update, py::arg("weights"), py::arg("threads"))
@@ -193,11 +200,11 @@ void bind_sampling(py::module_& module) {
   module.def("build_alias_table", &build, py::arg("weights"), py::arg("threads"));
   module.def("restore_alias_table", &restore, py::arg("cells"));
   module.def("permute", &permute, py::arg("n"), py::arg("positions"), py::arg("seed"), py::arg("threads"));
-  module.def("sample_without_replacement", &draw_without_replacement, py::arg("weights"), py::arg("size"), py::arg("log_weights"), py::arg("seed"),
-             py::arg("isa"), py::arg("threads"));
+  module.def("sample_without_replacement", &draw_without_replacement, py::arg("weights"), py::arg("size"),
+             py::arg("log_weights"), py::arg("seed"), py::arg("isa"), py::arg("threads"));
   module.def("check_draws", &check_draws, py::arg("weights"), py::arg("size"), py::arg("log_weights"), py::arg("threads"));
-  module.def("fastest_runners", &fastest_runners, py::arg("weights"), py::arg("start"), py::arg("size"), py::arg("log_weights"), py::arg("seed"),
-             py::arg("isa"), py::arg("threads"));
+  module.def("fastest_runners", &fastest_runners, py::arg("weights"), py::arg("start"), py::arg("size"), py::arg("log_weights"),
+             py::arg("seed"), py::arg("isa"), py::arg("threads"));
 }
 
 }  // namespace coremax::bindings

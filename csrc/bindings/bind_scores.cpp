@@ -21,15 +21,16 @@ scores::Score parse_score(const std::string& name) {
   throw Error(ErrorKind::value, "unknown score '" + name + "'");
 }
 
-py::array_t<double> from_probabilities(const std::string& name, const Array& probabilities, const std::optional<Array>& labels, int threads) {
+py::array_t<double> from_probabilities(const std::string& name, const Array& probabilities, const std::optional<Array>& labels,
+                                       int threads) {
   const scores::Score score = parse_score(name);
   const MatrixView view = matrix_view(probabilities, "probabilities", kFloatTypes);
   require(view.n_rows >= 1 && view.n_cols >= 1, "probabilities is empty");
   require(labels.has_value() || score != scores::Score::el2n, "el2n needs labels");
   if (labels) {
     expect(*labels, "labels", 1, {DType::int32, DType::int64});
-    require(labels->size(0) == view.n_rows, "labels has " + std::to_string(labels->size(0)) + " elements, but probabilities has " +
-                                                std::to_string(view.n_rows) + " rows");
+    require(labels->size(0) == view.n_rows, "labels has " + std::to_string(labels->size(0)) +
+                                                " elements, but probabilities has " + std::to_string(view.n_rows) + " rows");
   }
   auto out = new_array<double>({view.n_rows});
   double* data = out.mutable_data();
@@ -44,12 +45,13 @@ const std::int32_t* dense_labels(const Array& labels, std::int64_t n, std::int64
   expect(labels, "labels", 1, {DType::int32});
   require(labels.size(0) == n && n_labels >= 1, "labels do not fit the rows");
   const auto* data = static_cast<const std::int32_t*>(labels.data);
-  require(std::all_of(data, data + n, [&](std::int32_t label) { return label >= 0 && label < n_labels; }), "labels are not dense");
+  require(std::all_of(data, data + n, [&](std::int32_t label) { return label >= 0 && label < n_labels; }),
+          "labels are not dense");
   return data;
 }
 
-py::tuple separability(const Array& x, const std::string& name, const Array& labels, std::int64_t n_labels, double epsilon, bool take_log,
-                       const std::string& isa_name, int threads) {
+py::tuple separability(const Array& x, const std::string& name, const Array& labels, std::int64_t n_labels, double epsilon,
+                       bool take_log, const std::string& isa_name, int threads) {
   const MatrixView view = matrix_view(x, "x", kEmbeddingTypes);
   const Isa isa = resolve_isa(isa_name);
   const std::int32_t* label_data = dense_labels(labels, view.n_rows, n_labels);
@@ -62,13 +64,15 @@ py::tuple separability(const Array& x, const std::string& name, const Array& lab
   return py::make_tuple(ratio, norm);
 }
 
-py::array_t<double> agreement(const std::vector<Array>& models, const std::vector<std::string>& names, const std::string& isa_name, int threads) {
+py::array_t<double> agreement(const std::vector<Array>& models, const std::vector<std::string>& names,
+                              const std::string& isa_name, int threads) {
   require(!models.empty() && models.size() == names.size(), "agreement needs models, each with a name");
   std::vector<MatrixView> views;
   for (const Array& model : models) {
     views.push_back(matrix_view(model, "probabilities", kFloatTypes));
-    require(views.back().n_rows == views.front().n_rows && views.back().n_cols == views.front().n_cols && views.back().n_cols >= 1,
-            "the models' probabilities differ in shape");
+    require(
+        views.back().n_rows == views.front().n_rows && views.back().n_cols == views.front().n_cols && views.back().n_cols >= 1,
+        "the models' probabilities differ in shape");
   }
   const Isa isa = resolve_isa(isa_name);
   auto out = new_array<double>({views.front().n_rows});
@@ -77,7 +81,8 @@ py::array_t<double> agreement(const std::vector<Array>& models, const std::vecto
   return out;
 }
 
-py::array_t<double> prediction_change(const Array& before, const Array& after, double epsilon, const std::string& isa_name, int threads) {
+py::array_t<double> prediction_change(const Array& before, const Array& after, double epsilon, const std::string& isa_name,
+                                      int threads) {
   const MatrixView p = matrix_view(before, "probabilities", kFloatTypes);
   const MatrixView q = matrix_view(after, "probabilities", kFloatTypes);
   require(p.n_rows == q.n_rows && p.n_cols == q.n_cols && p.n_cols >= 1, "the epochs' probabilities differ in shape");
@@ -95,7 +100,8 @@ py::array_t<double> logit_margin(const Array& logits, const std::string& name, c
   require(view.n_cols >= 1 && labels.size(0) == view.n_rows, "labels do not fit the logits");
   auto out = new_array<double>({view.n_rows});
   double* data = out.mutable_data();
-  call_engine(threads, py::none(), [&](ThreadPool& pool) { scores::logit_margin(view, name, labels.data, labels.dtype, data, pool); });
+  call_engine(threads, py::none(),
+              [&](ThreadPool& pool) { scores::logit_margin(view, name, labels.data, labels.dtype, data, pool); });
   return out;
 }
 
@@ -109,8 +115,9 @@ py::array_t<double> robust_scale(const Array& values, double low, double high, d
   return adopt(std::move(scaled));
 }
 
-py::tuple spherical_kmeans(const Array& x, const std::string& name, std::int64_t n_clusters, std::int64_t iterations, std::int64_t sample_per_cluster,
-                           std::uint64_t seed, const std::string& isa_name, int threads, const py::object& progress) {
+py::tuple spherical_kmeans(const Array& x, const std::string& name, std::int64_t n_clusters, std::int64_t iterations,
+                           std::int64_t sample_per_cluster, std::uint64_t seed, const std::string& isa_name, int threads,
+                           const py::object& progress) {
   const MatrixView view = matrix_view(x, "x", kEmbeddingTypes);
   require(view.n_rows >= 1 && view.n_cols >= 1, name + " is empty");
   const Isa isa = resolve_isa(isa_name);
@@ -120,7 +127,8 @@ py::tuple spherical_kmeans(const Array& x, const std::string& name, std::int64_t
   float* cosine_out = cosine.mutable_data();
   std::optional<graph::UnitCentres> found;
   call_engine(threads, progress, [&](ThreadPool& pool) {
-    found = scores::spherical_kmeans(view, name, {n_clusters, iterations, sample_per_cluster, seed}, isa, pool, labels_out, cosine_out);
+    found = scores::spherical_kmeans(view, name, {n_clusters, iterations, sample_per_cluster, seed}, isa, pool, labels_out,
+                                     cosine_out);
   });
   auto centres = new_array<float>({found->n(), found->d()});
   for (std::int64_t c = 0; c < found->n(); ++c) std::copy_n(found->row(c), found->d(), centres.mutable_data(c, 0));
@@ -130,11 +138,13 @@ py::tuple spherical_kmeans(const Array& x, const std::string& name, std::int64_t
 }  // namespace
 
 void bind_scores(py::module_& module) {
-  module.def("score_probabilities", &from_probabilities, py::arg("score"), py::arg("probabilities"), py::arg("labels"), py::arg("threads"));
-  module.def("separability", &separability, py::arg("x"), py::arg("name"), py::arg("labels"), py::arg("n_labels"), py::arg("epsilon"),
-             py::arg("take_log"), py::arg("isa"), py::arg("threads"));
+  module.def("score_probabilities", &from_probabilities, py::arg("score"), py::arg("probabilities"), py::arg("labels"),
+             py::arg("threads"));
+  module.def("separability", &separability, py::arg("x"), py::arg("name"), py::arg("labels"), py::arg("n_labels"),
+             py::arg("epsilon"), py::arg("take_log"), py::arg("isa"), py::arg("threads"));
   module.def("agreement", &agreement, py::arg("models"), py::arg("names"), py::arg("isa"), py::arg("threads"));
-  module.def("prediction_change", &prediction_change, py::arg("before"), py::arg("after"), py::arg("epsilon"), py::arg("isa"), py::arg("threads"));
+  module.def("prediction_change", &prediction_change, py::arg("before"), py::arg("after"), py::arg("epsilon"), py::arg("isa"),
+             py::arg("threads"));
   module.def("logit_margin", &logit_margin, py::arg("logits"), py::arg("name"), py::arg("labels"), py::arg("threads"));
   module.def("robust_scale", &robust_scale, py::arg("values"), py::arg("low"), py::arg("high"), py::arg("tolerance"));
   module.def("spherical_kmeans", &spherical_kmeans, py::arg("x"), py::arg("name"), py::arg("n_clusters"), py::arg("iterations"),

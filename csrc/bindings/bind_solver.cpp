@@ -18,11 +18,13 @@ struct ProblemData {
     expect(indices, "indices", 1, {DType::int32});
     expect(values, "values", 1, {DType::float32});
     const std::int64_t n = importance.size(0);
-    require(indptr.size(0) == n + 1, "importance has " + std::to_string(n) + " elements, but the graph has " + std::to_string(indptr.size(0) - 1) + " rows");
+    require(indptr.size(0) == n + 1, "importance has " + std::to_string(n) + " elements, but the graph has " +
+                                         std::to_string(indptr.size(0) - 1) + " rows");
     widened.resize(static_cast<std::size_t>(n));
     with_float_pointer(importance.data, importance.dtype, [&](const auto* p) { std::copy(p, p + n, widened.begin()); });
     problem.importance = widened.data();
-    problem.k = {n, static_cast<const std::int64_t*>(indptr.data), static_cast<const std::int32_t*>(indices.data), static_cast<const float*>(values.data)};
+    problem.k = {n, static_cast<const std::int64_t*>(indptr.data), static_cast<const std::int32_t*>(indices.data),
+                 static_cast<const float*>(values.data)};
     problem.alpha = alpha;
   }
   // What limits the subset, checked by the caller in Python: the budget, and any of costs, groups and fixed elements.
@@ -48,10 +50,11 @@ struct ProblemData {
   solver::Problem problem;
 };
 
-py::dict solve(const Array& importance, const Array& indptr, const Array& indices, const Array& values, double alpha, std::int64_t budget,
-               double cost_limit, const std::optional<Array>& costs, const std::optional<Array>& groups,
+py::dict solve(const Array& importance, const Array& indptr, const Array& indices, const Array& values, double alpha,
+               std::int64_t budget, double cost_limit, const std::optional<Array>& costs, const std::optional<Array>& groups,
                const std::vector<std::pair<std::int64_t, std::int64_t>>& limits, const std::optional<Array>& fixed,
-               const std::optional<Array>& within, const std::optional<Array>& x0, const py::dict& options_given, const py::object& callback, int threads, const py::object& progress) {
+               const std::optional<Array>& within, const std::optional<Array>& x0, const py::dict& options_given,
+               const py::object& callback, int threads, const py::object& progress) {
   ProblemData data(importance, indptr, indices, values, alpha);
   data.limit(budget, cost_limit, costs, groups, limits, fixed);
   solver::Options options = solver_options(options_given);
@@ -72,7 +75,8 @@ py::dict solve(const Array& importance, const Array& indptr, const Array& indice
   return out;
 }
 
-double objective(const Array& importance, const Array& indptr, const Array& indices, const Array& values, const Array& subset, double alpha, int threads) {
+double objective(const Array& importance, const Array& indptr, const Array& indices, const Array& values, const Array& subset,
+                 double alpha, int threads) {
   expect(subset, "indices", 1, {DType::int64});
   const auto* numbers = static_cast<const std::int64_t*>(subset.data);
   const ProblemData data(importance, indptr, indices, values, alpha);
@@ -82,7 +86,8 @@ double objective(const Array& importance, const Array& indptr, const Array& indi
       return "indices[" + std::to_string(i) + "] is " + std::to_string(numbers[i]) + ", but the graph has rows 0 to " +
              std::to_string(data.problem.n() - 1);
     });
-    require(!seen[static_cast<std::size_t>(numbers[i])], [&] { return "indices[" + std::to_string(i) + "] repeats " + std::to_string(numbers[i]); });
+    require(!seen[static_cast<std::size_t>(numbers[i])],
+            [&] { return "indices[" + std::to_string(i) + "] repeats " + std::to_string(numbers[i]); });
     seen[static_cast<std::size_t>(numbers[i])] = true;
   }
   double value = 0;
@@ -95,11 +100,12 @@ double objective(const Array& importance, const Array& indptr, const Array& indi
 }  // namespace
 
 void bind_solver(py::module_& module) {
-  module.def("solve", &solve, py::arg("importance"), py::arg("indptr"), py::arg("indices"), py::arg("values"), py::arg("alpha"), py::arg("budget"),
-             py::arg("cost_limit"), py::arg("costs"), py::arg("groups"), py::arg("limits"), py::arg("fixed"), py::arg("within"), py::arg("x0"), py::arg("options"),
-             py::arg("callback"), py::arg("threads"), py::arg("progress"));
-  module.def("objective", &objective, py::arg("importance"), py::arg("indptr"), py::arg("indices"), py::arg("values"), py::arg("subset"),
-             py::arg("alpha"), py::arg("threads"));
+  module.def("solve", &solve, py::arg("importance"), py::arg("indptr"), py::arg("indices"), py::arg("values"), py::arg("alpha"),
+             py::arg("budget"), py::arg("cost_limit"), py::arg("costs"), py::arg("groups"), py::arg("limits"), py::arg("fixed"),
+             py::arg("within"), py::arg("x0"), py::arg("options"), py::arg("callback"), py::arg("threads"),
+             py::arg("progress"));
+  module.def("objective", &objective, py::arg("importance"), py::arg("indptr"), py::arg("indices"), py::arg("values"),
+             py::arg("subset"), py::arg("alpha"), py::arg("threads"));
 }
 
 }  // namespace coremax::bindings

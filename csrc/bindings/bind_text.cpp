@@ -28,8 +28,8 @@ std::shared_ptr<Characters> characters_of(const py::array_t<std::uint32_t, py::a
   return std::make_shared<Characters>(std::vector<std::uint32_t>(entries.data(), entries.data() + entries.size()));
 }
 
-std::unique_ptr<Hasher> build(const std::shared_ptr<Characters>& characters, const std::string& hash, int ngrams, std::int64_t n_buckets,
-                              const std::string& isa) {
+std::unique_ptr<Hasher> build(const std::shared_ptr<Characters>& characters, const std::string& hash, int ngrams,
+                              std::int64_t n_buckets, const std::string& isa) {
   return std::make_unique<Hasher>(NgramHasher(characters, {parse_hash(hash), ngrams, n_buckets, resolve_isa(isa)}));
 }
 
@@ -41,7 +41,8 @@ std::vector<Document> documents_of(const py::tuple& texts) {
     if (PyBytes_Check(item.ptr())) {
       documents.push_back({PyBytes_AS_STRING(item.ptr()), PyBytes_GET_SIZE(item.ptr())});
     } else {
-      if (!PyUnicode_Check(item.ptr()) || !PyUnicode_IS_ASCII(item.ptr())) throw py::type_error("texts must be bytes or ASCII strings");
+      if (!PyUnicode_Check(item.ptr()) || !PyUnicode_IS_ASCII(item.ptr()))
+        throw py::type_error("texts must be bytes or ASCII strings");
       documents.push_back({static_cast<const char*>(PyUnicode_DATA(item.ptr())), PyUnicode_GET_LENGTH(item.ptr())});
     }
   }
@@ -85,7 +86,8 @@ py::tuple sum(Hasher& hasher, const py::tuple& texts, const Array& values, int t
 void bind_text(py::module_& module) {
   py::class_<Characters, std::shared_ptr<Characters>>(module, "Characters").def(py::init(&characters_of), py::arg("entries"));
   py::class_<Hasher>(module, "NgramHasher")
-      .def(py::init(&build), py::arg("characters").none(false), py::arg("hashing"), py::arg("ngrams"), py::arg("n_buckets"), py::arg("isa"))
+      .def(py::init(&build), py::arg("characters").none(false), py::arg("hashing"), py::arg("ngrams"), py::arg("n_buckets"),
+           py::arg("isa"))
       .def("count", &count, py::arg("texts"), py::arg("threads"))
       .def("counts", &counts)
       .def("sum", &sum, py::arg("texts"), py::arg("values"), py::arg("threads"));

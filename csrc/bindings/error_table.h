@@ -12,11 +12,16 @@ namespace coremax::bindings {
 // A new reference; the exception for devices is the package's.
 inline pybind11::object exception_for(ErrorKind kind) {
   switch (kind) {
-    case ErrorKind::value: return pybind11::reinterpret_borrow<pybind11::object>(PyExc_ValueError);
-    case ErrorKind::type: return pybind11::reinterpret_borrow<pybind11::object>(PyExc_TypeError);
-    case ErrorKind::memory: return pybind11::reinterpret_borrow<pybind11::object>(PyExc_MemoryError);
-    case ErrorKind::device: return pybind11::module_::import("coremax._errors").attr("DeviceError");
-    case ErrorKind::internal: break;
+    case ErrorKind::value:
+      return pybind11::reinterpret_borrow<pybind11::object>(PyExc_ValueError);
+    case ErrorKind::type:
+      return pybind11::reinterpret_borrow<pybind11::object>(PyExc_TypeError);
+    case ErrorKind::memory:
+      return pybind11::reinterpret_borrow<pybind11::object>(PyExc_MemoryError);
+    case ErrorKind::device:
+      return pybind11::module_::import("coremax._errors").attr("DeviceError");
+    case ErrorKind::internal:
+      break;
   }
   return pybind11::reinterpret_borrow<pybind11::object>(PyExc_RuntimeError);
 }

@@ -43,7 +43,8 @@ bool fill_with_zeros(std::uintptr_t address) {
     void* const start = reinterpret_cast<void*>(page);
     if (mmap(start, end - page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == MAP_FAILED) return false;
     int none = -1;
-    if (lost.compare_exchange_strong(none, i)) PyErr_SetInterruptEx(SIGBUS);  // once: a second would fall into what the first one tidies up
+    if (lost.compare_exchange_strong(none, i))
+      PyErr_SetInterruptEx(SIGBUS);  // once: a second would fall into what the first one tidies up
     return true;
   }
   return false;

@@ -1,8 +1,9 @@
 // Files that are mapped into memory while another process may shorten them.
 //
-// Reading behind the end of such a file raises SIGBUS, which ends the process. Between the guard and the end of the process this
-// puts zeros in place of the pages that are gone, so that whoever reads goes on, and tells Python as if the signal had come from
-// outside: its handler raises in the main thread, in engines as Ctrl-C does. For a program that is ours alone, the command line.
+// Reading behind the end of such a file raises SIGBUS, which ends the process. Between the guard and the end of the process
+// this puts zeros in place of the pages that are gone, so that whoever reads goes on, and tells Python as if the signal had
+// come from outside: its handler raises in the main thread, in engines as Ctrl-C does. For a program that is ours alone, the
+// command line.
 #pragma once
 
 #include <cstdint>

@@ -14,22 +14,32 @@ namespace {
 
 const char* status_name(solver::Status status) {
   switch (status) {
-    case solver::Status::converged: return "converged";
-    case solver::Status::max_iterations: return "max_iterations";
-    case solver::Status::time_limit: return "time_limit";
-    case solver::Status::interrupted: return "interrupted";
+    case solver::Status::converged:
+      return "converged";
+    case solver::Status::max_iterations:
+      return "max_iterations";
+    case solver::Status::time_limit:
+      return "time_limit";
+    case solver::Status::interrupted:
+      return "interrupted";
   }
   return "unknown";
 }
 
 const char* bound_name(solver::BoundKind kind) {
   switch (kind) {
-    case solver::BoundKind::none: return "none";
-    case solver::BoundKind::modular: return "modular";
-    case solver::BoundKind::lp: return "lp";
-    case solver::BoundKind::diagonal_shift: return "diagonal-shift";
-    case solver::BoundKind::semidefinite: return "semidefinite";
-    case solver::BoundKind::enumeration: return "enumeration";
+    case solver::BoundKind::none:
+      return "none";
+    case solver::BoundKind::modular:
+      return "modular";
+    case solver::BoundKind::lp:
+      return "lp";
+    case solver::BoundKind::diagonal_shift:
+      return "diagonal-shift";
+    case solver::BoundKind::semidefinite:
+      return "semidefinite";
+    case solver::BoundKind::enumeration:
+      return "enumeration";
   }
   return "unknown";
 }
@@ -43,8 +53,8 @@ Enum by_name(const std::string& text, const std::pair<const char*, Enum> (&names
 
 solver::Method method_by_name(const std::string& text) {
   using solver::Method;
-  for (const Method method : {Method::automatic, Method::pgd, Method::annealed, Method::continuation, Method::softmax, Method::greedy,
-                              Method::swap_annealing, Method::heat_bath, Method::lp})
+  for (const Method method : {Method::automatic, Method::pgd, Method::annealed, Method::continuation, Method::softmax,
+                              Method::greedy, Method::swap_annealing, Method::heat_bath, Method::lp})
     if (text == solver::name(method)) return method;
   throw Error(ErrorKind::value, "unknown method " + text);
 }
@@ -56,9 +66,12 @@ solver::Options solver_options(const py::dict& given) {
   using solver::Effort;
   solver::Options options;
   options.method = method_by_name(py::cast<std::string>(given["method"]));
-  options.effort = by_name<Effort>(py::cast<std::string>(given["effort"]), {{"fast", Effort::fast}, {"default", Effort::standard}, {"best", Effort::best}});
-  options.bound = by_name<BoundEffort>(py::cast<std::string>(given["bound"]),
-                                       {{"none", BoundEffort::none}, {"linear", BoundEffort::linear}, {"fast", BoundEffort::fast}, {"tight", BoundEffort::tight}});
+  options.effort = by_name<Effort>(py::cast<std::string>(given["effort"]),
+                                   {{"fast", Effort::fast}, {"default", Effort::standard}, {"best", Effort::best}});
+  options.bound = by_name<BoundEffort>(py::cast<std::string>(given["bound"]), {{"none", BoundEffort::none},
+                                                                               {"linear", BoundEffort::linear},
+                                                                               {"fast", BoundEffort::fast},
+                                                                               {"tight", BoundEffort::tight}});
   options.max_iterations = py::cast<std::int64_t>(given["max_iterations"]);
   options.tolerance = py::cast<double>(given["tolerance"]);
   options.temperature = py::cast<double>(given["temperature"]);

@@ -1,5 +1,6 @@
 // A 64-byte aligned, uninitialised array of a trivial type: tiles start on a cache line and on a vector register's width. Large
-// ones ask the system for huge pages, since they are walked at random: fewer page faults, fewer misses of the page tables' cache.
+// ones ask the system for huge pages, since they are walked at random: fewer page faults, fewer misses of the page tables'
+// cache.
 #pragma once
 
 #include <cstddef>
@@ -27,7 +28,8 @@ class AlignedBuffer {
     const Free free{std::align_val_t{bytes >= 4 * kHugePage ? kHugePage : kAlignment}};
     data_ = {static_cast<T*>(::operator new(bytes, free.alignment)), free};
 #if defined(__linux__) && defined(MADV_HUGEPAGE)
-    if (bytes >= 4 * kHugePage) madvise(data_.get(), bytes / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish: failure is no error
+    if (bytes >= 4 * kHugePage)
+      madvise(data_.get(), bytes / kHugePage * kHugePage, MADV_HUGEPAGE);  // a wish: failure is no error
 #endif
   }
   T* data() { return data_.get(); }

@@ -61,7 +61,8 @@ inline std::int64_t checked_multiply(std::int64_t a, std::int64_t b) {
   const bool overflow = a != 0 && b > INT64_MAX / a;
   if (!overflow) product = a * b;
 #endif
-  if (overflow) throw Error(ErrorKind::memory, "a size of " + std::to_string(a) + " x " + std::to_string(b) + " overflows 64 bits");
+  if (overflow)
+    throw Error(ErrorKind::memory, "a size of " + std::to_string(a) + " x " + std::to_string(b) + " overflows 64 bits");
   return product;
 }
 

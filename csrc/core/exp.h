@@ -1,6 +1,7 @@
-// e^x from additions, multiplications and exact powers of two: the same bits on every machine, host or device, which the library's exp does
-// not promise. Error below 1.1 units in the last place; overflows to infinity, goes down to 0 through the subnormals, NaN stays NaN.
-// There is no branch, no table and no conversion in it, so compilers make vectors of it, and its sums are short chains.
+// e^x from additions, multiplications and exact powers of two: the same bits on every machine, host or device, which the
+// library's exp does not promise. Error below 1.1 units in the last place; overflows to infinity, goes down to 0 through the
+// subnormals, NaN stays NaN. There is no branch, no table and no conversion in it, so compilers make vectors of it, and its
+// sums are short chains.
 #pragma once
 
 #include <bit>
@@ -24,7 +25,8 @@ COREMAX_HD inline double portable_exp(double x) {
   const double r2 = r * r;
   const double r4 = r2 * r2;
   const double low = (0x1.0000000000001p-1 + r * 0x1.5555555555556p-3) + r2 * (0x1.5555555553d61p-5 + r * 0x1.11111111109b3p-7);
-  const double middle = (0x1.6c16c1788c7f3p-10 + r * 0x1.a01a01a7c4839p-13) + r2 * (0x1.a019b90aa5587p-16 + r * 0x1.71de0dacd6939p-19);
+  const double middle =
+      (0x1.6c16c1788c7f3p-10 + r * 0x1.a01a01a7c4839p-13) + r2 * (0x1.a019b90aa5587p-16 + r * 0x1.71de0dacd6939p-19);
   const double high = 0x1.28918860dd4aap-22 + r * 0x1.af38ad617009fp-26;
   const double less_one = r + r2 * (low + (r4 * middle + r4 * r4 * high));
   // 2^exponent in two factors, neither of which leaves the normal numbers.

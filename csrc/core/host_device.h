@@ -1,5 +1,5 @@
-// COREMAX_HD marks the functions that the engines on the CPU and the kernels on a device share, so that both give the same bits. It
-// means something to nvcc alone.
+// COREMAX_HD marks the functions that the engines on the CPU and the kernels on a device share, so that both give the same
+// bits. It means something to nvcc alone.
 #pragma once
 
 #if defined(__CUDACC__)

@@ -13,8 +13,19 @@
 namespace coremax {
 
 enum class Stream : std::uint32_t {
-  alias_draw = 0, race = 1, lanczos_start = 2, partition = 3, recall_sample = 4, heat_bath = 5, heat_bath_noise = 6, swap_annealing = 7,
-  race_sample = 8, systematic_start = 9, permutation = 12, ties = 13, kmeans = 16
+  alias_draw = 0,
+  race = 1,
+  lanczos_start = 2,
+  partition = 3,
+  recall_sample = 4,
+  heat_bath = 5,
+  heat_bath_noise = 6,
+  swap_annealing = 7,
+  race_sample = 8,
+  systematic_start = 9,
+  permutation = 12,
+  ties = 13,
+  kmeans = 16
 };
 
 using PhiloxBlock = std::array<std::uint32_t, 4>;
@@ -37,9 +48,9 @@ COREMAX_HD inline PhiloxBlock philox_4x32_10(PhiloxBlock counter, std::array<std
 }
 
 COREMAX_HD inline PhiloxBlock philox(std::uint64_t seed, Stream stream, std::uint64_t position) {
-  return philox_4x32_10({static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32),
-                         static_cast<std::uint32_t>(stream), 0},
-                        {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+  return philox_4x32_10(
+      {static_cast<std::uint32_t>(position), static_cast<std::uint32_t>(position >> 32), static_cast<std::uint32_t>(stream), 0},
+      {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
 }
 
 // The 64 random bits of one position: half a block each, so that a block serves two positions.

@@ -4,8 +4,8 @@
 // A region runs body(chunk, worker) for every chunk number; chunks are handed out in order by a counter, so results must not
 // depend on which worker gets which chunk. The calling thread is worker 0 and the only one that talks to Control. An exception
 // stops the region and is rethrown to the caller: that of the lowest chunk that throws, since lower chunks run on to their end,
-// so that the first bad element of an array is the one that is named. Every region runs in the default floating-point environment: a
-// caller who flushes denormals to zero gets the same bits as one who does not.
+// so that the first bad element of an array is the one that is named. Every region runs in the default floating-point
+// environment: a caller who flushes denormals to zero gets the same bits as one who does not.
 #pragma once
 
 #include <algorithm>
@@ -84,8 +84,8 @@ class ThreadPool {
   std::atomic<std::int64_t> failed_chunk_{kNoFailure};
 };
 
-// The number of threads to use when the caller names none: COREMAX_NUM_THREADS, else the CPUs this process may run on. Quotas of
-// control groups are brought in by Python (_arrays.default_threads).
+// The number of threads to use when the caller names none: COREMAX_NUM_THREADS, else the CPUs this process may run on. Quotas
+// of control groups are brought in by Python (_arrays.default_threads).
 int default_threads();
 
 // Elements per chunk of the loops below. Fixed whatever the thread count: where floating-point sums are combined chunk by
@@ -101,12 +101,15 @@ auto blocked_sum(ThreadPool& pool, std::int64_t n, Term&& term) {
   using Sum = std::decay_t<decltype(term(std::int64_t{0}))>;
   const std::int64_t n_blocks = (n + kReductionBlock - 1) / kReductionBlock;
   std::vector<Sum> partial(static_cast<std::size_t>(n_blocks));
-  pool.run(n_blocks, [&](std::int64_t block, ThreadPool::Worker&) {
-    const std::int64_t end = std::min(n, (block + 1) * kReductionBlock);
-    Sum sum{};
-    for (std::int64_t i = block * kReductionBlock; i < end; ++i) sum += term(i);
-    partial[static_cast<std::size_t>(block)] = sum;
-  }, kShareBlocksFrom);
+  pool.run(
+      n_blocks,
+      [&](std::int64_t block, ThreadPool::Worker&) {
+        const std::int64_t end = std::min(n, (block + 1) * kReductionBlock);
+        Sum sum{};
+        for (std::int64_t i = block * kReductionBlock; i < end; ++i) sum += term(i);
+        partial[static_cast<std::size_t>(block)] = sum;
+      },
+      kShareBlocksFrom);
   Sum total{};
   for (const Sum& sum : partial) total += sum;
   return total;
@@ -116,10 +119,13 @@ auto blocked_sum(ThreadPool& pool, std::int64_t n, Term&& term) {
 template <class F>
 void parallel_for(ThreadPool& pool, std::int64_t n, F&& body) {
   const std::int64_t n_blocks = (n + kReductionBlock - 1) / kReductionBlock;
-  pool.run(n_blocks, [&](std::int64_t block, ThreadPool::Worker&) {
-    const std::int64_t end = std::min(n, (block + 1) * kReductionBlock);
-    for (std::int64_t i = block * kReductionBlock; i < end; ++i) body(i);
-  }, kShareBlocksFrom);
+  pool.run(
+      n_blocks,
+      [&](std::int64_t block, ThreadPool::Worker&) {
+        const std::int64_t end = std::min(n, (block + 1) * kReductionBlock);
+        for (std::int64_t i = block * kReductionBlock; i < end; ++i) body(i);
+      },
+      kShareBlocksFrom);
 }
 
 }  // namespace coremax

@@ -10,12 +10,16 @@ enum class DType { float32, float64, float16, bfloat16, int8, int32, int64, othe
 
 constexpr std::int64_t item_size(DType dtype) {
   switch (dtype) {
-    case DType::int8: return 1;
+    case DType::int8:
+      return 1;
     case DType::float16:
-    case DType::bfloat16: return 2;
+    case DType::bfloat16:
+      return 2;
     case DType::float32:
-    case DType::int32: return 4;
-    default: return 8;
+    case DType::int32:
+      return 4;
+    default:
+      return 8;
   }
 }
 

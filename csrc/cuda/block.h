@@ -1,6 +1,6 @@
-// Reductions and scans of a warp and of a block, by shuffles, in a fixed order: the same bits in every run, for floating point too.
-// All threads of the block call them together; `kThreads` is their number, a multiple of 32 up to 1024. Each ends with a barrier,
-// so that it can be called again at once.
+// Reductions and scans of a warp and of a block, by shuffles, in a fixed order: the same bits in every run, for floating point
+// too. All threads of the block call them together; `kThreads` is their number, a multiple of 32 up to 1024. Each ends with a
+// barrier, so that it can be called again at once.
 #pragma once
 
 #include "cuda/launch.h"
@@ -10,7 +10,8 @@ namespace coremax::cuda {
 __device__ inline int lane_of_thread() { return static_cast<int>(threadIdx.x) % kWarp; }
 __device__ inline int warp_of_thread() { return static_cast<int>(threadIdx.x) / kWarp; }
 
-// combine(a, b) of all lanes: ((0 + 16) + (8 + 24)) + ..., the same for every lane where combine does not mind the order of its two.
+// combine(a, b) of all lanes: ((0 + 16) + (8 + 24)) + ..., the same for every lane where combine does not mind the order of its
+// two.
 template <class T, class F>
 __device__ inline T warp_reduce(T value, F combine) {
   for (int step = kWarp / 2; step > 0; step /= 2) value = combine(value, __shfl_xor_sync(kAllLanes, value, step));

@@ -13,7 +13,8 @@
 namespace coremax::cuda {
 namespace {
 
-// A wait asks at once, again and again, for as long as a short kernel takes, and then at this interval: the host's processor is others' too.
+// A wait asks at once, again and again, for as long as a short kernel takes, and then at this interval: the host's processor is
+// others' too.
 constexpr int kBusyPolls = 100;
 constexpr auto kPoll = std::chrono::microseconds(50);
 
@@ -23,12 +24,16 @@ const char* advice(cudaError_t status) {
     case cudaErrorInsufficientDriver:
     case cudaErrorSystemDriverMismatch:
     case cudaErrorCallRequiresNewerDriver:
-    case cudaErrorUnsupportedPtxVersion: return "; the NVIDIA driver is missing or too old for this build of coremax";
+    case cudaErrorUnsupportedPtxVersion:
+      return "; the NVIDIA driver is missing or too old for this build of coremax";
     case cudaErrorNoDevice:
-    case cudaErrorDevicesUnavailable: return "; no device is visible to this process (see CUDA_VISIBLE_DEVICES)";
+    case cudaErrorDevicesUnavailable:
+      return "; no device is visible to this process (see CUDA_VISIBLE_DEVICES)";
     case cudaErrorNoKernelImageForDevice:
-    case cudaErrorInvalidDeviceFunction: return "; this build of coremax has no code for this device: it needs compute capability 8.0 or later";
-    case cudaErrorNotSupported: return "; coremax needs stream-ordered memory pools, which this device or its driver does not offer";
+    case cudaErrorInvalidDeviceFunction:
+      return "; this build of coremax has no code for this device: it needs compute capability 8.0 or later";
+    case cudaErrorNotSupported:
+      return "; coremax needs stream-ordered memory pools, which this device or its driver does not offer";
     case cudaErrorIllegalAddress:
     case cudaErrorLaunchTimeout:
     case cudaErrorAssert:
@@ -38,14 +43,18 @@ const char* advice(cudaError_t status) {
     case cudaErrorInvalidAddressSpace:
     case cudaErrorInvalidPc:
     case cudaErrorLaunchFailure:
-    case cudaErrorECCUncorrectable: return "; all that this process has on the device is lost, and only a new process can use it again";
-    default: return "";
+    case cudaErrorECCUncorrectable:
+      return "; all that this process has on the device is lost, and only a new process can use it again";
+    default:
+      return "";
   }
 }
 
 bool out_of_memory(cudaError_t status) { return status == cudaErrorMemoryAllocation || status == cudaErrorMemoryValueTooLarge; }
 
-std::string described(cudaError_t status) { return std::string(cudaGetErrorName(status)) + ", " + cudaGetErrorString(status) + advice(status); }
+std::string described(cudaError_t status) {
+  return std::string(cudaGetErrorName(status)) + ", " + cudaGetErrorString(status) + advice(status);
+}
 
 int attribute(cudaDeviceAttr which, int device) {
   int value = 0;
@@ -99,7 +108,9 @@ Event::~Event() { cudaEventDestroy(handle_); }
 
 void Event::record(const Stream& stream) { check(cudaEventRecord(handle_, stream.handle()), "recording an event"); }
 
-void Event::hold(const Stream& stream) const { check(cudaStreamWaitEvent(stream.handle(), handle_, 0), "waiting for an event"); }
+void Event::hold(const Stream& stream) const {
+  check(cudaStreamWaitEvent(stream.handle(), handle_, 0), "waiting for an event");
+}
 
 bool Event::reached() const {
   const cudaError_t status = cudaEventQuery(handle_);
@@ -108,9 +119,7 @@ bool Event::reached() const {
   return true;
 }
 
-Turns::Turns() {
-  check(cudaStreamCreateWithFlags(&home_, cudaStreamNonBlocking), "making a stream");
-}
+Turns::Turns() { check(cudaStreamCreateWithFlags(&home_, cudaStreamNonBlocking), "making a stream"); }
 
 Turns::~Turns() { cudaStreamDestroy(home_); }
 
@@ -182,7 +191,8 @@ void* allocate(std::int64_t bytes, const Stream& stream, const char* what) {
   if (bytes < 0) throw Error(ErrorKind::memory, std::string("a negative size was asked for ") + what);
   if (bytes == 0) return nullptr;
   void* memory = nullptr;
-  const cudaError_t status = cudaMallocFromPoolAsync(&memory, static_cast<std::size_t>(bytes), pool_of(current_device()), stream.handle());
+  const cudaError_t status =
+      cudaMallocFromPoolAsync(&memory, static_cast<std::size_t>(bytes), pool_of(current_device()), stream.handle());
   if (status != cudaSuccess) fail(status, std::string(what) + " (" + std::to_string(bytes) + " bytes)");
   return memory;
 }

@@ -1,10 +1,10 @@
-// What host code needs of a CUDA device: streams, events, buffers, copies, and the table of errors. The one CUDA header that a .cpp
-// file may include (but for the runtime's own, in this folder); kernels and launches are in .cu files, see launch.h.
+// What host code needs of a CUDA device: streams, events, buffers, copies, and the table of errors. The one CUDA header that a
+// .cpp file may include (but for the runtime's own, in this folder); kernels and launches are in .cu files, see launch.h.
 //
-// Rules. Work goes to the caller's stream, in order, and is not waited for unless a number has to come back to the host. Memory comes from a
-// stream-ordered pool of ours for each device (cudaMallocFromPoolAsync): it may be used by work put into the same stream, and giving it back does
-// not wait either; the pool keeps a little of it between calls (policy.h). Outputs are memory of the caller's library. Functions take the device
-// that is current, which the bindings set with CurrentDevice.
+// Rules. Work goes to the caller's stream, in order, and is not waited for unless a number has to come back to the host. Memory
+// comes from a stream-ordered pool of ours for each device (cudaMallocFromPoolAsync): it may be used by work put into the same
+// stream, and giving it back does not wait either; the pool keeps a little of it between calls (policy.h). Outputs are memory
+// of the caller's library. Functions take the device that is current, which the bindings set with CurrentDevice.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +22,8 @@ struct CUevent_st;
 
 namespace coremax::cuda {
 
-// Throws the Error that a status of the runtime stands for: out of memory is ErrorKind::memory, all else ErrorKind::device. Also
-// clears it, so that the next user of the device in this process does not find it.
+// Throws the Error that a status of the runtime stands for: out of memory is ErrorKind::memory, all else ErrorKind::device.
+// Also clears it, so that the next user of the device in this process does not find it.
 [[noreturn]] void fail(int status, const std::string& doing);
 
 // doing: what was being done, for the message: "copying the weights".
@@ -37,8 +37,8 @@ class Stream {
  public:
   explicit Stream(CUstream_st* handle) : handle_(handle) {}
   CUstream_st* handle() const { return handle_; }
-  // Waits until all that was put into the stream is done. With a Control the wait ends where it throws, as on Ctrl-C: the device goes on,
-  // and buffers stay valid for it since they are given back in the stream's order.
+  // Waits until all that was put into the stream is done. With a Control the wait ends where it throws, as on Ctrl-C: the
+  // device goes on, and buffers stay valid for it since they are given back in the stream's order.
   void synchronize(Control* control = nullptr) const;
 
  private:
@@ -61,8 +61,8 @@ class Event {
   CUevent_st* handle_ = nullptr;
 };
 
-// The order of uses of memory that outlives a call: each comes after the one before, whatever their streams. Such memory is asked for
-// and given back in the stream `home`, its own, which is there as long as it is.
+// The order of uses of memory that outlives a call: each comes after the one before, whatever their streams. Such memory is
+// asked for and given back in the stream `home`, its own, which is there as long as it is.
 class Turns {
  public:
   Turns();
@@ -89,8 +89,8 @@ class Turns {
   CUstream_st* home_ = nullptr;
 };
 
-// For memory that outlives a call and is only read in later ones, by any threads and in any streams at a time: it is given back in the order
-// of a stream of ours, behind all uses that this was told of.
+// For memory that outlives a call and is only read in later ones, by any threads and in any streams at a time: it is given back
+// in the order of a stream of ours, behind all uses that this was told of.
 class Home {
  public:
   Home();
@@ -147,8 +147,8 @@ DeviceInfo device_info(int device);
 // Why nothing can run here ("the driver is too old ..."), or empty; then there are so many devices.
 std::string why_not(int* n_devices = nullptr);
 
-// Memory that arrays of other libraries may share, for as long as any of them lives and in any of their streams: so giving it back waits for the
-// device. Bytes, uninitialised.
+// Memory that arrays of other libraries may share, for as long as any of them lives and in any of their streams: so giving it
+// back waits for the device. Bytes, uninitialised.
 class SharedMemory {
  public:
   explicit SharedMemory(std::int64_t bytes);
@@ -178,7 +178,9 @@ class Buffer {
  public:
   Buffer() = default;
   Buffer(std::int64_t size, const Stream& stream, const char* what)
-      : data_(static_cast<T*>(detail::allocate(checked_multiply(size, sizeof(T)), stream, what))), size_(size), stream_(stream.handle()) {}
+      : data_(static_cast<T*>(detail::allocate(checked_multiply(size, sizeof(T)), stream, what))),
+        size_(size),
+        stream_(stream.handle()) {}
   ~Buffer() { detail::release(data_, stream_); }
   Buffer(Buffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)), stream_(other.stream_) {}

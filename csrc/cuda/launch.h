@@ -1,10 +1,12 @@
-// How to write a kernel. For .cu files only: they are compiled by nvcc for the device and by g++ for the emulator of tests/csrc/cuda, which
-// runs every kernel on small inputs in CI. So:
+// How to write a kernel. For .cu files only: they are compiled by nvcc for the device and by g++ for the emulator of
+// tests/csrc/cuda, which runs every kernel on small inputs in CI. So:
 //   - a launch is launch(stream, Grid{blocks, threads}, kernel, arguments...), never <<<>>>;
 //   - shared memory is COREMAX_SHARED(name, type); inside the kernel, or dynamic_shared<T>() where the launch gives its size;
-//   - the mask of a warp collective is stated, and all its lanes come: no return before a collective or a barrier; blocks are whole warps;
+//   - the mask of a warp collective is stated, and all its lanes come: no return before a collective or a barrier; blocks are
+//   whole warps;
 //   - instructions without a name in CUDA C++ are in ptx.h, reductions and scans of a block in block.h;
-//   - std::min, std::bit_cast and other constexpr functions work on both sides; formulas that the CPU engines share are COREMAX_HD;
+//   - std::min, std::bit_cast and other constexpr functions work on both sides; formulas that the CPU engines share are
+//   COREMAX_HD;
 //   - a * b + c is two roundings on both sides (-fmad=false); a fused one is std::fma, as in the CPU's code;
 //   - the numbers that tune a kernel are in policy.h of its folder, each with a reason.
 // Kernels and their helpers live in an unnamed namespace; what host code calls is declared in a header without CUDA in it.
@@ -19,9 +21,10 @@
 #include "cuda/device.h"
 
 #if defined(COREMAX_CUDA_EMULATED)
-#define COREMAX_SHARED(name, ...)   \
-  static const char name##_site = 0; \
-  auto& name = *static_cast<std::type_identity_t<__VA_ARGS__>*>(::coremax::emulator::shared_variable(&name##_site, sizeof(__VA_ARGS__), alignof(__VA_ARGS__)))
+#define COREMAX_SHARED(name, ...)                                \
+  static const char name##_site = 0;                             \
+  auto& name = *static_cast<std::type_identity_t<__VA_ARGS__>*>( \
+      ::coremax::emulator::shared_variable(&name##_site, sizeof(__VA_ARGS__), alignof(__VA_ARGS__)))
 #else
 #define COREMAX_SHARED(name, ...) __shared__ std::type_identity_t<__VA_ARGS__> name
 #endif
@@ -53,7 +56,8 @@ struct Grid {
 // ceil(n / per_block) as a number of blocks.
 inline unsigned blocks_for(std::int64_t n, std::int64_t per_block) {
   const std::int64_t blocks = n / per_block + (n % per_block != 0);
-  if (blocks > 0x7FFFFFFF) throw Error(ErrorKind::memory, "a grid of " + std::to_string(blocks) + " blocks is more than a device takes");
+  if (blocks > 0x7FFFFFFF)
+    throw Error(ErrorKind::memory, "a grid of " + std::to_string(blocks) + " blocks is more than a device takes");
   return static_cast<unsigned>(blocks);
 }
 
@@ -62,7 +66,8 @@ template <class... Parameters, class... Arguments>
 void launch(const Stream& stream, const Grid& grid, void (*kernel)(Parameters...), Arguments&&... arguments) {
   if (grid.blocks.x == 0 || grid.blocks.y == 0 || grid.blocks.z == 0) return;
   if (grid.dynamic_shared > kSharedWithoutAsking)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.dynamic_shared)), "asking for shared memory");
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(grid.dynamic_shared)),
+          "asking for shared memory");
   cudaLaunchAttribute cooperative{};
   cooperative.id = cudaLaunchAttributeCooperative;
   cooperative.val.cooperative = 1;
@@ -76,14 +81,17 @@ void launch(const Stream& stream, const Grid& grid, void (*kernel)(Parameters...
   check(cudaLaunchKernelEx(&config, kernel, std::forward<Arguments>(arguments)...), "launching a kernel");
 }
 
-// How many blocks of a kernel can be on the device at a time: the most for a cooperative launch, and the grid of a kernel that loops.
+// How many blocks of a kernel can be on the device at a time: the most for a cooperative launch, and the grid of a kernel that
+// loops.
 template <class... Parameters>
 unsigned resident_blocks(void (*kernel)(Parameters...), int threads, std::size_t dynamic_shared = 0) {
   if (dynamic_shared > kSharedWithoutAsking)
-    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(dynamic_shared)), "asking for shared memory");
+    check(cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, static_cast<int>(dynamic_shared)),
+          "asking for shared memory");
   int per_multiprocessor = 0;
   int multiprocessors = 0;
-  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_multiprocessor, kernel, threads, dynamic_shared), "asking how much fits the device");
+  check(cudaOccupancyMaxActiveBlocksPerMultiprocessor(&per_multiprocessor, kernel, threads, dynamic_shared),
+        "asking how much fits the device");
   check(cudaDeviceGetAttribute(&multiprocessors, cudaDevAttrMultiProcessorCount, current_device()), "looking at the device");
   return static_cast<unsigned>(per_multiprocessor * multiprocessors);
 }

@@ -17,10 +17,12 @@ __global__ void fill(std::uint64_t seed, coremax::Stream use, std::uint64_t begi
 
 }  // namespace
 
-void fill_random_bits(std::uint64_t seed, coremax::Stream use, std::uint64_t begin, std::int64_t count, std::uint64_t* out, const Stream& stream) {
+void fill_random_bits(std::uint64_t seed, coremax::Stream use, std::uint64_t begin, std::int64_t count, std::uint64_t* out,
+                      const Stream& stream) {
   if (count <= 0) return;
   const std::int64_t pairs = count / 2 + 1;
-  launch(stream, {blocks_for(pairs, policy::kElementwiseThreads), policy::kElementwiseThreads}, fill, seed, use, begin, static_cast<std::uint64_t>(count), out);
+  launch(stream, {blocks_for(pairs, policy::kElementwiseThreads), policy::kElementwiseThreads}, fill, seed, use, begin,
+         static_cast<std::uint64_t>(count), out);
 }
 
 }  // namespace coremax::cuda

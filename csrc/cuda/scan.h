@@ -1,6 +1,6 @@
-// Scans over arrays on the device: out[i] = combine of in[0..i] (inclusive) or in[0..i-1] (exclusive). Three launches: each block reduces its tile, one
-// block scans what they give, each block scans its tile behind what came before. In one fixed order, so floating-point sums have the same bits in
-// every run (not those of a sum from left to right). For .cu files.
+// Scans over arrays on the device: out[i] = combine of in[0..i] (inclusive) or in[0..i-1] (exclusive). Three launches: each
+// block reduces its tile, one block scans what they give, each block scans its tile behind what came before. In one fixed
+// order, so floating-point sums have the same bits in every run (not those of a sum from left to right). For .cu files.
 #pragma once
 
 #include "cuda/block.h"
@@ -79,8 +79,8 @@ __global__ void scan_each(const T* in, T* out, std::int64_t n, T identity, F com
 
 }  // namespace scan_kernels
 
-// combine must be associative (but for rounding) with combine(identity, a) == a; a functor with a name, callable on the device. in == out is
-// allowed. T: a type that shuffles take.
+// combine must be associative (but for rounding) with combine(identity, a) == a; a functor with a name, callable on the device.
+// in == out is allowed. T: a type that shuffles take.
 template <bool kInclusive, class T, class F>
 void scan(const T* in, T* out, std::int64_t n, T identity, F combine, const Stream& stream) {
   using namespace scan_kernels;

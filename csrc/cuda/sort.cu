@@ -1,5 +1,6 @@
-// Radix sort from the lowest digit on: each pass counts the digits of every tile, adds the counts up, digits before tiles, and moves each pair behind
-// those that come before it. Ranks within a tile are taken row by row: lanes of a digit find each other by a match, warps by counters.
+// Radix sort from the lowest digit on: each pass counts the digits of every tile, adds the counts up, digits before tiles, and
+// moves each pair behind those that come before it. Ranks within a tile are taken row by row: lanes of a digit find each other
+// by a match, warps by counters.
 #include "cuda/sort.h"
 
 #include <utility>
@@ -19,7 +20,8 @@ static_assert(kThreads == kDigits, "a thread for each digit");
 __device__ inline int digit_of(std::uint64_t key, int shift) { return static_cast<int>(key >> shift) & (kDigits - 1); }
 
 // counts [kDigits, n_tiles]
-__global__ void count_digits(const std::uint64_t* keys, std::int64_t n, int shift, std::int64_t n_tiles, std::uint64_t* counts) {
+__global__ void count_digits(const std::uint64_t* keys, std::int64_t n, int shift, std::int64_t n_tiles,
+                             std::uint64_t* counts) {
   COREMAX_SHARED(of_tile, unsigned[kDigits]);
   of_tile[threadIdx.x] = 0;
   __syncthreads();
@@ -31,8 +33,9 @@ __global__ void count_digits(const std::uint64_t* keys, std::int64_t n, int shif
   counts[threadIdx.x * n_tiles + blockIdx.x] = of_tile[threadIdx.x];
 }
 
-__global__ void move_pairs(const std::uint64_t* keys, const std::int64_t* values, std::int64_t n, int shift, std::int64_t n_tiles,
-                           const std::uint64_t* places, std::uint64_t* keys_out, std::int64_t* values_out) {
+__global__ void move_pairs(const std::uint64_t* keys, const std::int64_t* values, std::int64_t n, int shift,
+                           std::int64_t n_tiles, const std::uint64_t* places, std::uint64_t* keys_out,
+                           std::int64_t* values_out) {
   COREMAX_SHARED(of_warp, std::uint64_t[kWarps][kDigits]);
   std::uint64_t next = places[threadIdx.x * n_tiles + blockIdx.x];  // of the digit that is the thread's
   for (int row = 0; row < policy::kSortItems; ++row) {
@@ -69,8 +72,8 @@ void sort_pairs(Buffer<std::uint64_t>& keys, Buffer<std::int64_t>& values, int k
   for (int shift = 0; shift < key_bits; shift += kDigitBits) {
     launch(stream, {blocks_for(n_tiles, 1), kThreads}, count_digits, keys.data(), n, shift, n_tiles, counts.data());
     scan<false>(counts.data(), counts.data(), counts.size(), std::uint64_t{0}, Sum{}, stream);
-    launch(stream, {blocks_for(n_tiles, 1), kThreads}, move_pairs, keys.data(), values.data(), n, shift, n_tiles, counts.data(), other_keys.data(),
-           other_values.data());
+    launch(stream, {blocks_for(n_tiles, 1), kThreads}, move_pairs, keys.data(), values.data(), n, shift, n_tiles, counts.data(),
+           other_keys.data(), other_values.data());
     std::swap(keys, other_keys);
     std::swap(values, other_values);
   }

@@ -1,7 +1,7 @@
-// The approximate search: rows are partitioned by k-means, and of all pairs of groups only the promising ones are joined, by the
-// same blocks, filter and lists as in the exact search. Which are promising, and how many are needed for the recall asked for,
-// is read off a sample of rows that is answered exactly first: a true neighbour is found if, and only if, its group meets the
-// row's group. One half of the sample chooses, the other half measures.
+// The approximate search: rows are partitioned by k-means, and of all pairs of groups only the promising ones are joined, by
+// the same blocks, filter and lists as in the exact search. Which are promising, and how many are needed for the recall asked
+// for, is read off a sample of rows that is answered exactly first: a true neighbour is found if, and only if, its group meets
+// the row's group. One half of the sample chooses, the other half measures.
 #include <algorithm>
 #include <cmath>
 #include <numeric>
@@ -46,11 +46,14 @@ struct Sample {
 
 class Planner {
  public:
-  Planner(const Partition& partition, std::int64_t n, std::int64_t k) : partition_(partition), n_(n), k_(k), groups_(partition.n_centres), sizes_(static_cast<std::size_t>(groups_)) {
+  Planner(const Partition& partition, std::int64_t n, std::int64_t k)
+      : partition_(partition), n_(n), k_(k), groups_(partition.n_centres), sizes_(static_cast<std::size_t>(groups_)) {
     for (std::int64_t i = 0; i < n; ++i) ++sizes_[group_of(i)];
   }
 
-  std::uint16_t group_of(std::int64_t row) const { return partition_.nearest[static_cast<std::size_t>(row * partition_.n_nearest)]; }
+  std::uint16_t group_of(std::int64_t row) const {
+    return partition_.nearest[static_cast<std::size_t>(row * partition_.n_nearest)];
+  }
   // The pairs to visit, most promising first, such that the first half of the sample is found to the share asked for.
   std::vector<GroupPair> plan(const Sample& sample, double target);
   // The share of neighbours that the pairs find for each row of the second half.
@@ -61,7 +64,9 @@ class Planner {
  private:
   std::vector<double> usefulness(const Sample& sample) const;
   std::vector<GroupPair> ranked(const std::vector<double>& use) const;
-  std::size_t cell(std::int64_t a, std::int64_t b) const { return static_cast<std::size_t>(std::min(a, b) * groups_ + std::max(a, b)); }
+  std::size_t cell(std::int64_t a, std::int64_t b) const {
+    return static_cast<std::size_t>(std::min(a, b) * groups_ + std::max(a, b));
+  }
   double pairs_of(std::size_t a, std::size_t b) const {
     return static_cast<double>(sizes_[a]) * static_cast<double>(sizes_[b]) * (a == b ? 0.5 : 1.0);
   }
@@ -73,7 +78,8 @@ class Planner {
   std::vector<std::int64_t> sizes_;
 };
 
-// use[r]: neighbours that a row has in its r-th nearest group, on average over the first half of the sample; made to fall with r.
+// use[r]: neighbours that a row has in its r-th nearest group, on average over the first half of the sample; made to fall with
+// r.
 std::vector<double> Planner::usefulness(const Sample& sample) const {
   const auto stride = static_cast<std::size_t>(partition_.n_nearest);
   std::vector<double> use(stride, 0.0);
@@ -100,7 +106,8 @@ std::vector<GroupPair> Planner::ranked(const std::vector<double>& use) const {
     for (std::int64_t b = a; b < groups_; ++b) {
       const double size = pairs_of(static_cast<std::size_t>(a), static_cast<std::size_t>(b));
       const double value = static_cast<double>(promise[cell(a, b)]);
-      if (size > 0 && value > 0) pairs.push_back({static_cast<float>(value / size), static_cast<std::uint16_t>(a), static_cast<std::uint16_t>(b)});
+      if (size > 0 && value > 0)
+        pairs.push_back({static_cast<float>(value / size), static_cast<std::uint16_t>(a), static_cast<std::uint16_t>(b)});
     }
   std::sort(pairs.begin(), pairs.end(), [](const GroupPair& x, const GroupPair& y) {
     const bool x_own = x.a == x.b;  // a group with itself first: lists fill with near rows
@@ -125,7 +132,8 @@ std::vector<GroupPair> Planner::plan(const Sample& sample, double target) {
   const auto at = std::min(needed.size() - 1, static_cast<std::size_t>(std::ceil(target * static_cast<double>(needed.size()))));
   std::nth_element(needed.begin(), needed.begin() + static_cast<std::ptrdiff_t>(at), needed.end());
   if (needed[at] == UINT32_MAX) return {};
-  const auto own = static_cast<std::size_t>(std::count_if(pairs.begin(), pairs.end(), [](const GroupPair& pair) { return pair.a == pair.b; }));
+  const auto own = static_cast<std::size_t>(
+      std::count_if(pairs.begin(), pairs.end(), [](const GroupPair& pair) { return pair.a == pair.b; }));
   pairs.resize(std::max(needed[at] + std::size_t{1}, own));  // every group is joined with itself
   return pairs;
 }
@@ -157,7 +165,8 @@ RecallEstimate estimate(const std::vector<double>& shares) {
   double square = 0;
   for (const double share : shares) square += (share - mean) * (share - mean);
   const double half_width = 1.96 * std::sqrt(square / std::max(1.0, count - 1) / count);
-  return {mean, std::max(0.0, std::min(mean - half_width, 1 - 3 / count)), std::min(1.0, mean + half_width), static_cast<std::int64_t>(shares.size())};
+  return {mean, std::max(0.0, std::min(mean - half_width, 1 - 3 / count)), std::min(1.0, mean + half_width),
+          static_cast<std::int64_t>(shares.size())};
 }
 
 std::vector<std::uint32_t> sampled_rows(std::int64_t n, std::uint64_t seed) {
@@ -166,7 +175,8 @@ std::vector<std::uint32_t> sampled_rows(std::int64_t n, std::uint64_t seed) {
   for (std::int64_t s = 0; s < count; ++s) {
     const std::int64_t begin = s * n / count;
     const auto range = static_cast<std::uint64_t>((s + 1) * n / count - begin);
-    rows[static_cast<std::size_t>(s)] = static_cast<std::uint32_t>(begin + static_cast<std::int64_t>(random_bits(seed, Stream::recall_sample, static_cast<std::uint64_t>(s)) % range));
+    rows[static_cast<std::size_t>(s)] = static_cast<std::uint32_t>(
+        begin + static_cast<std::int64_t>(random_bits(seed, Stream::recall_sample, static_cast<std::uint64_t>(s)) % range));
   }
   // Halves that each cover all rows: even places first, then odd ones.
   std::vector<std::uint32_t> halves;
@@ -176,8 +186,8 @@ std::vector<std::uint32_t> sampled_rows(std::int64_t n, std::uint64_t seed) {
 }
 
 // The pairs of blocks that the pairs of groups stand for.
-std::vector<PairSchedule::Pair> block_pairs_of(const std::vector<GroupPair>& pairs, const std::vector<std::uint32_t>& group_of_block,
-                                               std::int64_t n_groups) {
+std::vector<PairSchedule::Pair> block_pairs_of(const std::vector<GroupPair>& pairs,
+                                               const std::vector<std::uint32_t>& group_of_block, std::int64_t n_groups) {
   std::vector<std::vector<std::uint32_t>> blocks_of(static_cast<std::size_t>(n_groups));
   for (std::size_t b = 0; b < group_of_block.size(); ++b) blocks_of[group_of_block[b]].push_back(static_cast<std::uint32_t>(b));
   std::vector<PairSchedule::Pair> block_pairs;
@@ -207,11 +217,13 @@ Sample answered_sample(FilteredSearch& search, const Planner& planner, std::int6
 std::int64_t approximate_extra_bytes(std::int64_t n) {
   const std::int64_t groups = n_groups_of(n);
   // Nearest centres, and closeness; two tables over the pairs of groups, and the pairs themselves.
-  return n * (kNearest * 2 + 8) + 9 * groups * groups + static_cast<std::int64_t>(sizeof(GroupPair)) * std::min(groups * groups / 2, n * kNearest);
+  return n * (kNearest * 2 + 8) + 9 * groups * groups +
+         static_cast<std::int64_t>(sizeof(GroupPair)) * std::min(groups * groups / 2, n * kNearest);
 }
 
-std::optional<RecallEstimate> approximate_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& filter,
-                                               ThreadPool& pool, double recall, std::uint64_t seed, const Output& output) {
+std::optional<RecallEstimate> approximate_topk(const ScaledRows& source, Metric metric, const Scores& scores,
+                                               const Filter& filter, ThreadPool& pool, double recall, std::uint64_t seed,
+                                               const Output& output) {
   const std::int64_t n = source.n();
   const Packer packer(source, metric, filter);
   const SearchSetup setup{source, metric, scores, filter, packer, pool};
@@ -225,7 +237,8 @@ std::optional<RecallEstimate> approximate_topk(const ScaledRows& source, Metric 
   const double n_choosing = static_cast<double>(sample.rows.size() * static_cast<std::size_t>(output.k)) / 2;
   const double margin = kMargin * std::sqrt(recall * (1 - recall) / n_choosing * kNeighborsPerIndependentOne);
   const std::vector<GroupPair> pairs = planner.plan(sample, std::min(1.0, recall + margin));
-  if (pairs.empty() || planner.cost(pairs) > kExactFrom * static_cast<double>(n) * static_cast<double>(n) / 2) return std::nullopt;
+  if (pairs.empty() || planner.cost(pairs) > kExactFrom * static_cast<double>(n) * static_cast<double>(n) / 2)
+    return std::nullopt;
   search.run(block_pairs_of(pairs, group_of_block, groups.n_centres));
   search.finish(output);
   return estimate(planner.found(sample, pairs));

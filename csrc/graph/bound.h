@@ -1,4 +1,5 @@
-// How far a low-precision score can be from the canonical one: the bound that makes every filter exact, on the CPU and on devices.
+// How far a low-precision score can be from the canonical one: the bound that makes every filter exact, on the CPU and on
+// devices.
 #pragma once
 
 #include <cmath>
@@ -10,9 +11,9 @@
 namespace coremax::graph {
 
 // The error bound. Let z_p be row p as the canonical score reads it (float32, scaled), m the common shift (zero but for the
-// euclidean metric, and for cosines of data that lie far off the origin), and c_p = s_p q_p + r_p its low-precision form: c_p = z_p - m, s_p the
-// scale, q_p the stored numbers, r_p the residual, whose norm is measured as the row is packed. With kappa = 2 for euclidean
-// and 1 otherwise the metric's score is exactly
+// euclidean metric, and for cosines of data that lie far off the origin), and c_p = s_p q_p + r_p its low-precision form: c_p =
+// z_p - m, s_p the scale, q_p the stored numbers, r_p the residual, whose norm is measured as the row is packed. With kappa = 2
+// for euclidean and 1 otherwise the metric's score is exactly
 //     S(p, q) = kappa c_p.c_q + g_p + g_q,     g_p = -|c_p|^2 (euclidean),  m.z_p - |m|^2 / 2 (cosine),  0 (dot),
 // and the filter computes kappa s_p s_q q_p.q_q + g_p + g_q. By Cauchy-Schwarz the two differ by at most
 //     kappa (|r_p| |c_q| + |s_p q_p| |r_q|).
@@ -46,16 +47,20 @@ constexpr double kShiftFrom = 0.1;
 COREMAX_HD inline float root_kappa_of(Metric metric) { return metric == Metric::euclidean ? 0x1.6a09e6p+0f : 1.0f; }
 
 // sum_error: in units of u a column, of the filter's sums; zero where they are sums of whole numbers.
-COREMAX_HD inline float eta_of(std::int64_t d, float sum_error) { return (static_cast<float>(d) / 16 + 24 + sum_error * static_cast<float>(d)) * 0x1p-24f; }
+COREMAX_HD inline float eta_of(std::int64_t d, float sum_error) {
+  return (static_cast<float>(d) / 16 + 24 + sum_error * static_cast<float>(d)) * 0x1p-24f;
+}
 
 // Not below |c_p|, from the sum of squares in float32 in at most d / 16 + 16 roundings.
 COREMAX_HD inline float norm_bound(float square, float eta) { return ::sqrtf(square) * (1 + 2 * eta); }
 
 // norm: see above; residual_square: the sum of squares of the residual, summed likewise; shift: g_p.
-COREMAX_HD inline ErrorTerms error_terms(float norm, float residual_square, float shift, Metric metric, std::int64_t d, float eta) {
+COREMAX_HD inline ErrorTerms error_terms(float norm, float residual_square, float shift, Metric metric, std::int64_t d,
+                                         float eta) {
   const float root_kappa = root_kappa_of(metric);
   // Squares below 2^-149 vanish from the residual's sum, and rounding `stored * scale` moves it by u times the norm.
-  const float residual = (::sqrtf(residual_square) * (1 + 2 * eta) + 0x1p-22f * norm) * (1 + 0x1p-20f) + static_cast<float>(d) * 0x1p-74f;
+  const float residual =
+      (::sqrtf(residual_square) * (1 + 2 * eta) + 0x1p-22f * norm) * (1 + 0x1p-20f) + static_cast<float>(d) * 0x1p-74f;
   ErrorTerms terms;
   terms.norm = root_kappa * (norm + residual) * (1 + 0x1p-20f);
   terms.residual = (root_kappa * residual + eta * terms.norm) * (1 + 0x1p-20f);

@@ -7,7 +7,12 @@
 
 namespace coremax::graph {
 Rescorer::Rescorer(const ScaledRows& source, RowKernel kernel, float ceiling)
-    : source_(source), kernel_(kernel), ceiling_(ceiling), width_(source.padded_columns()), row_(width_), others_(kBatch * width_) {
+    : source_(source),
+      kernel_(kernel),
+      ceiling_(ceiling),
+      width_(source.padded_columns()),
+      row_(width_),
+      others_(kBatch * width_) {
   std::fill_n(others_.data(), others_.size(), 0.0f);
 }
 
@@ -18,7 +23,11 @@ void Rescorer::score_batch(std::int64_t size, float* scores) {
 }
 
 CandidateLists::CandidateLists(const PackedRows& packed, const Layout& layout, std::int64_t k, std::int64_t capacity)
-    : packed_(packed), layout_(layout), k_(k), capacity_(capacity), entries_(checked_multiply(layout.n_positions(), capacity)),
+    : packed_(packed),
+      layout_(layout),
+      k_(k),
+      capacity_(capacity),
+      entries_(checked_multiply(layout.n_positions(), capacity)),
       states_(layout.n_positions()) {
   State state;
   state.limit = static_cast<std::uint32_t>(std::min(capacity, first_limit(k))) & kLimitMask;
@@ -36,14 +45,17 @@ void CandidateLists::raise(std::int64_t position, float value, float ceiling) {
 std::int64_t CandidateLists::drop(std::int64_t position, std::int64_t first, std::int64_t count) {
   Entry* entries = list(position);
   const float limit = below(threshold(position) - states_.data()[position].error);
-  return std::remove_if(entries + first, entries + count, [&](const Entry& entry) { return !entry.scored() && entry.value < limit; }) - entries;
+  return std::remove_if(entries + first, entries + count,
+                        [&](const Entry& entry) { return !entry.scored() && entry.value < limit; }) -
+         entries;
 }
 
 void CandidateLists::compress(std::int64_t position, Rescorer& rescorer, Scratch& scratch) {
   State& state = states_.data()[position];
   if (state.exact) return make_exact(position, rescorer, scratch);
   Entry* entries = list(position);
-  std::nth_element(entries, entries + k_ - 1, entries + state.count, [](const Entry& a, const Entry& b) { return a.value > b.value; });
+  std::nth_element(entries, entries + k_ - 1, entries + state.count,
+                   [](const Entry& a, const Entry& b) { return a.value > b.value; });
   raise(position, below(entries[k_ - 1].value - state.error), rescorer.ceiling());
   std::int64_t count = drop(position, 0, state.count);
   const std::int64_t limit = state.limit;
@@ -64,7 +76,8 @@ void CandidateLists::compress(std::int64_t position, Rescorer& rescorer, Scratch
 // scratch.scores = canonical scores of the entries from begin to end with the chosen row.
 void CandidateLists::score(std::int64_t position, std::int64_t begin, std::int64_t end, Rescorer& rescorer, Scratch& scratch) {
   const Entry* entries = list(position) + begin;
-  if (static_cast<std::int64_t>(scratch.scores.size()) < end - begin) scratch.scores.resize(static_cast<std::size_t>(end - begin));
+  if (static_cast<std::int64_t>(scratch.scores.size()) < end - begin)
+    scratch.scores.resize(static_cast<std::size_t>(end - begin));
   rescorer.score(end - begin, [&](std::int64_t h) { return entries[h].number(); }, scratch.scores.data());
 }
 
@@ -73,16 +86,17 @@ void CandidateLists::make_exact(std::int64_t position, Rescorer& rescorer, Scrat
   State& state = states_.data()[position];
   Entry* entries = list(position);
   std::int64_t count = drop(position, 0, state.count);
-  const std::int64_t scored = std::partition(entries, entries + count, [](const Entry& entry) { return entry.scored(); }) - entries;
+  const std::int64_t scored =
+      std::partition(entries, entries + count, [](const Entry& entry) { return entry.scored(); }) - entries;
   if (count > scored) {
     rescorer.choose(layout_.row_at[static_cast<std::size_t>(position)]);
     score(position, scored, count, rescorer, scratch);
-    for (std::int64_t h = scored; h < count; ++h) entries[h] = {scratch.scores[static_cast<std::size_t>(h - scored)], entries[h].row | kScored};
+    for (std::int64_t h = scored; h < count; ++h)
+      entries[h] = {scratch.scores[static_cast<std::size_t>(h - scored)], entries[h].row | kScored};
   }
   if (count >= k_) {
-    std::nth_element(entries, entries + k_ - 1, entries + count, [](const Entry& a, const Entry& b) {
-      return a.value > b.value || (a.value == b.value && a.row < b.row);
-    });
+    std::nth_element(entries, entries + k_ - 1, entries + count,
+                     [](const Entry& a, const Entry& b) { return a.value > b.value || (a.value == b.value && a.row < b.row); });
     count = k_;
     state.complete = 1;
     raise(position, below(entries[k_ - 1].value - packed_.shift(position)), rescorer.ceiling());
@@ -97,8 +111,10 @@ void CandidateLists::prepare(std::int64_t position, const Rescorer& rescorer) {
   const State& state = states_.data()[position];
   Entry* entries = list(position);
   if (!state.exact && state.count > k_)
-    std::nth_element(entries, entries + k_ - 1, entries + state.count, [](const Entry& a, const Entry& b) { return a.value > b.value; });
-  for (std::int64_t h = 0; h < std::min<std::int64_t>({state.count, k_, Rescorer::kBatch}); ++h) rescorer.prefetch(entries[h].number());
+    std::nth_element(entries, entries + k_ - 1, entries + state.count,
+                     [](const Entry& a, const Entry& b) { return a.value > b.value; });
+  for (std::int64_t h = 0; h < std::min<std::int64_t>({state.count, k_, Rescorer::kBatch}); ++h)
+    rescorer.prefetch(entries[h].number());
 }
 
 void CandidateLists::finish(std::int64_t position, Rescorer& rescorer, Scratch& scratch) {
@@ -114,10 +130,12 @@ void CandidateLists::finish(std::int64_t position, Rescorer& rescorer, Scratch& 
   }
   if (count == 0) return;
   rescorer.choose(layout_.row_at[static_cast<std::size_t>(position)]);
-  // The best values come first, see prepare(): their scores raise the threshold that the others must still pass. The best k so far are a heap.
+  // The best values come first, see prepare(): their scores raise the threshold that the others must still pass. The best k so
+  // far are a heap.
   std::int64_t done = std::min(count, k_);
   score(position, 0, done, rescorer, scratch);
-  for (std::int64_t h = 0; h < done; ++h) scratch.found.push_back({scratch.scores[static_cast<std::size_t>(h)], entries[h].number()});
+  for (std::int64_t h = 0; h < done; ++h)
+    scratch.found.push_back({scratch.scores[static_cast<std::size_t>(h)], entries[h].number()});
   std::make_heap(scratch.found.begin(), scratch.found.end(), better);
   while (done < count) {
     raise(position, below(scratch.found.front().score - packed_.shift(position)), rescorer.ceiling());

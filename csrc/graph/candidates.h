@@ -108,7 +108,9 @@ class CandidateLists {
   void finish(std::int64_t position, Rescorer& rescorer, Scratch& scratch);
 
   static std::int64_t bytes_per_entry() { return sizeof(Entry); }
-  static std::int64_t bytes_per_position(std::int64_t capacity) { return capacity * bytes_per_entry() + static_cast<std::int64_t>(sizeof(State)); }
+  static std::int64_t bytes_per_position(std::int64_t capacity) {
+    return capacity * bytes_per_entry() + static_cast<std::int64_t>(sizeof(State));
+  }
   // What a list must hold, and what it holds before it is compressed for the first time where there is room.
   static std::int64_t smallest_capacity(std::int64_t k) { return 2 * k + 1; }
   static std::int64_t first_limit(std::int64_t k) { return 2 * k + 24; }
@@ -125,7 +127,7 @@ class CandidateLists {
   // Of one list; together, since appending touches them all.
   struct State {
     float threshold = -std::numeric_limits<float>::infinity();
-    float error = 0;          // the largest bound of the values in the list
+    float error = 0;  // the largest bound of the values in the list
     std::uint32_t count = 0;
     std::uint32_t limit : 30 = 0;  // compress when this many are in the list
     std::uint32_t exact : 1 = 0;

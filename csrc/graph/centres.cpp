@@ -13,10 +13,11 @@
 namespace coremax::graph {
 namespace {
 
-constexpr std::int64_t kTileBytes = 32 * 1024;         // of rows: they stay in the level-1 cache
+constexpr std::int64_t kTileBytes = 32 * 1024;  // of rows: they stay in the level-1 cache
 constexpr std::int64_t kMostTileRows = 96;
-constexpr std::int64_t kCentreBlockBytes = 256 * 1024;  // of centres: they stay in the level-2 cache while a few tiles meet them
-constexpr std::int64_t kTilesPerChunk = 8;              // handed to a worker at a time
+constexpr std::int64_t kCentreBlockBytes =
+    256 * 1024;                             // of centres: they stay in the level-2 cache while a few tiles meet them
+constexpr std::int64_t kTilesPerChunk = 8;  // handed to a worker at a time
 // What all workers' sums may take together; beyond it they share one and add to it atomically.
 constexpr std::int64_t kMostSumBytes = std::int64_t{256} << 20;
 
@@ -41,7 +42,8 @@ void for_each_tile(const UnitRows& rows, ThreadPool& pool, Visit&& visit) {
     AlignedBuffer<double> norms;
   };
   std::vector<Workspace> workspaces;
-  for (int t = 0; t < pool.size(); ++t) workspaces.push_back({AlignedBuffer<float>(n_rows * width), AlignedBuffer<double>(n_rows)});
+  for (int t = 0; t < pool.size(); ++t)
+    workspaces.push_back({AlignedBuffer<float>(n_rows * width), AlignedBuffer<double>(n_rows)});
   const std::int64_t per_chunk = n_rows * kTilesPerChunk;
   pool.run((rows.n + per_chunk - 1) / per_chunk, [&](std::int64_t chunk, ThreadPool::Worker& worker) {
     Workspace& work = workspaces[static_cast<std::size_t>(worker.id())];
@@ -49,7 +51,8 @@ void for_each_tile(const UnitRows& rows, ThreadPool& pool, Visit&& visit) {
     for (std::int64_t first = chunk * per_chunk; first < end; first += n_rows) {
       const std::int64_t count = std::min(n_rows, end - first);
       for (std::int64_t r = 0; r < count; ++r)
-        work.norms.data()[r] = stage_unit_row(rows.x, rows.name, rows.numbers == nullptr ? first + r : rows.numbers[first + r], width, work.tile.data() + r * width);
+        work.norms.data()[r] = stage_unit_row(rows.x, rows.name, rows.numbers == nullptr ? first + r : rows.numbers[first + r],
+                                              width, work.tile.data() + r * width);
       std::fill(work.tile.data() + count * width, work.tile.data() + n_rows * width, 0.0f);
       visit(Tile{first, count, work.tile.data(), work.norms.data()}, worker);
     }
@@ -57,7 +60,8 @@ void for_each_tile(const UnitRows& rows, ThreadPool& pool, Visit&& visit) {
 }
 
 // The largest of `values` beyond *best, `skip` left out; ties to the lower number, which comes first.
-void raise(const Scores& scores, const float* values, std::int64_t count, std::int64_t number, std::int64_t skip, float* best, std::int32_t* at) {
+void raise(const Scores& scores, const float* values, std::int64_t count, std::int64_t number, std::int64_t skip, float* best,
+           std::int32_t* at) {
   constexpr std::int64_t kPiece = 128;
   std::int32_t hits[kPiece + kLanes];
   for (std::int64_t begin = 0; begin < count; begin += kPiece) {
@@ -80,12 +84,14 @@ UnitCentres::UnitCentres(std::int64_t n, std::int64_t d)
 
 bool UnitCentres::set(std::int64_t c, const UnitRows& rows, std::int64_t number) {
   AlignedBuffer<float> unit(width_);
-  if (stage_unit_row(rows.x, rows.name, rows.numbers == nullptr ? number : rows.numbers[number], width_, unit.data()) == 0) return false;
+  if (stage_unit_row(rows.x, rows.name, rows.numbers == nullptr ? number : rows.numbers[number], width_, unit.data()) == 0)
+    return false;
   std::copy_n(unit.data(), width_, row(c));
   return true;
 }
 
-StagedRows::StagedRows(const UnitRows& rows, ThreadPool& pool) : rows_(rows.n, rows.x.n_cols), norms_(static_cast<std::size_t>(rows.n)) {
+StagedRows::StagedRows(const UnitRows& rows, ThreadPool& pool)
+    : rows_(rows.n, rows.x.n_cols), norms_(static_cast<std::size_t>(rows.n)) {
   for_each_tile(rows, pool, [&](const Tile& tile, ThreadPool::Worker&) {
     std::copy_n(tile.rows, tile.count * rows_.width(), rows_.row(tile.first));
     std::copy_n(tile.norms, tile.count, norms_.data() + tile.first);
@@ -97,13 +103,16 @@ std::int64_t StagedRows::n_padded() const { return round_up(rows_.n(), kRescoreM
 void StagedRows::cosines(const float* unit_row, Isa isa, ThreadPool& pool, float* out) const {
   constexpr std::int64_t kBlock = 1024;
   const RowKernel kernel = scores_of(isa).dot.row;
-  pool.run((n_padded() + kBlock - 1) / kBlock, [&](std::int64_t chunk, ThreadPool::Worker&) {
-    const std::int64_t first = chunk * kBlock;
-    kernel(unit_row, rows_.row(first), std::min(kBlock, n_padded() - first), rows_.width(), out + first);
-  }, kShareBlocksFrom);
+  pool.run((n_padded() + kBlock - 1) / kBlock,
+           [&](std::int64_t chunk, ThreadPool::Worker&) {
+             const std::int64_t first = chunk * kBlock;
+             kernel(unit_row, rows_.row(first), std::min(kBlock, n_padded() - first), rows_.width(), out + first);
+           },
+           kShareBlocksFrom);
 }
 
-LabelSums::LabelSums(std::int64_t n_labels, std::int64_t d, const ThreadPool& pool) : n_labels_(n_labels), width_(round_up(d, kLanes)) {
+LabelSums::LabelSums(std::int64_t n_labels, std::int64_t d, const ThreadPool& pool)
+    : n_labels_(n_labels), width_(round_up(d, kLanes)) {
   const std::int64_t one = checked_multiply(n_labels, width_ + 1);
   shared_ = checked_multiply(checked_multiply(one, 8), pool.size()) > kMostSumBytes;
   n_sets_ = shared_ ? 1 : pool.size();
@@ -150,18 +159,22 @@ bool LabelSums::direction(std::int64_t label, float* out) const {
 
 void sum_by_label(const UnitRows& rows, const std::int32_t* labels, double* norms, LabelSums& sums, ThreadPool& pool) {
   for_each_tile(rows, pool, [&](const Tile& tile, ThreadPool::Worker& worker) {
-    for (std::int64_t r = 0; r < tile.count; ++r) sums.add(worker.id(), labels[tile.first + r], tile.rows + r * round_up(rows.x.n_cols, kLanes));
+    for (std::int64_t r = 0; r < tile.count; ++r)
+      sums.add(worker.id(), labels[tile.first + r], tile.rows + r * round_up(rows.x.n_cols, kLanes));
     if (norms != nullptr) std::copy_n(tile.norms, tile.count, norms + tile.first);
   });
   sums.combine(pool);
 }
 
-void nearest_centres(const UnitRows& rows, const UnitCentres& centres, const std::int32_t* own, Isa isa, const Nearest& out, ThreadPool& pool) {
-  require(centres.n() >= (own == nullptr ? 1 : 2) && centres.n() <= INT32_MAX && centres.d() == rows.x.n_cols, "centres do not fit the rows");
+void nearest_centres(const UnitRows& rows, const UnitCentres& centres, const std::int32_t* own, Isa isa, const Nearest& out,
+                     ThreadPool& pool) {
+  require(centres.n() >= (own == nullptr ? 1 : 2) && centres.n() <= INT32_MAX && centres.d() == rows.x.n_cols,
+          "centres do not fit the rows");
   const Scores& scores = scores_of(isa);
   const std::int64_t width = centres.width();
   const std::int64_t n_rows = tile_rows(width);
-  const std::int64_t block = round_up(std::min(std::max<std::int64_t>(kCentreBlockBytes / (width * 4), kRowMultipleB), centres.n()), kRowMultipleB);
+  const std::int64_t block =
+      round_up(std::min(std::max<std::int64_t>(kCentreBlockBytes / (width * 4), kRowMultipleB), centres.n()), kRowMultipleB);
   std::vector<AlignedBuffer<float>> products;
   for (int t = 0; t < pool.size(); ++t) products.emplace_back(n_rows * block);
   for_each_tile(rows, pool, [&](const Tile& tile, ThreadPool::Worker& worker) {

@@ -19,7 +19,7 @@ namespace {
 struct Tiling {
   static constexpr std::int64_t kRowBlockBytes = 384 * 1024;
   static constexpr std::int64_t kTileBytes = 128 * 1024;
-  static constexpr std::int64_t kMaxRows = 252;           // beyond this the share of loads no longer falls noticeably
+  static constexpr std::int64_t kMaxRows = 252;  // beyond this the share of loads no longer falls noticeably
   static constexpr std::int64_t kCandidateBytes = 32 << 20;
   static constexpr std::int64_t kMinSpareCandidates = 64;  // appended between two compressions of a row's list
 
@@ -33,7 +33,8 @@ struct Tiling {
     const std::int64_t by_cache = kRowBlockBytes / row_bytes;
     const std::int64_t by_candidates = kCandidateBytes / checked_multiply(capacity, sizeof(Found));
     const std::int64_t by_threads = (n + threads - 1) / threads;  // small n: every thread gets a block
-    block_rows = round_up(std::clamp<std::int64_t>(std::min({by_cache, by_candidates, by_threads}), 1, kMaxRows), kRowMultipleA);
+    block_rows =
+        round_up(std::clamp<std::int64_t>(std::min({by_cache, by_candidates, by_threads}), 1, kMaxRows), kRowMultipleA);
     tile_rows = round_up(std::clamp<std::int64_t>(std::min(kTileBytes / row_bytes, n), 1, kMaxRows), kRowMultipleB);
   }
   std::int64_t bytes_per_worker(std::int64_t width) const {
@@ -47,8 +48,12 @@ struct Tiling {
 class CandidateBlock {
  public:
   CandidateBlock(const Tiling& tiling, std::int64_t k, float ceiling)
-      : k_(k), capacity_(tiling.capacity), ceiling_(ceiling), entries_(checked_multiply(tiling.block_rows, tiling.capacity)),
-        counts_(static_cast<std::size_t>(tiling.block_rows)), thresholds_(static_cast<std::size_t>(tiling.block_rows)) {}
+      : k_(k),
+        capacity_(tiling.capacity),
+        ceiling_(ceiling),
+        entries_(checked_multiply(tiling.block_rows, tiling.capacity)),
+        counts_(static_cast<std::size_t>(tiling.block_rows)),
+        thresholds_(static_cast<std::size_t>(tiling.block_rows)) {}
 
   void clear() {
     std::fill(counts_.begin(), counts_.end(), 0);
@@ -100,8 +105,11 @@ class CandidateBlock {
 // What one worker needs, allocated once per call.
 struct Workspace {
   Workspace(const Tiling& tiling, std::int64_t width, std::int64_t k, float ceiling)
-      : block(tiling.block_rows * width), tile(tiling.tile_rows * width), scores(tiling.block_rows * tiling.tile_rows),
-        hits(tiling.tile_rows + kLanes), candidates(tiling, k, ceiling) {}
+      : block(tiling.block_rows * width),
+        tile(tiling.tile_rows * width),
+        scores(tiling.block_rows * tiling.tile_rows),
+        hits(tiling.tile_rows + kLanes),
+        candidates(tiling, k, ceiling) {}
   AlignedBuffer<float> block;
   AlignedBuffer<float> tile;
   AlignedBuffer<float> scores;

@@ -1,5 +1,5 @@
-// What the graph's engines on the CPU and on a device share, so that both give the same bits: elements as numbers, the scaling of rows, the
-// canonical step, and a score as a similarity.
+// What the graph's engines on the CPU and on a device share, so that both give the same bits: elements as numbers, the scaling
+// of rows, the canonical step, and a score as a similarity.
 #pragma once
 
 #include <bit>
@@ -15,7 +15,9 @@ namespace coremax::graph {
 
 constexpr std::int64_t kLanes = 16;  // the canonical order of summation is defined over 16 lanes
 
-constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) { return (value + multiple - 1) / multiple * multiple; }
+constexpr std::int64_t round_up(std::int64_t value, std::int64_t multiple) {
+  return (value + multiple - 1) / multiple * multiple;
+}
 
 struct Half {
   std::uint16_t bits;
@@ -52,12 +54,18 @@ COREMAX_HD inline std::uint16_t to_bfloat16(float value) {
 template <class F>
 void with_element_type(DType dtype, F&& f) {
   switch (dtype) {
-    case DType::float32: return f(float{});
-    case DType::float64: return f(double{});
-    case DType::float16: return f(Half{});
-    case DType::bfloat16: return f(BFloat16{});
-    case DType::int8: return f(std::int8_t{});
-    default: throw Error(ErrorKind::type, "x must be float32, float16, bfloat16, int8 or float64");
+    case DType::float32:
+      return f(float{});
+    case DType::float64:
+      return f(double{});
+    case DType::float16:
+      return f(Half{});
+    case DType::bfloat16:
+      return f(BFloat16{});
+    case DType::int8:
+      return f(std::int8_t{});
+    default:
+      throw Error(ErrorKind::type, "x must be float32, float16, bfloat16, int8 or float64");
   }
 }
 
@@ -65,11 +73,13 @@ void with_element_type(DType dtype, F&& f) {
 constexpr double kSmallestNorm = 0x1p-450;
 // Above this a row is refused; only float64 rows can be that large.
 constexpr double kLargestNorm = 0x1p200;
-// A norm is the root of (sums[0] + sums[2]) + (sums[1] + sums[3]), sums[s] of the squares of columns congruent to s in column order.
+// A norm is the root of (sums[0] + sums[2]) + (sums[1] + sums[3]), sums[s] of the squares of columns congruent to s in column
+// order.
 constexpr int kNormSums = 4;
 
-// A row is multiplied by narrow 2^exponent. The exponent is zero where the product of its parts stays within float32 by itself; else the
-// power of two is applied apart and through float64, so that neither it nor a product leaves the range: the same bits wherever both can be had.
+// A row is multiplied by narrow 2^exponent. The exponent is zero where the product of its parts stays within float32 by itself;
+// else the power of two is applied apart and through float64, so that neither it nor a product leaves the range: the same bits
+// wherever both can be had.
 struct RowScale {
   float narrow;
   int exponent;
@@ -109,9 +119,12 @@ COREMAX_HD inline float ceiling_of(Metric metric) { return metric == Metric::cos
 
 COREMAX_HD inline float similarity_of(float score, Metric metric, double common_scale) {
   switch (metric) {
-    case Metric::cosine: return score;
-    case Metric::dot: return static_cast<float>(static_cast<double>(score) / (common_scale * common_scale));
-    case Metric::euclidean: return static_cast<float>(1.0 / (1.0 + ::sqrt(-static_cast<double>(score)) / common_scale));
+    case Metric::cosine:
+      return score;
+    case Metric::dot:
+      return static_cast<float>(static_cast<double>(score) / (common_scale * common_scale));
+    case Metric::euclidean:
+      return static_cast<float>(1.0 / (1.0 + ::sqrt(-static_cast<double>(score)) / common_scale));
   }
   return score;
 }

@@ -1,5 +1,5 @@
-// The filtered search: every pair of blocks is visited once and serves the rows of both. Schedule (PairSchedule), filter (cpu/),
-// lists (CandidateLists) and canonical decision (Rescorer) are separate pieces.
+// The filtered search: every pair of blocks is visited once and serves the rows of both. Schedule (PairSchedule), filter
+// (cpu/), lists (CandidateLists) and canonical decision (Rescorer) are separate pieces.
 //
 // Most of what a list is offered in a single pass it is offered early, while its threshold is low. So thresholds start from a
 // hope, drawn from the k-th best scores of a sample of rows that are answered first. A row whose k-th best turns out below
@@ -34,7 +34,10 @@ constexpr std::int64_t kOrderBytes = 16;
 }  // namespace
 
 FilteredSearch::FilteredSearch(const SearchSetup& setup, Layout layout, std::int64_t k)
-    : setup_(setup), k_(k), capacity_(capacity_of(setup.source.n(), setup.source.columns(), setup.packer.n_words(), k)), rows_(setup, std::move(layout), k, capacity_) {
+    : setup_(setup),
+      k_(k),
+      capacity_(capacity_of(setup.source.n(), setup.source.columns(), setup.packer.n_words(), k)),
+      rows_(setup, std::move(layout), k, capacity_) {
   for (int t = 0; t < setup.pool.size(); ++t) joins_.push_back(std::make_unique<Join>(setup));
 }
 
@@ -46,7 +49,8 @@ std::int64_t FilteredSearch::block_rows(std::int64_t n, std::int64_t n_words, in
 
 std::int64_t FilteredSearch::capacity_of(std::int64_t n, std::int64_t d, std::int64_t n_words, std::int64_t k) {
   const std::int64_t promised = 2 * d + 64 + 24 * k + kFixedBytes / 4 / n;
-  const std::int64_t taken = PackedRows::bytes_per_position(n_words) + CandidateLists::bytes_per_position(0) + kScaleBytes + kOrderBytes;
+  const std::int64_t taken =
+      PackedRows::bytes_per_position(n_words) + CandidateLists::bytes_per_position(0) + kScaleBytes + kOrderBytes;
   const std::int64_t entries = (promised - taken) / CandidateLists::bytes_per_entry();
   return std::clamp(entries, CandidateLists::smallest_capacity(k), 4 * k + 64);
 }
@@ -72,7 +76,8 @@ void FilteredSearch::answer(std::vector<std::uint32_t> numbers, const Answer& an
   if (numbers.empty()) return;
   const auto count = static_cast<std::int64_t>(numbers.size());
   const std::int64_t share = count / (4 * setup_.pool.size()) / kGroupRows * kGroupRows;
-  Collection queries(setup_, Layout::in_order(std::move(numbers), std::clamp(share, kGroupRows, kLeastBlockRows)), k_, capacity_);
+  Collection queries(setup_, Layout::in_order(std::move(numbers), std::clamp(share, kGroupRows, kLeastBlockRows)), k_,
+                     capacity_);
   for (std::int64_t p = 0; known != nullptr && p < count; ++p)
     queries.lists.raise(p, (*known)[static_cast<std::size_t>(p)] - queries.packed.shift(p), ceiling_of(setup_.metric));
   setup_.pool.run(queries.n_blocks(), [&](std::int64_t q, ThreadPool::Worker& worker) {
@@ -95,7 +100,8 @@ double FilteredSearch::passing_per_row() {
     if (static_cast<std::int64_t>(found.size()) == k_) kth[static_cast<std::size_t>(position)] = found.back().score;
   });
   const auto scored = [&] {
-    return std::accumulate(joins_.begin(), joins_.end(), std::int64_t{0}, [](std::int64_t sum, const auto& join) { return sum + join->n_scored(); });
+    return std::accumulate(joins_.begin(), joins_.end(), std::int64_t{0},
+                           [](std::int64_t sum, const auto& join) { return sum + join->n_scored(); });
   };
   const std::int64_t before = scored();
   answer(rows, [](const Collection&, std::int64_t, const std::vector<Found>&) {}, &kth);
@@ -116,7 +122,8 @@ void FilteredSearch::hope() {
   std::vector<double> y(sample.size(), -std::numeric_limits<double>::infinity());
   answer(std::move(sample), [&](const Collection& queries, std::int64_t position, const std::vector<Found>& found) {
     x[static_cast<std::size_t>(position)] = static_cast<double>(predictor(queries.packed, position));
-    if (static_cast<std::int64_t>(found.size()) == k_) y[static_cast<std::size_t>(position)] = static_cast<double>(found.back().score);
+    if (static_cast<std::int64_t>(found.size()) == k_)
+      y[static_cast<std::size_t>(position)] = static_cast<double>(found.back().score);
   });
   hope_ = Hope::fit(x, y);
   if (!hope_.any) return;
@@ -150,7 +157,8 @@ void FilteredSearch::finish(const Output& output) {
   setup_.pool.run(rows_.n_blocks(), [&](std::int64_t b, ThreadPool::Worker& worker) {
     const auto id = static_cast<std::size_t>(worker.id());
     joins_[id]->finish(rows_, b, worker, [&](std::int64_t p, const std::vector<Found>& found) {
-      if (static_cast<std::int64_t>(found.size()) < k_ || (hope_.any && found.back().score < hope_.score(predictor(rows_.packed, p))))
+      if (static_cast<std::int64_t>(found.size()) < k_ ||
+          (hope_.any && found.back().score < hope_.score(predictor(rows_.packed, p))))
         disappointed[id].push_back(rows_.row_at(p));
       else
         write_row(output, rows_.row_at(p), found.data(), setup_.metric, setup_.source.common_scale());
@@ -177,13 +185,15 @@ std::vector<PairSchedule::Pair> FilteredSearch::all_pairs() const {
 
 namespace {
 
-Layout layout_of(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& coarse, ThreadPool& pool, std::int64_t n_words) {
+Layout layout_of(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& coarse, ThreadPool& pool,
+                 std::int64_t n_words) {
   const std::int64_t n = source.n();
   const std::int64_t block_rows = FilteredSearch::block_rows(n, n_words, pool.size());
   if (n >= kOrderFromRows) {
     // Inner products: an error bound grows with the largest norm of a block, so blocks shall have rows of like norms.
     const bool dot = metric == Metric::dot;
-    const std::int64_t n_centres = dot ? std::max<std::int64_t>(1, n / kRowsPerDotCentre) : std::clamp(n / kRowsPerCentre, kLeastCentres, kMostOrderCentres);
+    const std::int64_t n_centres = dot ? std::max<std::int64_t>(1, n / kRowsPerDotCentre)
+                                       : std::clamp(n / kRowsPerCentre, kLeastCentres, kMostOrderCentres);
     return partition(source, metric, scores, coarse, pool, {.n_centres = n_centres, .by_norm = dot}).in_blocks(block_rows);
   }
   std::vector<std::uint32_t> rows(static_cast<std::size_t>(n));
@@ -196,15 +206,17 @@ bool too_coarse(double passing, std::int64_t n, std::int64_t d, std::int64_t k, 
   constexpr double kScoreNanoseconds = 20;  // of one pair, measured, and for each column
   constexpr double kColumnNanoseconds = 0.35;
   const double filter = static_cast<double>(n) / 2 *
-                        (static_cast<double>(Packer::words_of(d, fine)) / fine.words_per_ns - static_cast<double>(Packer::words_of(d, coarse)) / coarse.words_per_ns);
-  const double spared = std::max(0.0, passing - 1.5 * static_cast<double>(k)) * (kScoreNanoseconds + kColumnNanoseconds * static_cast<double>(d));
+                        (static_cast<double>(Packer::words_of(d, fine)) / fine.words_per_ns -
+                         static_cast<double>(Packer::words_of(d, coarse)) / coarse.words_per_ns);
+  const double spared =
+      std::max(0.0, passing - 1.5 * static_cast<double>(k)) * (kScoreNanoseconds + kColumnNanoseconds * static_cast<double>(d));
   return spared > filter;
 }
 
 }  // namespace
 
-void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filters& filters, Search how, ThreadPool& pool,
-                   const Output& output) {
+void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filters& filters, Search how,
+                   ThreadPool& pool, const Output& output) {
   // Returns how many pairs pass for a row where the search was not run because `run` refused that number.
   const auto attempt = [&](const Filter& filter, auto&& run) -> std::optional<double> {
     const Packer packer(source, metric, filter);
@@ -217,7 +229,8 @@ void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores
     return std::nullopt;
   };
   const auto always = [](FilteredSearch&) -> std::optional<double> { return std::nullopt; };
-  if (filters.fine == nullptr || how == Search::coarse || (how == Search::automatic && source.n() < FilteredSearch::kPilotFromRows)) {
+  if (filters.fine == nullptr || how == Search::coarse ||
+      (how == Search::automatic && source.n() < FilteredSearch::kPilotFromRows)) {
     attempt(*filters.coarse, always);
   } else if (how == Search::fine) {
     attempt(*filters.fine, always);
@@ -242,7 +255,8 @@ std::int64_t filtered_bytes(std::int64_t n, std::int64_t d, std::int64_t k, cons
   const std::int64_t n_words = Packer::words_of(d, filter);
   const std::int64_t capacity = FilteredSearch::capacity_of(n, d, n_words, k);
   const std::int64_t row = PackedRows::bytes_per_position(n_words) + CandidateLists::bytes_per_position(capacity) + kOrderBytes;
-  return checked_multiply(round_up(n, kGroupRows), row) + threads * Join::bytes(round_up(d, kLanes), FilteredSearch::kMostBlockRows);
+  return checked_multiply(round_up(n, kGroupRows), row) +
+         threads * Join::bytes(round_up(d, kLanes), FilteredSearch::kMostBlockRows);
 }
 
 }  // namespace coremax::graph

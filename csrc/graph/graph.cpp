@@ -28,16 +28,20 @@ bool approximates(std::int64_t n, std::int64_t k, Isa isa) { return filter_pays(
 const Scores& scores_of(Isa isa) {
   switch (isa) {
 #if defined(COREMAX_HAVE_NEON)
-    case Isa::neon: return kNeonScores;
+    case Isa::neon:
+      return kNeonScores;
 #endif
 #if defined(COREMAX_HAVE_AVX2)
-    case Isa::avx2: return kAvx2Scores;
+    case Isa::avx2:
+      return kAvx2Scores;
 #endif
 #if defined(COREMAX_HAVE_AVX512)
     case Isa::avx512:
-    case Isa::amx: return kAvx512Scores;
+    case Isa::amx:
+      return kAvx512Scores;
 #endif
-    default: return kScalarScores;
+    default:
+      return kScalarScores;
   }
 }
 
@@ -45,10 +49,12 @@ const Filters& filters_of(Isa isa) {
   static constexpr Filters kNone;
   switch (isa) {
 #if defined(COREMAX_HAVE_AMX)
-    case Isa::amx: return kAmxFilters;
+    case Isa::amx:
+      return kAmxFilters;
 #endif
 #if defined(COREMAX_HAVE_AVX2)
-    case Isa::avx2: return kAvx2Filters;
+    case Isa::avx2:
+      return kAvx2Filters;
 #endif
 #if defined(COREMAX_HAVE_NEON)
     case Isa::neon:
@@ -64,7 +70,8 @@ const Filters& filters_of(Isa isa) {
 #endif
       return kAvx512Filters;
 #endif
-    default: return kNone;
+    default:
+      return kNone;
   }
 }
 
@@ -89,7 +96,8 @@ void topk(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::in
   const ScaledRows source(x, rows, n, metric, pool);
   const Output output{k, neighbors, similarities};
   const Filters& filters = filters_of(isa);
-  const bool filtered = search == Search::automatic ? filter_pays(n, k, isa) : search != Search::direct && filters.coarse != nullptr;
+  const bool filtered =
+      search == Search::automatic ? filter_pays(n, k, isa) : search != Search::direct && filters.coarse != nullptr;
   if (filtered)
     filtered_topk(source, metric, scores_of(isa), filters, search, pool, output);
   else
@@ -97,8 +105,9 @@ void topk(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::in
   pool.progress(n, n);
 }
 
-RecallEstimate approximate(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::int64_t k, Metric metric, Isa isa,
-                           double recall, std::uint64_t seed, ThreadPool& pool, std::int64_t* neighbors, float* similarities) {
+RecallEstimate approximate(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::int64_t k, Metric metric,
+                           Isa isa, double recall, std::uint64_t seed, ThreadPool& pool, std::int64_t* neighbors,
+                           float* similarities) {
   require(recall > 0 && recall <= 1, "recall must be above 0 and at most 1, got " + number_text(recall));
   if (recall == 1 || !approximates(n, k, isa)) {
     topk(x, rows, n, k, metric, isa, Search::automatic, pool, neighbors, similarities);

@@ -38,8 +38,9 @@ struct RecallEstimate {
 
 // Approximate neighbours: all a row is given are true scores, but of the true neighbours only about the share `recall` is
 // found. Deterministic for a seed, on any thread count. Small graphs and long lists are answered exactly.
-RecallEstimate approximate(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::int64_t k, Metric metric, Isa isa,
-                           double recall, std::uint64_t seed, ThreadPool& pool, std::int64_t* neighbors, float* similarities);
+RecallEstimate approximate(const MatrixView& x, const std::int64_t* rows, std::int64_t n, std::int64_t k, Metric metric,
+                           Isa isa, double recall, std::uint64_t seed, ThreadPool& pool, std::int64_t* neighbors,
+                           float* similarities);
 
 // What a search allocates beyond its outputs, in bytes. Filtered: at most 2 n d + 64 n + 24 n k + 256 MB (for up to 16
 // threads; d rounded up to a multiple of 64),
@@ -126,7 +127,8 @@ struct Nearest {
   float* own_cosine = nullptr;  // with own[i]
   LabelSums* sums = nullptr;    // of the rows by centre
 };
-void nearest_centres(const UnitRows& rows, const UnitCentres& centres, const std::int32_t* own, Isa isa, const Nearest& out, ThreadPool& pool);
+void nearest_centres(const UnitRows& rows, const UnitCentres& centres, const std::int32_t* own, Isa isa, const Nearest& out,
+                     ThreadPool& pool);
 
 // A sparse square matrix in compressed rows; columns ascend within a row.
 struct CsrView {

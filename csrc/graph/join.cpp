@@ -17,12 +17,14 @@ constexpr std::int64_t kDenseShare = 2;  // one in two
 }  // namespace
 
 Join::Join(const SearchSetup& setup)
-    : setup_(setup), rescorer_(setup.source, setup.score_kernels().row, ceiling_of(setup.metric)), places_(kTileRows * kTileColumns + kGroupRows),
+    : setup_(setup),
+      rescorer_(setup.source, setup.score_kernels().row, ceiling_of(setup.metric)),
+      places_(kTileRows * kTileColumns + kGroupRows),
       products_(places_.size()) {}
 
 std::int64_t Join::bytes(std::int64_t width, std::int64_t block_rows) {
-  return Rescorer::bytes(width) + (kTileRows * kTileColumns + kGroupRows) * 12 + (kTileRows + kTileColumns + 2 * kRowMultipleA) * width * 4 +
-         block_rows * 16;
+  return Rescorer::bytes(width) + (kTileRows * kTileColumns + kGroupRows) * 12 +
+         (kTileRows + kTileColumns + 2 * kRowMultipleA) * width * 4 + block_rows * 16;
 }
 
 void Join::Side::enter(Collection& collection, std::int64_t block, const ErrorTerms& other, bool is_closed) {
@@ -65,9 +67,10 @@ void Join::tiles(Side& rows, Side& columns, const ThreadPool::Worker& worker) {
       const std::int64_t n_columns = std::min(kTileColumns, columns.size - c);
       if (same && r >= c + n_columns) break;
       const std::int64_t n_rows = std::min(kTileRows, rows.size - r);
-      const std::int64_t n_hits = setup_.filter.filter(rows.rows->packed.side(rows.first + r, n_rows, rows.limits.data() + r),
-                                                       columns.rows->packed.side(columns.first + c, n_columns, columns.limits.data() + c),
-                                                       rows.rows->packed.n_words(), places_.data(), products_.data());
+      const std::int64_t n_hits =
+          setup_.filter.filter(rows.rows->packed.side(rows.first + r, n_rows, rows.limits.data() + r),
+                               columns.rows->packed.side(columns.first + c, n_columns, columns.limits.data() + c),
+                               rows.rows->packed.n_words(), places_.data(), products_.data());
       if (n_hits * kDenseShare > n_rows * n_columns)
         take_dense(rows, r, n_rows, columns, c, n_columns);
       else
@@ -85,9 +88,11 @@ void Join::take(std::int64_t n_hits, Side& rows, std::int64_t first_row, Side& c
     if (same && r >= c) continue;  // each pair of the block once, and no row with itself
     if (foreign && rows.rows->row_at(rows.first + r) == columns.rows->row_at(columns.first + c)) continue;
     const float product = products_.data()[h];
-    offer(rows, r, columns, c, product + columns.rows->packed.shift(columns.first + c), rows.errors[static_cast<std::size_t>(r)]);
+    offer(rows, r, columns, c, product + columns.rows->packed.shift(columns.first + c),
+          rows.errors[static_cast<std::size_t>(r)]);
     if (!columns.closed)
-      offer(columns, c, rows, r, product + rows.rows->packed.shift(rows.first + r), columns.errors[static_cast<std::size_t>(c)]);
+      offer(columns, c, rows, r, product + rows.rows->packed.shift(rows.first + r),
+            columns.errors[static_cast<std::size_t>(c)]);
   }
 }
 
@@ -131,12 +136,14 @@ void Join::offer_score(Side& side, std::int64_t r, const Side& other, std::int64
   const std::int64_t position = side.first + r;
   const std::uint32_t row = other.rows->row_at(other.first + c);
   if (row == Layout::kNoRow || row == side.rows->row_at(position)) return;
-  if (side.rows->lists.append_score(position, score, row, side.rows->packed.terms(position).slack, rescorer_, scratch_)) side.set_limit(r);
+  if (side.rows->lists.append_score(position, score, row, side.rows->packed.terms(position).slack, rescorer_, scratch_))
+    side.set_limit(r);
 }
 
 void Join::offer(Side& side, std::int64_t r, const Side& other, std::int64_t c, float value, float error) {
   if (!(value >= side.limits.data()[r])) return;
-  if (side.rows->lists.append(side.first + r, value, other.rows->row_at(other.first + c), error, rescorer_, scratch_)) side.set_limit(r);
+  if (side.rows->lists.append(side.first + r, value, other.rows->row_at(other.first + c), error, rescorer_, scratch_))
+    side.set_limit(r);
 }
 
 }  // namespace coremax::graph

@@ -79,7 +79,8 @@ class Join {
 
   void tiles(Side& rows, Side& columns, const ThreadPool::Worker& worker);
   void take(std::int64_t n_hits, Side& rows, std::int64_t first_row, Side& columns, std::int64_t first_column);
-  void take_dense(Side& rows, std::int64_t first_row, std::int64_t n_rows, Side& columns, std::int64_t first_column, std::int64_t n_columns);
+  void take_dense(Side& rows, std::int64_t first_row, std::int64_t n_rows, Side& columns, std::int64_t first_column,
+                  std::int64_t n_columns);
   void offer_score(Side& side, std::int64_t r, const Side& other, std::int64_t c, float score);
   void offer(Side& side, std::int64_t r, const Side& other, std::int64_t c, float value, float error);
 

@@ -56,12 +56,14 @@ Layout Layout::in_order(std::vector<std::uint32_t> rows, std::int64_t block_rows
   const auto n = static_cast<std::int64_t>(rows.size());
   layout.row_at = std::move(rows);
   layout.row_at.resize(static_cast<std::size_t>(round_up(n, kGroupRows)), kNoRow);
-  for (std::int64_t first = 0; first < n; first += block_rows) layout.blocks.push_back({first, std::min(block_rows, n - first)});
+  for (std::int64_t first = 0; first < n; first += block_rows)
+    layout.blocks.push_back({first, std::min(block_rows, n - first)});
   return layout;
 }
 
 Packer::Scratch::Scratch(const Packer& packer)
-    : row(packer.source_.padded_columns()), rounded(round_up(std::max(packer.source_.padded_columns(), packer.n_words_ * 4), kLanes)),
+    : row(packer.source_.padded_columns()),
+      rounded(round_up(std::max(packer.source_.padded_columns(), packer.n_words_ * 4), kLanes)),
       words(packer.n_words_) {
   std::fill_n(rounded.data(), rounded.size(), 0.0f);
 }
@@ -72,8 +74,13 @@ std::int64_t Packer::words_of(std::int64_t d, const Filter& filter) {
 }
 
 Packer::Packer(const ScaledRows& source, Metric metric, const Filter& filter, bool coarse_levels)
-    : source_(source), metric_(metric), code_(filter.code), n_columns_(source.columns()), n_words_(words_of(source.columns(), filter)),
-      levels_(code_ == Code::int8 || coarse_levels ? 127.0f : 32767.0f), root_kappa_(root_kappa_of(metric)),
+    : source_(source),
+      metric_(metric),
+      code_(filter.code),
+      n_columns_(source.columns()),
+      n_words_(words_of(source.columns(), filter)),
+      levels_(code_ == Code::int8 || coarse_levels ? 127.0f : 32767.0f),
+      root_kappa_(root_kappa_of(metric)),
       eta_(eta_of(n_columns_, code_ == Code::bfloat16 ? kBfloat16SumError : 0)) {
   find_origin();
 }
@@ -152,7 +159,8 @@ void Packer::quantise(const float* z, float* scale_out, float* shift_out, ErrorT
     const float* origin = origin_.data();
     double lanes[8] = {};
     for (std::int64_t c = 0; c < d; ++c) lanes[c % 8] += static_cast<double>(z[c]) * static_cast<double>(origin[c]);
-    shift = ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7])) - origin_square_ / 2;
+    shift =
+        ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7])) - origin_square_ / 2;
     for (std::int64_t c = 0; c < d; ++c) centred[c] = z[c] - origin[c];
   }
   const float square = lane_sum(d, [&](std::int64_t c) { return centred[c] * centred[c]; });
@@ -178,15 +186,21 @@ void Packer::quantise(const float* z, float* scale_out, float* shift_out, ErrorT
 }
 
 PackedRows::PackedRows(const Packer& packer, const Layout& layout, ThreadPool& pool)
-    : n_words_(packer.n_words()), shifted_(packer.shifted()), words_(checked_multiply(layout.n_positions(), n_words_)), scale_(layout.n_positions()),
-      shift_(layout.n_positions()), terms_(layout.n_positions()), block_terms_(layout.blocks.size()) {
+    : n_words_(packer.n_words()),
+      shifted_(packer.shifted()),
+      words_(checked_multiply(layout.n_positions(), n_words_)),
+      scale_(layout.n_positions()),
+      shift_(layout.n_positions()),
+      terms_(layout.n_positions()),
+      block_terms_(layout.blocks.size()) {
   std::vector<std::unique_ptr<Packer::Scratch>> scratch(static_cast<std::size_t>(pool.size()));
   for (auto& one : scratch) one = std::make_unique<Packer::Scratch>(packer);
   pool.run(static_cast<std::int64_t>(layout.blocks.size()), [&](std::int64_t b, ThreadPool::Worker& worker) {
     const Layout::Block& block = layout.blocks[static_cast<std::size_t>(b)];
     ErrorTerms& largest = block_terms_[static_cast<std::size_t>(b)];
     for (std::int64_t p = block.first; p < block.first + block.n_positions(); p += kGroupRows) {
-      packer.pack(layout.row_at.data() + p, {words_.data() + p * n_words_, scale_.data() + p, shift_.data() + p, terms_.data() + p},
+      packer.pack(layout.row_at.data() + p,
+                  {words_.data() + p * n_words_, scale_.data() + p, shift_.data() + p, terms_.data() + p},
                   *scratch[static_cast<std::size_t>(worker.id())]);
       for (std::int64_t r = p; r < p + kGroupRows; ++r) {
         largest.residual = std::max(largest.residual, terms(r).residual);

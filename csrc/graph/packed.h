@@ -19,8 +19,8 @@ struct Layout {
   static constexpr std::uint32_t kNoRow = UINT32_MAX;
 
   struct Block {
-    std::int64_t first;    // position
-    std::int64_t n_rows;   // without filling
+    std::int64_t first;   // position
+    std::int64_t n_rows;  // without filling
     std::int64_t n_positions() const { return round_up(n_rows, kGroupRows); }
   };
 

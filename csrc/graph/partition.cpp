@@ -23,17 +23,31 @@ std::vector<std::uint32_t> stratified_rows(std::int64_t n, std::int64_t count, s
   for (std::int64_t s = 0; s < count; ++s) {
     const std::int64_t begin = s * n / count;
     const auto range = static_cast<std::uint64_t>((s + 1) * n / count - begin);
-    rows[static_cast<std::size_t>(s)] = static_cast<std::uint32_t>(begin + static_cast<std::int64_t>(random_bits(seed, Stream::partition, static_cast<std::uint64_t>(s)) % range));
+    rows[static_cast<std::size_t>(s)] = static_cast<std::uint32_t>(
+        begin + static_cast<std::int64_t>(random_bits(seed, Stream::partition, static_cast<std::uint64_t>(s)) % range));
   }
   return rows;
 }
 
 class Centres {
  public:
-  Centres(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& filter, ThreadPool& pool, const PartitionOptions& options)
-      : source_(source), metric_(metric), scores_(scores), filter_(filter), pool_(pool), packer_(source, metric, filter, true), by_norm_(options.by_norm), n_(options.n_centres),
-        n_padded_(round_up(n_, kGroupRows)), width_(source.padded_columns()), vectors_(checked_multiply(n_, width_)), words_(n_padded_ * packer_.n_words()),
-        scale_(n_padded_), shift_(n_padded_), terms_(n_padded_) {
+  Centres(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& filter, ThreadPool& pool,
+          const PartitionOptions& options)
+      : source_(source),
+        metric_(metric),
+        scores_(scores),
+        filter_(filter),
+        pool_(pool),
+        packer_(source, metric, filter, true),
+        by_norm_(options.by_norm),
+        n_(options.n_centres),
+        n_padded_(round_up(n_, kGroupRows)),
+        width_(source.padded_columns()),
+        vectors_(checked_multiply(n_, width_)),
+        words_(n_padded_ * packer_.n_words()),
+        scale_(n_padded_),
+        shift_(n_padded_),
+        terms_(n_padded_) {
     const auto rows = stratified_rows(source.n(), n_, options.seed);
     for (std::int64_t c = 0; c < n_; ++c) source.stage_row(rows[static_cast<std::size_t>(c)], vectors_.data() + c * width_);
     pack();
@@ -43,7 +57,8 @@ class Centres {
   }
 
   // nearest[i * n_nearest + j] = number of the j-th nearest centre of the i-th of these rows; all rows where rows is null.
-  void assign(const std::uint32_t* rows, std::int64_t count, std::int64_t n_nearest, std::uint16_t* nearest, float* closeness) const;
+  void assign(const std::uint32_t* rows, std::int64_t count, std::int64_t n_nearest, std::uint16_t* nearest,
+              float* closeness) const;
 
  private:
   void pack();
@@ -70,14 +85,17 @@ void Centres::pack() {
   Packer::Scratch scratch(packer_);
   const std::vector<std::uint32_t> none(kGroupRows, Layout::kNoRow);
   for (std::int64_t first = 0; first < n_padded_; first += kGroupRows) {
-    const Packer::Group group{words_.data() + first * packer_.n_words(), scale_.data() + first, shift_.data() + first, terms_.data() + first};
+    const Packer::Group group{words_.data() + first * packer_.n_words(), scale_.data() + first, shift_.data() + first,
+                              terms_.data() + first};
     packer_.pack(none.data(), group, scratch);
-    for (std::int64_t c = first; c < std::min(n_, first + kGroupRows); ++c) packer_.pack_vector(vectors_.data() + c * width_, c - first, group, scratch);
+    for (std::int64_t c = first; c < std::min(n_, first + kGroupRows); ++c)
+      packer_.pack_vector(vectors_.data() + c * width_, c - first, group, scratch);
   }
 }
 
 // The best n_nearest of `values`, best first, ties to the lower number, by insertion: few get past the scan.
-void best_of(const Scores& scores, const float* values, std::int64_t count, std::int64_t n_nearest, std::uint16_t* nearest, float* best_values) {
+void best_of(const Scores& scores, const float* values, std::int64_t count, std::int64_t n_nearest, std::uint16_t* nearest,
+             float* best_values) {
   constexpr std::int64_t kChunk = 128;
   std::int32_t hits[kChunk + 16];
   std::fill_n(best_values, n_nearest, -std::numeric_limits<float>::infinity());
@@ -98,11 +116,16 @@ void best_of(const Scores& scores, const float* values, std::int64_t count, std:
   }
 }
 
-void Centres::assign(const std::uint32_t* rows, std::int64_t count, std::int64_t n_nearest, std::uint16_t* nearest, float* closeness) const {
+void Centres::assign(const std::uint32_t* rows, std::int64_t count, std::int64_t n_nearest, std::uint16_t* nearest,
+                     float* closeness) const {
   struct Workspace {
     explicit Workspace(const Centres& centres, std::int64_t n_nearest)
-        : scratch(centres.packer_), words(kChunkRows * centres.packer_.n_words()), floats(2 * kChunkRows), terms(kChunkRows),
-          products(kChunkRows * centres.n_padded_), best(static_cast<std::size_t>(n_nearest)) {}
+        : scratch(centres.packer_),
+          words(kChunkRows * centres.packer_.n_words()),
+          floats(2 * kChunkRows),
+          terms(kChunkRows),
+          products(kChunkRows * centres.n_padded_),
+          best(static_cast<std::size_t>(n_nearest)) {}
     Packer::Scratch scratch;
     AlignedBuffer<std::uint32_t> words;
     AlignedBuffer<float> floats;
@@ -122,10 +145,13 @@ void Centres::assign(const std::uint32_t* rows, std::int64_t count, std::int64_t
         const std::int64_t i = first + g + r;
         numbers[r] = i >= count ? Layout::kNoRow : rows == nullptr ? static_cast<std::uint32_t>(i) : rows[i];
       }
-      packer_.pack(numbers, {work.words.data() + g * packer_.n_words(), work.floats.data() + g, work.floats.data() + kChunkRows + g, work.terms.data() + g},
+      packer_.pack(numbers,
+                   {work.words.data() + g * packer_.n_words(), work.floats.data() + g, work.floats.data() + kChunkRows + g,
+                    work.terms.data() + g},
                    work.scratch);
     }
-    const FilterSide side{work.words.data(), work.floats.data(), work.floats.data() + kChunkRows, nullptr, kChunkRows / kGroupRows};
+    const FilterSide side{work.words.data(), work.floats.data(), work.floats.data() + kChunkRows, nullptr,
+                          kChunkRows / kGroupRows};
     filter_.products(side, columns, packer_.n_words(), work.products.data(), n_padded_);
     for (std::int64_t r = 0; r < std::min(kChunkRows, count - first); ++r) {
       float* values = work.products.data() + r * n_padded_;
@@ -160,7 +186,8 @@ void Centres::move(const std::vector<std::uint32_t>& sample) {
       if (!(square > 0)) return;
       scale = 1 / std::sqrt(square);
     }
-    for (std::int64_t w = 0; w < width_; ++w) vectors_.data()[c * width_ + w] = static_cast<float>(sum[static_cast<std::size_t>(w)] * scale);
+    for (std::int64_t w = 0; w < width_; ++w)
+      vectors_.data()[c * width_ + w] = static_cast<float>(sum[static_cast<std::size_t>(w)] * scale);
   });
   pack();
 }
@@ -176,7 +203,8 @@ std::vector<std::uint32_t> Partition::grouped(std::vector<std::int64_t>& begin) 
   std::partial_sum(begin.begin(), begin.end(), begin.begin());
   std::vector<std::uint32_t> rows(n);
   std::vector<std::int64_t> next(begin.begin(), begin.end() - 1);
-  for (std::size_t i = 0; i < n; ++i) rows[static_cast<std::size_t>(next[nearest[i * stride]]++)] = static_cast<std::uint32_t>(i);
+  for (std::size_t i = 0; i < n; ++i)
+    rows[static_cast<std::size_t>(next[nearest[i * stride]]++)] = static_cast<std::uint32_t>(i);
   for (std::size_t c = 0; c + 1 < begin.size(); ++c)
     std::sort(rows.begin() + begin[c], rows.begin() + begin[c + 1], [&](std::uint32_t a, std::uint32_t b) {
       return closeness[a] > closeness[b] || (closeness[a] == closeness[b] && a < b);

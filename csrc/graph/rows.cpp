@@ -56,8 +56,10 @@ template <class T>
     require(std::isfinite(value), place(name, number, c) + " is " + non_finite_name(value) + "; embeddings must be finite");
   }
   for (std::int64_t c = 0; c < d; ++c)
-    require(std::isfinite(to_float(row[c])), place(name, number, c) + " is beyond the range of float32; rescale the embeddings");
-  throw Error(ErrorKind::value, "row " + std::to_string(number) + " of " + name + " is too large to take a norm of; rescale the embeddings");
+    require(std::isfinite(to_float(row[c])),
+            place(name, number, c) + " is beyond the range of float32; rescale the embeddings");
+  throw Error(ErrorKind::value,
+              "row " + std::to_string(number) + " of " + name + " is too large to take a norm of; rescale the embeddings");
 }
 
 template <class T>
@@ -68,9 +70,10 @@ bool all_zeros(const T* row, std::int64_t d) {
 // Called for a row too short to have a direction.
 template <class T>
 [[noreturn]] void refuse_direction(const std::string& name, const T* row, std::int64_t number, std::int64_t d) {
-  throw Error(ErrorKind::value, "row " + std::to_string(number) + " of " + name + " is " +
-                                    (all_zeros(row, d) ? "all zeros: its cosine similarity is undefined; drop the row or use metric='euclidean'"
-                                                       : "too small to take a norm of; rescale the embeddings"));
+  throw Error(ErrorKind::value,
+              "row " + std::to_string(number) + " of " + name + " is " +
+                  (all_zeros(row, d) ? "all zeros: its cosine similarity is undefined; drop the row or use metric='euclidean'"
+                                     : "too small to take a norm of; rescale the embeddings"));
 }
 
 }  // namespace
@@ -121,7 +124,8 @@ ScaledRows::ScaledRows(const MatrixView& x, const std::int64_t* rows, std::int64
       }
     });
   });
-  if (metric != Metric::cosine && n_chunks > 0) common_scale_ = common_scale_of(*std::max_element(largest.begin(), largest.end()));
+  if (metric != Metric::cosine && n_chunks > 0)
+    common_scale_ = common_scale_of(*std::max_element(largest.begin(), largest.end()));
 }
 
 void ScaledRows::stage_row(std::int64_t i, float* out) const {

@@ -29,7 +29,9 @@ struct Found {
 };
 
 // An object, not a function: sorting inlines it.
-constexpr auto better = [](const Found& a, const Found& b) { return a.score > b.score || (a.score == b.score && a.row < b.row); };
+constexpr auto better = [](const Found& a, const Found& b) {
+  return a.score > b.score || (a.score == b.score && a.row < b.row);
+};
 
 // The message where the similarity of two rows leaves float32.
 [[noreturn]] void refuse_overflow(std::int64_t i, std::int64_t j);
@@ -39,15 +41,17 @@ void write_row(const Output& output, std::int64_t i, const Found* best, Metric m
 void direct_topk(const ScaledRows& source, Metric metric, const Scores& scores, ThreadPool& pool, const Output& output);
 std::int64_t direct_bytes(std::int64_t n, std::int64_t d, std::int64_t k, int threads);
 
-// how: coarse or fine force a filter; automatic takes the fine one where a few rows show that the coarse one lets too much pass.
-void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filters& filters, Search how, ThreadPool& pool,
-                   const Output& output);
+// how: coarse or fine force a filter; automatic takes the fine one where a few rows show that the coarse one lets too much
+// pass.
+void filtered_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filters& filters, Search how,
+                   ThreadPool& pool, const Output& output);
 std::int64_t filtered_bytes(std::int64_t n, std::int64_t d, std::int64_t k, const Filter& filter, int threads);
 
 // The same with a share of the neighbours only, at a fraction of the time; see graph.h. Nothing, and no output, where that
 // would take as long as the exact search.
-std::optional<RecallEstimate> approximate_topk(const ScaledRows& source, Metric metric, const Scores& scores, const Filter& filter,
-                                               ThreadPool& pool, double recall, std::uint64_t seed, const Output& output);
+std::optional<RecallEstimate> approximate_topk(const ScaledRows& source, Metric metric, const Scores& scores,
+                                               const Filter& filter, ThreadPool& pool, double recall, std::uint64_t seed,
+                                               const Output& output);
 
 // What it takes beyond the exact search's memory.
 std::int64_t approximate_extra_bytes(std::int64_t n);

@@ -31,14 +31,15 @@ class Lists {
                                                                     : static_cast<const std::int64_t*>(lists_.indices)[e];
       if (column == -1) continue;
       require(column >= 0 && column < lists_.n, [&] {
-        return "indices: row " + std::to_string(row) + " names neighbour " + std::to_string(column) + ", but the graph has rows 0 to " +
-               std::to_string(lists_.n - 1);
+        return "indices: row " + std::to_string(row) + " names neighbour " + std::to_string(column) +
+               ", but the graph has rows 0 to " + std::to_string(lists_.n - 1);
       });
-      const float value = lists_.value_type == DType::float32 ? static_cast<const float*>(lists_.values)[e]
-                                                              : static_cast<float>(static_cast<const double*>(lists_.values)[e]);
+      const float value = lists_.value_type == DType::float32
+                              ? static_cast<const float*>(lists_.values)[e]
+                              : static_cast<float>(static_cast<const double*>(lists_.values)[e]);
       require(std::isfinite(value), [&] {
-        return "values: the similarity of rows " + std::to_string(row) + " and " + std::to_string(column) + " is " + non_finite_name(value) +
-               " in float32; similarities must be finite (-1 as the index marks an absent neighbour)";
+        return "values: the similarity of rows " + std::to_string(row) + " and " + std::to_string(column) + " is " +
+               non_finite_name(value) + " in float32; similarities must be finite (-1 as the index marks an absent neighbour)";
       });
       if (column != row) f(static_cast<std::int32_t>(column), value);
     }
@@ -51,15 +52,17 @@ class Lists {
 // Sorts a row by column and adds up equal columns; returns how many entries are left. Values are ordered too, so that K_ij
 // and K_ji are added up in the same order.
 std::int64_t merge_row(Entry* row, std::int64_t count) {
-  std::sort(row, row + count, [](const Entry& a, const Entry& b) { return a.column != b.column ? a.column < b.column : a.value < b.value; });
+  std::sort(row, row + count,
+            [](const Entry& a, const Entry& b) { return a.column != b.column ? a.column < b.column : a.value < b.value; });
   std::int64_t kept = 0;
   for (std::int64_t e = 0; e < count;) {
     double sum = 0;
     const std::int32_t column = row[e].column;
     for (; e < count && row[e].column == column; ++e) sum += 0.5 * static_cast<double>(row[e].value);
     const auto value = static_cast<float>(sum);
-    require(std::isfinite(value),
-            [&] { return "values: the repeated entries of column " + std::to_string(column) + " add up to more than float32 holds"; });
+    require(std::isfinite(value), [&] {
+      return "values: the repeated entries of column " + std::to_string(column) + " add up to more than float32 holds";
+    });
     row[kept++] = {column, value};
   }
   return kept;
@@ -68,7 +71,8 @@ std::int64_t merge_row(Entry* row, std::int64_t count) {
 }  // namespace
 
 Csr symmetric(const NeighborLists& lists, ThreadPool& pool) {
-  require(lists.n <= std::numeric_limits<std::int32_t>::max(), "a graph of " + std::to_string(lists.n) + " rows is too large: K is limited to 2^31 - 1 rows");
+  require(lists.n <= std::numeric_limits<std::int32_t>::max(),
+          "a graph of " + std::to_string(lists.n) + " rows is too large: K is limited to 2^31 - 1 rows");
   const Lists source(lists);
   const std::int64_t n = lists.n;
   const auto at = [](auto& vector, std::int64_t i) -> auto& { return vector[static_cast<std::size_t>(i)]; };
@@ -94,7 +98,9 @@ Csr symmetric(const NeighborLists& lists, ThreadPool& pool) {
   }
 
   std::vector<std::int64_t>& counts = fill;  // reused: entries left in each row
-  parallel_for(pool, n, [&](std::int64_t i) { at(counts, i) = merge_row(entries.data() + at(starts, i), at(starts, i + 1) - at(starts, i)); });
+  parallel_for(pool, n, [&](std::int64_t i) {
+    at(counts, i) = merge_row(entries.data() + at(starts, i), at(starts, i + 1) - at(starts, i));
+  });
   Csr csr;
   csr.indptr.resize(static_cast<std::size_t>(n) + 1);
   for (std::int64_t i = 0; i < n; ++i) at(csr.indptr, i + 1) = at(csr.indptr, i) + at(counts, i);

@@ -1,6 +1,6 @@
 // Detection asks the compiler's CPU runtime, which checks that the operating system saves the wide registers too. Compilers in
-// use do not know of tiles, so for AMX the CPU and Linux are asked directly. Of ARM only the extensions of NEON are in question:
-// Linux tells of them, and every Mac of that kind has them.
+// use do not know of tiles, so for AMX the CPU and Linux are asked directly. Of ARM only the extensions of NEON are in
+// question: Linux tells of them, and every Mac of that kind has them.
 #include "isa/isa.h"
 
 #include <cstdlib>
@@ -77,11 +77,16 @@ bool has_arm_extension([[maybe_unused]] unsigned long capability) {
 
 const char* isa_name(Isa isa) {
   switch (isa) {
-    case Isa::scalar: return "scalar";
-    case Isa::neon: return "neon";
-    case Isa::avx2: return "avx2";
-    case Isa::avx512: return "avx512";
-    case Isa::amx: return "amx";
+    case Isa::scalar:
+      return "scalar";
+    case Isa::neon:
+      return "neon";
+    case Isa::avx2:
+      return "avx2";
+    case Isa::avx512:
+      return "avx512";
+    case Isa::amx:
+      return "amx";
   }
   return "unknown";
 }

@@ -11,7 +11,8 @@ namespace {
 using random_bits_kernels::FillBlocks;
 using random_bits_kernels::kBlockMultiple;
 
-void fill_blocks_scalar(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out) {
+void fill_blocks_scalar(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks,
+                        std::uint64_t* out) {
   for (std::int64_t i = 0; i < n_blocks; ++i) {
     const PhiloxBlock block = philox(seed, static_cast<Stream>(stream), first + static_cast<std::uint64_t>(i));
     out[2 * i] = block[0] | (static_cast<std::uint64_t>(block[1]) << 32);
@@ -23,15 +24,19 @@ FillBlocks fill_blocks_of(Isa isa) {
   switch (isa) {
 #if defined(COREMAX_HAVE_AVX512)
     case Isa::avx512:
-    case Isa::amx: return random_bits_kernels::fill_blocks_avx512;
+    case Isa::amx:
+      return random_bits_kernels::fill_blocks_avx512;
 #endif
 #if defined(COREMAX_HAVE_AVX2)
-    case Isa::avx2: return random_bits_kernels::fill_blocks_avx2;
+    case Isa::avx2:
+      return random_bits_kernels::fill_blocks_avx2;
 #endif
 #if defined(COREMAX_HAVE_NEON)
-    case Isa::neon: return random_bits_kernels::fill_blocks_neon;
+    case Isa::neon:
+      return random_bits_kernels::fill_blocks_neon;
 #endif
-    default: return fill_blocks_scalar;
+    default:
+      return fill_blocks_scalar;
   }
 }
 

@@ -15,7 +15,8 @@ inline __m256i join(__m256i low, __m256i high) { return _mm256_blend_epi32(low, 
 
 }  // namespace
 
-void fill_blocks_avx2(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out) {
+void fill_blocks_avx2(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks,
+                      std::uint64_t* out) {
   const __m256i multiplier0 = _mm256_set1_epi64x(0xD2511F53);
   const __m256i multiplier1 = _mm256_set1_epi64x(0xCD9E8D57);
   // The order in which the halves of a register come out in sequence once they are interleaved by pairs of lanes.
@@ -23,7 +24,8 @@ void fill_blocks_avx2(std::uint64_t seed, std::uint32_t stream, std::uint64_t fi
   for (std::int64_t done = 0; done < n_blocks; done += 4 * kRegisters) {
     __m256i c0[kRegisters], c1[kRegisters], c2[kRegisters], c3[kRegisters];
     for (int r = 0; r < kRegisters; ++r) {
-      c0[r] = _mm256_add_epi64(order, _mm256_set1_epi64x(static_cast<long long>(first + static_cast<std::uint64_t>(done + 4 * r))));
+      c0[r] =
+          _mm256_add_epi64(order, _mm256_set1_epi64x(static_cast<long long>(first + static_cast<std::uint64_t>(done + 4 * r))));
       c1[r] = _mm256_srli_epi64(c0[r], 32);
       c2[r] = _mm256_set1_epi64x(stream);
       c3[r] = _mm256_setzero_si256();

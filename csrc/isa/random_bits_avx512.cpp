@@ -15,7 +15,8 @@ inline __m512i join(__m512i low, __m512i high) { return _mm512_mask_blend_epi32(
 
 }  // namespace
 
-void fill_blocks_avx512(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out) {
+void fill_blocks_avx512(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks,
+                        std::uint64_t* out) {
   const __m512i multiplier0 = _mm512_set1_epi64(0xD2511F53);
   const __m512i multiplier1 = _mm512_set1_epi64(0xCD9E8D57);
   // The order in which the halves of a register come out in sequence once they are interleaved by pairs of lanes.
@@ -23,7 +24,8 @@ void fill_blocks_avx512(std::uint64_t seed, std::uint32_t stream, std::uint64_t 
   for (std::int64_t done = 0; done < n_blocks; done += kBlockMultiple) {
     __m512i c0[kRegisters], c1[kRegisters], c2[kRegisters], c3[kRegisters];
     for (int r = 0; r < kRegisters; ++r) {
-      c0[r] = _mm512_add_epi64(order, _mm512_set1_epi64(static_cast<long long>(first + static_cast<std::uint64_t>(done + 8 * r))));
+      c0[r] =
+          _mm512_add_epi64(order, _mm512_set1_epi64(static_cast<long long>(first + static_cast<std::uint64_t>(done + 8 * r))));
       c1[r] = _mm512_srli_epi64(c0[r], 32);
       c2[r] = _mm512_set1_epi64(stream);
       c3[r] = _mm512_setzero_si512();

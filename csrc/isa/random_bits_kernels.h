@@ -9,7 +9,8 @@ namespace coremax::random_bits_kernels {
 constexpr std::int64_t kBlockMultiple = 32;
 
 // out[2 i] and out[2 i + 1] = the bits of block first + i, i in [0, n_blocks).
-using FillBlocks = void (*)(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out);
+using FillBlocks = void (*)(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks,
+                            std::uint64_t* out);
 
 #if defined(COREMAX_HAVE_NEON)
 void fill_blocks_neon(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out);
@@ -18,7 +19,8 @@ void fill_blocks_neon(std::uint64_t seed, std::uint32_t stream, std::uint64_t fi
 void fill_blocks_avx2(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out);
 #endif
 #if defined(COREMAX_HAVE_AVX512)
-void fill_blocks_avx512(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out);
+void fill_blocks_avx512(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks,
+                        std::uint64_t* out);
 #endif
 
 }  // namespace coremax::random_bits_kernels

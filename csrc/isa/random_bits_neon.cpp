@@ -20,7 +20,8 @@ inline Wide multiply(uint32x4_t a, std::uint32_t multiplier) {
 
 }  // namespace
 
-void fill_blocks_neon(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks, std::uint64_t* out) {
+void fill_blocks_neon(std::uint64_t seed, std::uint32_t stream, std::uint64_t first, std::int64_t n_blocks,
+                      std::uint64_t* out) {
   constexpr std::uint64_t kSteps[2][2] = {{0, 1}, {2, 3}};
   for (std::int64_t done = 0; done < n_blocks; done += 4 * kSets) {
     uint32x4_t c0[kSets], c1[kSets], c2[kSets], c3[kSets];

@@ -1,4 +1,5 @@
-// The alias table: its layout, its memory, and drawing from it. See sampling.h for the arithmetic, alias_build.cpp for its making.
+// The alias table: its layout, its memory, and drawing from it. See sampling.h for the arithmetic, alias_build.cpp for its
+// making.
 #include <algorithm>
 #include <bit>
 #include <cstring>
@@ -25,7 +26,8 @@ constexpr std::int64_t kBatch = 512;
 constexpr std::int64_t kChunkBatches = 16;
 
 template <class Cell>
-void draw_batch(const Cell* cells, std::uint64_t n, int unit_bits, const std::uint64_t* bits, std::int64_t count, std::int64_t* out) {
+void draw_batch(const Cell* cells, std::uint64_t n, int unit_bits, const std::uint64_t* bits, std::int64_t count,
+                std::int64_t* out) {
   using Threshold = decltype(Cell::threshold);
   Threshold coins[kBatch];
   for (std::int64_t i = 0; i < count; ++i) {
@@ -70,7 +72,8 @@ AliasTable::Layout AliasTable::Layout::of(std::int64_t n) {
   require(n >= 1, "weights is empty");
   require(n <= kMostElements, "weights has " + std::to_string(n) + " elements; an alias table holds up to 2^40");
   if (n >= kNarrowFrom && n < kNarrowBelow) return {false, kNarrowBits, kBlock};
-  return {true, kWideTotalBits - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1))), n < kNarrowFrom ? kNarrowFrom : kBlock};
+  return {true, kWideTotalBits - static_cast<int>(std::bit_width(static_cast<std::uint64_t>(n - 1))),
+          n < kNarrowFrom ? kNarrowFrom : kBlock};
 }
 
 template <class F>
@@ -81,14 +84,19 @@ auto AliasTable::with_cells(F&& f) const {
 
 AliasTable::AliasTable(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool) { update(weights, dtype, n, pool); }
 
-AliasTable::AliasTable(const void* weights, DType dtype, std::int64_t n, Layout layout, ThreadPool& pool) { build(weights, dtype, n, layout, pool); }
+AliasTable::AliasTable(const void* weights, DType dtype, std::int64_t n, Layout layout, ThreadPool& pool) {
+  build(weights, dtype, n, layout, pool);
+}
 
-AliasTable::AliasTable(const void* cells, std::int64_t n) : n_(n), layout_(Layout::of(n)), memory_(checked_multiply(n, layout_.cell_bytes())) {
+AliasTable::AliasTable(const void* cells, std::int64_t n)
+    : n_(n), layout_(Layout::of(n)), memory_(checked_multiply(n, layout_.cell_bytes())) {
   std::memcpy(memory_.data(), cells, static_cast<std::size_t>(memory_.size()));
   with_cells([&](const auto* own) { check_cells(own, n_, std::uint64_t{1} << layout_.unit_bits); });
 }
 
-void AliasTable::update(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool) { build(weights, dtype, n, Layout::of(n), pool); }
+void AliasTable::update(const void* weights, DType dtype, std::int64_t n, ThreadPool& pool) {
+  build(weights, dtype, n, Layout::of(n), pool);
+}
 
 void AliasTable::build(const void* weights, DType dtype, std::int64_t n, Layout layout, ThreadPool& pool) {
   const WeightSums sums = sum_weights(weights, dtype, n, layout.block, pool);
@@ -131,17 +139,20 @@ void AliasTable::draw(std::int64_t size, std::int64_t* out, ThreadPool& pool, Fi
   });
 }
 
-void AliasTable::sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, Isa isa, ThreadPool& pool) const {
+void AliasTable::sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, Isa isa,
+                        ThreadPool& pool) const {
   draw(size, out, pool, [&](std::int64_t i, std::int64_t count, std::uint64_t* bits) {
     fill_random_bits(seed, Stream::alias_draw, offset + static_cast<std::uint64_t>(i), count, bits, isa);
   });
 }
 
-void AliasTable::sample_at(const std::int64_t* positions, std::int64_t size, std::uint64_t seed, std::int64_t* out, ThreadPool& pool) const {
+void AliasTable::sample_at(const std::int64_t* positions, std::int64_t size, std::uint64_t seed, std::int64_t* out,
+                           ThreadPool& pool) const {
   draw(size, out, pool, [&](std::int64_t i, std::int64_t count, std::uint64_t* bits) {
     for (std::int64_t k = 0; k < count; ++k) {
       const std::int64_t position = positions[i + k];
-      require(position >= 0, [&] { return "positions[" + std::to_string(i + k) + "] is negative: " + std::to_string(position); });
+      require(position >= 0,
+              [&] { return "positions[" + std::to_string(i + k) + "] is negative: " + std::to_string(position); });
       bits[k] = random_bits(seed, Stream::alias_draw, static_cast<std::uint64_t>(position));
     }
   });
@@ -158,7 +169,8 @@ const void* AliasTable::cells() const {
 }
 
 AliasTable::Parts AliasTable::parts(std::int64_t cell) const {
-  return with_cells([&](const auto* cells) { return Parts{cells[cell].threshold, static_cast<std::int64_t>(cells[cell].alias)}; });
+  return with_cells(
+      [&](const auto* cells) { return Parts{cells[cell].threshold, static_cast<std::int64_t>(cells[cell].alias)}; });
 }
 
 }  // namespace coremax::sampling

@@ -160,7 +160,8 @@ struct Builder {
   Cell* const cells;
   ThreadPool& pool;
   const std::int64_t n_blocks = (n + block - 1) / block;
-  std::vector<std::uint64_t> heavy = std::vector<std::uint64_t>(static_cast<std::size_t>((n + kWord - 1) / kWord));  // a bit for each element
+  std::vector<std::uint64_t> heavy =
+      std::vector<std::uint64_t>(static_cast<std::size_t>((n + kWord - 1) / kWord));  // a bit for each element
   std::vector<Balance> before = std::vector<Balance>(static_cast<std::size_t>(n_blocks + 1));
 
   std::int64_t end_of(std::int64_t b) const { return std::min(n, (b + 1) * block); }
@@ -182,7 +183,8 @@ struct Builder {
 // Leaves in each cell one unit more than the weight is worth when rounded down, and none for a weight of zero.
 template <class Cell>
 template <class T>
-std::uint64_t Builder<Cell>::round_down(const T* w, std::int64_t b, const UnitScale& scale, double factor, std::int64_t& n_positive) {
+std::uint64_t Builder<Cell>::round_down(const T* w, std::int64_t b, const UnitScale& scale, double factor,
+                                        std::int64_t& n_positive) {
   Wide sum = 0;
   n_positive = 0;
   for (std::int64_t i = b * block; i < end_of(b); ++i) {
@@ -271,8 +273,9 @@ auto Builder<Cell>::stretches() const -> std::vector<Point> {
   Point next;
   std::vector<Point> points{next};
   for (std::int64_t event = 1; event < 2 * n_blocks; ++event) {
-    next.ends_light_block = next.light_block < n_blocks && (next.heavy_block == n_blocks ||
-                            balance(next.heavy_block + 1).excess > balance(next.light_block + 1).deficit);
+    next.ends_light_block =
+        next.light_block < n_blocks &&
+        (next.heavy_block == n_blocks || balance(next.heavy_block + 1).excess > balance(next.light_block + 1).deficit);
     ++(next.ends_light_block ? next.light_block : next.heavy_block);
     if (event % kStretchEvents == 0) points.push_back(next);
   }
@@ -282,7 +285,8 @@ auto Builder<Cell>::stretches() const -> std::vector<Point> {
 // The places of elements of one kind in [begin, end), by the map.
 class Finger {
  public:
-  Finger(const std::uint64_t* heavy, bool light, std::int64_t begin, std::int64_t end) : heavy_(heavy), flip_(light ? ~std::uint64_t{0} : 0), end_(end) {
+  Finger(const std::uint64_t* heavy, bool light, std::int64_t begin, std::int64_t end)
+      : heavy_(heavy), flip_(light ? ~std::uint64_t{0} : 0), end_(end) {
     base_ = begin / kWord * kWord;
     if (begin < end) word_ = (heavy_[base_ / kWord] ^ flip_) & (~std::uint64_t{0} << (begin % kWord));
   }
@@ -368,7 +372,8 @@ void Builder<Cell>::pack(Point& from, const Point& to) {
 template <class Cell>
 void Builder<Cell>::pack_all() {
   std::vector<Point> points = stretches();
-  pool.run(static_cast<std::int64_t>(points.size()), [&](std::int64_t i, ThreadPool::Worker&) { locate(points[static_cast<std::size_t>(i)]); });
+  pool.run(static_cast<std::int64_t>(points.size()),
+           [&](std::int64_t i, ThreadPool::Worker&) { locate(points[static_cast<std::size_t>(i)]); });
   Point end;
   end.p = end.q = n;
   points.push_back(end);
@@ -384,12 +389,15 @@ void Builder<Cell>::pack_all() {
 }  // namespace
 
 template <class Cell>
-void build_cells(const void* weights, DType dtype, std::int64_t n, const WeightSums& sums, AliasTable::Layout layout, Cell* cells, ThreadPool& pool) {
+void build_cells(const void* weights, DType dtype, std::int64_t n, const WeightSums& sums, AliasTable::Layout layout,
+                 Cell* cells, ThreadPool& pool) {
   const UnitPlan plan = UnitPlan::of(sums, n, layout);
   const std::vector<std::uint64_t> shares = shares_of(sums.blocks, plan);
   Builder<Cell> builder{n, layout.block, std::uint64_t{1} << layout.unit_bits, cells, pool};
   with_float_pointer(weights, dtype, [&](const auto* w) {
-    for_each_block(pool, builder.n_blocks, [&](std::int64_t b) { builder.give_units(w, b, shares[static_cast<std::size_t>(b)], sums.scale, plan.factor); });
+    for_each_block(pool, builder.n_blocks, [&](std::int64_t b) {
+      builder.give_units(w, b, shares[static_cast<std::size_t>(b)], sums.scale, plan.factor);
+    });
   });
   builder.add_up();
   builder.pack_all();

@@ -19,7 +19,9 @@ struct NarrowCell {
   std::uint32_t threshold;
   std::uint32_t alias;
 
-  COREMAX_HD static NarrowCell of(std::uint64_t threshold, std::int64_t alias) { return {static_cast<std::uint32_t>(threshold), static_cast<std::uint32_t>(alias)}; }
+  COREMAX_HD static NarrowCell of(std::uint64_t threshold, std::int64_t alias) {
+    return {static_cast<std::uint32_t>(threshold), static_cast<std::uint32_t>(alias)};
+  }
   COREMAX_HD static NarrowCell with_units(std::uint64_t units) { return std::bit_cast<NarrowCell>(units); }
   COREMAX_HD std::uint64_t units() const { return std::bit_cast<std::uint64_t>(*this); }
 };
@@ -28,7 +30,9 @@ struct WideCell {
   std::uint64_t threshold;
   std::uint64_t alias;
 
-  COREMAX_HD static WideCell of(std::uint64_t threshold, std::int64_t alias) { return {threshold, static_cast<std::uint64_t>(alias)}; }
+  COREMAX_HD static WideCell of(std::uint64_t threshold, std::int64_t alias) {
+    return {threshold, static_cast<std::uint64_t>(alias)};
+  }
   COREMAX_HD static WideCell with_units(std::uint64_t units) { return {units, 0}; }
   COREMAX_HD std::uint64_t units() const { return threshold; }
 };
@@ -63,8 +67,8 @@ constexpr int kMaxAttempts = 64;  // to round a block's units down to its share;
 // Sums and quotients of weights up to this power of two, and down to its inverse, stay normal numbers.
 constexpr int kSafeExponent = 900;
 
-// How units are given out: `factor` of them for a weight of 1, rounded so that the running sums of the blocks' shares are those of their
-// weights, rounded to whole units. The sums are taken in integers, so that the last running sum is the target.
+// How units are given out: `factor` of them for a weight of 1, rounded so that the running sums of the blocks' shares are those
+// of their weights, rounded to whole units. The sums are taken in integers, so that the last running sum is the target.
 struct UnitPlan {
   static constexpr int kKept = 62;   // bits of the sum of all weights that enter the division
   static constexpr int kBelow = 40;  // bits behind them that are added up
@@ -109,6 +113,7 @@ struct Draw {
 WeightSums sum_weights(const void* weights, DType dtype, std::int64_t n, std::int64_t block, ThreadPool& pool);
 
 template <class Cell>
-void build_cells(const void* weights, DType dtype, std::int64_t n, const WeightSums& sums, AliasTable::Layout layout, Cell* cells, ThreadPool& pool);
+void build_cells(const void* weights, DType dtype, std::int64_t n, const WeightSums& sums, AliasTable::Layout layout,
+                 Cell* cells, ThreadPool& pool);
 
 }  // namespace coremax::sampling

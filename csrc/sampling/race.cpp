@@ -24,14 +24,14 @@ namespace {
 
 constexpr double kInfinity = std::numeric_limits<double>::infinity();
 
-constexpr std::int64_t kSampleFrom = 8192;      // fewer elements are raced all at once
+constexpr std::int64_t kSampleFrom = 8192;  // fewer elements are raced all at once
 constexpr std::int64_t kLargestSample = 1 << 20;
-constexpr std::int64_t kBlocksPerChunk = 16;    // at least: what a thread takes at a time
-constexpr std::int64_t kMostChunks = 1024;      // each keeps a count for each bucket
-constexpr std::int64_t kBucketSize = 4096;      // runners: fit a core's cache twice
+constexpr std::int64_t kBlocksPerChunk = 16;  // at least: what a thread takes at a time
+constexpr std::int64_t kMostChunks = 1024;    // each keeps a count for each bucket
+constexpr std::int64_t kBucketSize = 4096;    // runners: fit a core's cache twice
 constexpr std::int64_t kMostBuckets = 1024;
-constexpr int kCellBits = 13;                   // a table of 16 KiB
-constexpr std::int64_t kSampledPerBucket = 8;   // at least: keeps buckets within a factor of two or so
+constexpr int kCellBits = 13;                  // a table of 16 KiB
+constexpr std::int64_t kSampledPerBucket = 8;  // at least: keeps buckets within a factor of two or so
 
 enum class Shortage { refused, allowed };
 
@@ -52,7 +52,8 @@ void negative_logs(double* values, std::int64_t count, Isa isa) {
 
 // The places and uniforms of those of `count` elements that may arrive in time: few that do not, and none that does is missing.
 template <class Rule, class T>
-std::int64_t passing(const Rule& rule, const T* weights, const std::uint64_t* bits, std::int64_t count, std::int32_t* places, double* uniforms, Isa isa) {
+std::int64_t passing(const Rule& rule, const T* weights, const std::uint64_t* bits, std::int64_t count, std::int32_t* places,
+                     double* uniforms, Isa isa) {
   if constexpr (kHasKernels)
     if (use_kernels(isa)) return rule.passing(weights, bits, count, places, uniforms);
   std::int64_t n_found = 0;
@@ -67,19 +68,21 @@ std::int64_t passing(const Rule& rule, const T* weights, const std::uint64_t* bi
   return n_found;
 }
 
-// What is needed, beside the codes of times, to drop an element without taking a logarithm. bound(w) is at least the waiting time
-// that brings an element of weight w in by the limit (where it is below 1).
+// What is needed, beside the codes of times, to drop an element without taking a logarithm. bound(w) is at least the waiting
+// time that brings an element of weight w in by the limit (where it is below 1).
 class QuotientRace : public QuotientTime {
  public:
   explicit QuotientRace(std::uint64_t limit) {
     const int exponent = static_cast<int>(limit >> 52) - kBias - 1023;
     const double significand = std::bit_cast<double>((limit & kSignificand) | kOne);
     // Beyond a double's range it is rounded up. The factor covers the rounding of products, quotients and logarithms.
-    limit_ = limit == kNever ? kInfinity : std::max(std::ldexp(significand, exponent), std::numeric_limits<double>::min()) * (1 + 0x1p-30);
+    limit_ = limit == kNever ? kInfinity
+                             : std::max(std::ldexp(significand, exponent), std::numeric_limits<double>::min()) * (1 + 0x1p-30);
   }
   double bound(double weight) const { return weight * limit_; }  // not a number where all arrive in time: passes
   template <class T>
-  std::int64_t passing(const T* weights, const std::uint64_t* bits, std::int64_t count, std::int32_t* places, double* uniforms) const {
+  std::int64_t passing(const T* weights, const std::uint64_t* bits, std::int64_t count, std::int32_t* places,
+                       double* uniforms) const {
     return race_kernels::passing_quotients_avx512(weights, bits, count, limit_, places, uniforms);
   }
 
@@ -90,7 +93,8 @@ class QuotientRace : public QuotientTime {
 class LogRace : public LogTime {
  public:
   explicit LogRace(std::uint64_t limit) {
-    limit_ = limit == kNever ? std::numeric_limits<double>::max() : std::bit_cast<double>((limit & kSign) != 0 ? limit ^ kSign : ~limit);
+    limit_ = limit == kNever ? std::numeric_limits<double>::max()
+                             : std::bit_cast<double>((limit & kSign) != 0 ? limit ^ kSign : ~limit);
     margin_ = std::abs(limit_) * 0x1p-48 + 0x1p-20;
   }
   // exp(limit + log_weight) from above: 2^i (1 + f) >= 2^(i + f), read off the fixed-point exponent.
@@ -101,7 +105,8 @@ class LogRace : public LogTime {
     return std::bit_cast<double>(static_cast<std::uint64_t>(fixed) << 32);
   }
   template <class T>
-  std::int64_t passing(const T* logs, const std::uint64_t* bits, std::int64_t count, std::int32_t* places, double* uniforms) const {
+  std::int64_t passing(const T* logs, const std::uint64_t* bits, std::int64_t count, std::int32_t* places,
+                       double* uniforms) const {
     return race_kernels::passing_logs_avx512(logs, bits, count, limit_, margin_, places, uniforms);
   }
 
@@ -191,7 +196,8 @@ class Race {
     // Of m sampled, the limit has to stand about 5 sqrt(m size / n) places beyond the m size / n wanted, so that n / m times as
     // many arrive for nothing. A sampled one costs, mostly in cache misses, some three of those: about this many cost least.
     const auto n_sampled = static_cast<std::int64_t>(std::min<double>(
-        kLargestSample, std::sqrt(10.0 * static_cast<double>(n_)) + std::cbrt(share * static_cast<double>(n_) * static_cast<double>(n_))));
+        kLargestSample,
+        std::sqrt(10.0 * static_cast<double>(n_)) + std::cbrt(share * static_cast<double>(n_) * static_cast<double>(n_))));
     std::vector<std::uint64_t> times = sampled_times(n_sampled);
     pool_.check();
     const double wanted = share * static_cast<double>(n_sampled);
@@ -204,7 +210,8 @@ class Race {
     }
     std::sort(times.begin(), times.begin() + static_cast<std::ptrdiff_t>(n_below));
     while (n_below > 0 && times[n_below - 1] == kNever) --n_below;
-    const std::int64_t n_buckets = std::min({size / kBucketSize, kMostBuckets, static_cast<std::int64_t>(n_below) / kSampledPerBucket});
+    const std::int64_t n_buckets =
+        std::min({size / kBucketSize, kMostBuckets, static_cast<std::int64_t>(n_below) / kSampledPerBucket});
     schedule.set_buckets(times, n_below, n_buckets);
     return schedule;
   }
@@ -224,9 +231,11 @@ class Race {
         bits[j] = static_cast<std::uint64_t>((static_cast<unsigned __int128>(bits[j]) * static_cast<std::uint64_t>(n_)) >> 64);
         weights[j] = weights_[bits[j]];
       }
-      for (std::int64_t j = 0; j < count; ++j) waiting[j] = open_unit(random_bits(seed_, Stream::race, static_cast<std::uint64_t>(start_) + bits[j]));
+      for (std::int64_t j = 0; j < count; ++j)
+        waiting[j] = open_unit(random_bits(seed_, Stream::race, static_cast<std::uint64_t>(start_) + bits[j]));
       to_waiting(waiting, count, isa_);
-      for (std::int64_t j = 0; j < count; ++j) times[static_cast<std::size_t>(begin + j)] = Rule::code(waiting[j], static_cast<double>(weights[j]));
+      for (std::int64_t j = 0; j < count; ++j)
+        times[static_cast<std::size_t>(begin + j)] = Rule::code(waiting[j], static_cast<double>(weights[j]));
     });
     return times;
   }
@@ -241,10 +250,12 @@ class Race {
   };
 
   // Adds those of a block that arrive in time; returns how many weights are positive.
-  std::int64_t add_arrivals(const Rule& rule, std::uint64_t limit, std::int64_t begin, std::int64_t end, Scratch& scratch) const {
+  std::int64_t add_arrivals(const Rule& rule, std::uint64_t limit, std::int64_t begin, std::int64_t end,
+                            Scratch& scratch) const {
     const std::int64_t n_positive = count_positive(weights_, begin, end, Rule::kLogWeights);
     fill_random_bits(seed_, Stream::race, static_cast<std::uint64_t>(start_ + begin), end - begin, scratch.bits, isa_);
-    const std::int64_t n_found = passing(rule, weights_ + begin, scratch.bits, end - begin, scratch.places, scratch.waiting, isa_);
+    const std::int64_t n_found =
+        passing(rule, weights_ + begin, scratch.bits, end - begin, scratch.places, scratch.waiting, isa_);
     to_waiting(scratch.waiting, n_found, isa_);
     for (std::int64_t c = 0; c < n_found; ++c) {
       const std::int64_t i = begin + scratch.places[c];
@@ -293,7 +304,8 @@ class Race {
 
   // The buckets follow each other in time, the chunks within a bucket by number: so ties stay in the order of numbers.
   FastestRunners in_order(const std::vector<Chunk>& chunks, const Schedule& schedule, std::int64_t size, bool with_times) {
-    FastestRunners result{std::vector<std::int64_t>(static_cast<std::size_t>(size)), std::vector<std::uint64_t>(with_times ? static_cast<std::size_t>(size) : 0)};
+    FastestRunners result{std::vector<std::int64_t>(static_cast<std::size_t>(size)),
+                          std::vector<std::uint64_t>(with_times ? static_cast<std::size_t>(size) : 0)};
     std::vector<std::int64_t> begins(1, 0);
     for (std::size_t bucket = 0; bucket < schedule.n_buckets; ++bucket) {
       std::int64_t count = 0;
@@ -331,8 +343,8 @@ class Race {
   ThreadPool& pool_;
 };
 
-FastestRunners run_race(const void* weights, DType dtype, std::int64_t n, std::int64_t start, std::int64_t size, Shortage shortage, bool log_weights,
-                        std::uint64_t seed, Isa isa, bool with_times, ThreadPool& pool) {
+FastestRunners run_race(const void* weights, DType dtype, std::int64_t n, std::int64_t start, std::int64_t size,
+                        Shortage shortage, bool log_weights, std::uint64_t seed, Isa isa, bool with_times, ThreadPool& pool) {
   return with_float_pointer(weights, dtype, [&](const auto* w) {
     using T = std::remove_cvref_t<decltype(*w)>;
     if (log_weights) return Race<LogRace, T>(w, n, start, seed, isa, pool).fastest(size, shortage, with_times);
@@ -342,14 +354,14 @@ FastestRunners run_race(const void* weights, DType dtype, std::int64_t n, std::i
 
 }  // namespace
 
-std::vector<std::int64_t> sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights,
-                                                     std::uint64_t seed, Isa isa, ThreadPool& pool) {
+std::vector<std::int64_t> sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size,
+                                                     bool log_weights, std::uint64_t seed, Isa isa, ThreadPool& pool) {
   require(n >= 1, "weights is empty");
   return run_race(weights, dtype, n, 0, size, Shortage::refused, log_weights, seed, isa, false, pool).indices;
 }
 
-FastestRunners fastest_runners(const void* weights, DType dtype, std::int64_t n, std::int64_t start, std::int64_t size, bool log_weights, std::uint64_t seed,
-                               Isa isa, ThreadPool& pool) {
+FastestRunners fastest_runners(const void* weights, DType dtype, std::int64_t n, std::int64_t start, std::int64_t size,
+                               bool log_weights, std::uint64_t seed, Isa isa, ThreadPool& pool) {
   return run_race(weights, dtype, n, start, size, Shortage::allowed, log_weights, seed, isa, true, pool);
 }
 

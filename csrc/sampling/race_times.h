@@ -1,4 +1,5 @@
-// The times of an exponential race as whole numbers in their order, the same on the CPU and on devices. A private header of sampling/.
+// The times of an exponential race as whole numbers in their order, the same on the CPU and on devices. A private header of
+// sampling/.
 #pragma once
 
 #include <bit>
@@ -13,7 +14,8 @@ namespace coremax::sampling {
 
 constexpr std::uint64_t kNever = UINT64_MAX;  // the code of an element that does not run, and of no limit
 
-// waiting / weight: a double without a sign and with a wider exponent, 12 bits for it, biased by kBias, and the 52 bits of the significand.
+// waiting / weight: a double without a sign and with a wider exponent, 12 bits for it, biased by kBias, and the 52 bits of the
+// significand.
 struct QuotientTime {
   static constexpr bool kLogWeights = false;
   static constexpr int kBias = 64;  // quotients have exponents from -54 - 1023 to 5 + 1074

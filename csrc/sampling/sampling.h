@@ -53,7 +53,8 @@ class AliasTable {
   // offset + size is at most 2^64.
   void sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, Isa isa, ThreadPool& pool) const;
   // The same draws at any positions, in any order.
-  void sample_at(const std::int64_t* positions, std::int64_t size, std::uint64_t seed, std::int64_t* out, ThreadPool& pool) const;
+  void sample_at(const std::int64_t* positions, std::int64_t size, std::uint64_t seed, std::int64_t* out,
+                 ThreadPool& pool) const;
   // The probabilities the table really has, which sum to 1 in exact arithmetic.
   void probabilities(double* out) const;
 
@@ -82,8 +83,8 @@ class AliasTable {
 // of (seed, i) of Philox stream race; the smallest times win, ties to the lower number. The quotient is rounded to the 53 bits
 // of a double but has no bounds on its exponent. Where weights are given as logarithms (log_weights, -inf for zero), log E_i -
 // log w_i is compared. Memory: 16 bytes for each element drawn, nothing for the others.
-std::vector<std::int64_t> sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights,
-                                                     std::uint64_t seed, Isa isa, ThreadPool& pool);
+std::vector<std::int64_t> sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size,
+                                                     bool log_weights, std::uint64_t seed, Isa isa, ThreadPool& pool);
 
 // The fastest of one shard, in their order: times as whole numbers in the order of the times.
 struct FastestRunners {
@@ -93,15 +94,17 @@ struct FastestRunners {
 
 // What a shard gives to a race over many: its first element has the number `start` among all. As many as there are of positive
 // weight, at most size; the first `size` of all shards' by (time, index) are sample_without_replacement of the whole.
-FastestRunners fastest_runners(const void* weights, DType dtype, std::int64_t n, std::int64_t start, std::int64_t size, bool log_weights, std::uint64_t seed,
-                               Isa isa, ThreadPool& pool);
+FastestRunners fastest_runners(const void* weights, DType dtype, std::int64_t n, std::int64_t start, std::int64_t size,
+                               bool log_weights, std::uint64_t seed, Isa isa, ThreadPool& pool);
 
-// Elements `positions` of a shuffled order of 0..n-1 that is nowhere stored: out[i] in [0, n), each at one position. Time and memory
-// do not depend on n. Mapping, version 1: with a = ceil(sqrt n), b = ceil(n / a), key_t = the bits of (seed, t) of Philox stream
-// permutation, position = left b + right; six rounds t = 0..5 add, in turn, the high half of the 128-bit product mix(right + key_t) a to
-// left modulo a and that of mix(left + key_t) b to right modulo b, again and again until left b + right < n, which is the element.
-// mix: Stafford's variant 13. Of the n! orders 2^64 are reached at most; below some 2^16 elements a race is the better shuffle.
-void permute(std::int64_t n, std::uint64_t seed, const std::int64_t* positions, std::int64_t size, std::int64_t* out, ThreadPool& pool);
+// Elements `positions` of a shuffled order of 0..n-1 that is nowhere stored: out[i] in [0, n), each at one position. Time and
+// memory do not depend on n. Mapping, version 1: with a = ceil(sqrt n), b = ceil(n / a), key_t = the bits of (seed, t) of
+// Philox stream permutation, position = left b + right; six rounds t = 0..5 add, in turn, the high half of the 128-bit product
+// mix(right + key_t) a to left modulo a and that of mix(left + key_t) b to right modulo b, again and again until left b + right
+// < n, which is the element. mix: Stafford's variant 13. Of the n! orders 2^64 are reached at most; below some 2^16 elements a
+// race is the better shuffle.
+void permute(std::int64_t n, std::uint64_t seed, const std::int64_t* positions, std::int64_t size, std::int64_t* out,
+             ThreadPool& pool);
 
 // Multiplies weights by the power of two that brings the largest into [1, 2), so that sums and quotients of them neither
 // overflow nor vanish. In two factors, since the power itself may lie beyond a double.

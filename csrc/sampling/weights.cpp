@@ -32,7 +32,8 @@ std::int64_t count_positive(const T* weights, std::int64_t begin, std::int64_t e
   }
   if (n_good < end - begin)
     for (std::int64_t i = begin; i < end; ++i)
-      if (!(weights[i] >= zero && weights[i] <= std::numeric_limits<T>::max())) refuse_weight(i, static_cast<double>(weights[i]));
+      if (!(weights[i] >= zero && weights[i] <= std::numeric_limits<T>::max()))
+        refuse_weight(i, static_cast<double>(weights[i]));
   return n_positive;
 }
 
@@ -58,10 +59,13 @@ std::int64_t check_weights(const void* weights, DType dtype, std::int64_t n, boo
   const std::int64_t n_blocks = (n + kReductionBlock - 1) / kReductionBlock;
   std::vector<std::int64_t> counts(static_cast<std::size_t>(n_blocks));
   with_float_pointer(weights, dtype, [&](const auto* w) {
-    pool.run(n_blocks, [&](std::int64_t block, ThreadPool::Worker&) {
-      const std::int64_t begin = block * kReductionBlock;
-      counts[static_cast<std::size_t>(block)] = count_positive(w, begin, std::min(n, begin + kReductionBlock), log_weights);
-    }, kShareBlocksFrom);
+    pool.run(
+        n_blocks,
+        [&](std::int64_t block, ThreadPool::Worker&) {
+          const std::int64_t begin = block * kReductionBlock;
+          counts[static_cast<std::size_t>(block)] = count_positive(w, begin, std::min(n, begin + kReductionBlock), log_weights);
+        },
+        kShareBlocksFrom);
   });
   const std::int64_t n_positive = std::accumulate(counts.begin(), counts.end(), std::int64_t{0});
   require_draws(0, n_positive);

@@ -1,5 +1,5 @@
-// Start by k-means++ over a sample, Lloyd's steps with the sums taken in the pass that assigns, empty clusters moved to the rows
-// that fit worst, a last pass over all rows.
+// Start by k-means++ over a sample, Lloyd's steps with the sums taken in the pass that assigns, empty clusters moved to the
+// rows that fit worst, a last pass over all rows.
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -12,8 +12,8 @@
 namespace coremax::scores {
 namespace {
 
-using graph::UnitCentres;
 using graph::LabelSums;
+using graph::UnitCentres;
 using graph::UnitRows;
 
 // k-means++ looks at this many rows per cluster, and at fewer where there are so many clusters that it would cost more
@@ -32,7 +32,8 @@ std::vector<std::int64_t> drawn_evenly(std::int64_t n, std::int64_t count, std::
   const auto place = [&](std::int64_t s) { return s * (n / count) + s * (n % count) / count; };
   for (std::int64_t s = 0; s < count; ++s) {
     const auto range = static_cast<std::uint64_t>(place(s + 1) - place(s));
-    rows[static_cast<std::size_t>(s)] = place(s) + static_cast<std::int64_t>(random_bits(seed, Stream::kmeans, static_cast<std::uint64_t>(s)) % range);
+    rows[static_cast<std::size_t>(s)] =
+        place(s) + static_cast<std::int64_t>(random_bits(seed, Stream::kmeans, static_cast<std::uint64_t>(s)) % range);
   }
   return rows;
 }
@@ -71,12 +72,14 @@ std::int64_t start(const UnitRows& rows, UnitCentres& centres, std::uint64_t see
   for (std::size_t s = 0; s < chord.size(); ++s) chord[s] = staged.is_zero(static_cast<std::int64_t>(s)) ? 0 : 2;
   AlignedBuffer<float> cosine(staged.n_padded());
   for (std::int64_t c = 0; c < centres.n(); ++c) {
-    const std::int64_t chosen = draw(chord, open_unit(random_bits(seed, Stream::kmeans, kStartDraws + static_cast<std::uint64_t>(c))), pool);
+    const std::int64_t chosen =
+        draw(chord, open_unit(random_bits(seed, Stream::kmeans, kStartDraws + static_cast<std::uint64_t>(c))), pool);
     if (chosen < 0) return c;
     std::copy_n(staged.row(chosen), centres.width(), centres.row(c));
     staged.cosines(centres.row(c), isa, pool, cosine.data());
     for (std::size_t s = 0; s < chord.size(); ++s)
-      chord[s] = std::min(chord[s], cosine.data()[s] < 1 - kSameDirection ? 2 * (1 - static_cast<double>(cosine.data()[s])) : 0);
+      chord[s] =
+          std::min(chord[s], cosine.data()[s] < 1 - kSameDirection ? 2 * (1 - static_cast<double>(cosine.data()[s])) : 0);
   }
   return centres.n();
 }
@@ -114,11 +117,12 @@ void move(const UnitRows& rows, const LabelSums& sums, const std::vector<float>&
 
 }  // namespace
 
-UnitCentres spherical_kmeans(const MatrixView& x, const std::string& name, const KMeansOptions& options, Isa isa, ThreadPool& pool, std::int32_t* labels,
-                         float* cosine) {
+UnitCentres spherical_kmeans(const MatrixView& x, const std::string& name, const KMeansOptions& options, Isa isa,
+                             ThreadPool& pool, std::int32_t* labels, float* cosine) {
   const UnitRows all{x, name, nullptr, x.n_rows};
   require(options.n_clusters >= 1 && options.n_clusters <= std::min<std::int64_t>(x.n_rows, INT32_MAX),
-          "n_clusters must be from 1 to the number of rows, " + std::to_string(x.n_rows) + ", got " + std::to_string(options.n_clusters));
+          "n_clusters must be from 1 to the number of rows, " + std::to_string(x.n_rows) + ", got " +
+              std::to_string(options.n_clusters));
   UnitRows sample = all;
   std::vector<std::int64_t> numbers;
   if (options.sample_per_cluster > 0 && options.sample_per_cluster < x.n_rows / options.n_clusters) {

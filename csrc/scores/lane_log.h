@@ -1,5 +1,5 @@
-// The logarithm of sums over rows of probabilities, on the CPU and on a device. To be included inside an unnamed namespace, after
-// core/host_device.h: every ISA level has bodies of its own.
+// The logarithm of sums over rows of probabilities, on the CPU and on a device. To be included inside an unnamed namespace,
+// after core/host_device.h: every ISA level has bodies of its own.
 
 COREMAX_HD inline std::uint64_t bits_of(double x) {
   std::uint64_t bits;
@@ -16,7 +16,8 @@ COREMAX_HD inline double number_of(std::uint64_t bits) {
 COREMAX_HD inline double lane_log(double x) {
   constexpr std::uint64_t kOne = std::uint64_t{1} << 52;
   constexpr std::uint64_t kRootHalf = 0x3FE6A09E667F3BCDu;
-  // x = 2^(k - 1024) m, m in [sqrt 1/2, sqrt 2): the exponent of x / sqrt 1/2, kept positive, so that no signed shift is needed.
+  // x = 2^(k - 1024) m, m in [sqrt 1/2, sqrt 2): the exponent of x / sqrt 1/2, kept positive, so that no signed shift is
+  // needed.
   const std::uint64_t k = (bits_of(x) - kRootHalf + (kOne << 10)) >> 52;
   const double m = number_of(bits_of(x) - (k << 52) + (kOne << 10));
   const double exponent = number_of(k | 0x4330000000000000u) - (0x1p52 + 1024);
@@ -36,4 +37,6 @@ COREMAX_HD inline double lane_log(double x) {
   return exponent * 0x1.62e42fefa3800p-1 + (2 * s + (2 * s * series + exponent * 0x1.ef35793c76730p-45));
 }
 
-COREMAX_HD inline double plogp_of(double p) { return p * lane_log(p + 1e-290); }  // changes no p but those near 0, which add nothing
+COREMAX_HD inline double plogp_of(double p) {
+  return p * lane_log(p + 1e-290);
+}  // changes no p but those near 0, which add nothing

@@ -21,13 +21,16 @@ void check_row(const T* row, const std::string& name, std::int64_t number, std::
     const double p = static_cast<double>(row[c]);
     if (!(p >= 0 && p <= 1 + kSumTolerance)) {
       const std::string place = name + "[" + std::to_string(number) + ", " + std::to_string(c) + "] is ";
-      throw Error(ErrorKind::value, std::isfinite(p) ? place + number_text(p) + ", outside [0, 1]; pass probabilities (a softmax), not logits"
-                                                     : place + non_finite_name(p) + "; probabilities must be finite");
+      throw Error(ErrorKind::value,
+                  std::isfinite(p) ? place + number_text(p) + ", outside [0, 1]; pass probabilities (a softmax), not logits"
+                                   : place + non_finite_name(p) + "; probabilities must be finite");
     }
     sum += p;
   }
-  require(std::abs(sum - 1) <= kSumTolerance,
-          [&] { return "row " + std::to_string(number) + " of " + name + " sums to " + number_text(sum) + ", not 1; pass probabilities (a softmax)"; });
+  require(std::abs(sum - 1) <= kSumTolerance, [&] {
+    return "row " + std::to_string(number) + " of " + name + " sums to " + number_text(sum) +
+           ", not 1; pass probabilities (a softmax)";
+  });
 }
 
 template <class T>
@@ -62,22 +65,27 @@ double row_score(Score score, const T* row, std::int64_t n_classes, std::int64_t
 const RowKernels& rows_of(Isa isa) {
   switch (isa) {
 #if defined(COREMAX_HAVE_AVX2)
-    case Isa::avx2: return kAvx2Rows;
+    case Isa::avx2:
+      return kAvx2Rows;
 #endif
 #if defined(COREMAX_HAVE_AVX512)
     case Isa::avx512:
-    case Isa::amx: return kAvx512Rows;
+    case Isa::amx:
+      return kAvx512Rows;
 #endif
-    default: return kScalarRows;
+    default:
+      return kScalarRows;
   }
 }
 
 void check_distribution(const MatrixView& probabilities, const std::string& name, std::int64_t place, std::int64_t number) {
-  with_float_pointer(probabilities.data, probabilities.dtype,
-                     [&](const auto* data) { check_row(data + place * probabilities.row_stride, name, number, probabilities.n_cols); });
+  with_float_pointer(probabilities.data, probabilities.dtype, [&](const auto* data) {
+    check_row(data + place * probabilities.row_stride, name, number, probabilities.n_cols);
+  });
 }
 
-double load_probabilities(const RowKernels& kernels, const MatrixView& probabilities, const std::string& name, std::int64_t i, double* out) {
+double load_probabilities(const RowKernels& kernels, const MatrixView& probabilities, const std::string& name, std::int64_t i,
+                          double* out) {
   const std::int64_t n = probabilities.n_cols;
   return with_float_pointer(probabilities.data, probabilities.dtype, [&]<class T>(const T* data) {
     const T* row = data + i * probabilities.row_stride;
@@ -98,14 +106,17 @@ double load_probabilities(const RowKernels& kernels, const MatrixView& probabili
 
 std::int64_t read_label(const void* labels, DType type, std::int64_t i, std::int64_t n_classes, const char* of) {
   if (labels == nullptr) return -1;
-  const std::int64_t label = type == DType::int32 ? static_cast<const std::int32_t*>(labels)[i] : static_cast<const std::int64_t*>(labels)[i];
+  const std::int64_t label =
+      type == DType::int32 ? static_cast<const std::int32_t*>(labels)[i] : static_cast<const std::int64_t*>(labels)[i];
   require(label >= 0 && label < n_classes, [&] {
-    return "labels[" + std::to_string(i) + "] is " + std::to_string(label) + ", but " + of + " has classes 0 to " + std::to_string(n_classes - 1);
+    return "labels[" + std::to_string(i) + "] is " + std::to_string(label) + ", but " + of + " has classes 0 to " +
+           std::to_string(n_classes - 1);
   });
   return label;
 }
 
-void logit_margin(const MatrixView& logits, const std::string& name, const void* labels, DType label_type, double* out, ThreadPool& pool) {
+void logit_margin(const MatrixView& logits, const std::string& name, const void* labels, DType label_type, double* out,
+                  ThreadPool& pool) {
   with_float_pointer(logits.data, logits.dtype, [&]<class T>(const T* data) {
     parallel_for(pool, logits.n_rows, [&](std::int64_t i) {
       const T* row = data + i * logits.row_stride;
@@ -114,7 +125,8 @@ void logit_margin(const MatrixView& logits, const std::string& name, const void*
       for (std::int64_t c = 0; c < logits.n_cols; ++c) {
         const double z = static_cast<double>(row[c]);
         require(std::isfinite(z), [&] {
-          return name + "[" + std::to_string(i) + ", " + std::to_string(c) + "] is " + non_finite_name(z) + "; logits must be finite";
+          return name + "[" + std::to_string(i) + ", " + std::to_string(c) + "] is " + non_finite_name(z) +
+                 "; logits must be finite";
         });
         if (c != label) other = std::max(other, z);
       }
@@ -123,7 +135,8 @@ void logit_margin(const MatrixView& logits, const std::string& name, const void*
   });
 }
 
-void from_probabilities(Score score, const MatrixView& probabilities, const void* labels, DType label_type, double* out, ThreadPool& pool) {
+void from_probabilities(Score score, const MatrixView& probabilities, const void* labels, DType label_type, double* out,
+                        ThreadPool& pool) {
   const std::int64_t n_classes = probabilities.n_cols;
   with_float_pointer(probabilities.data, probabilities.dtype, [&](const auto* data) {
     parallel_for(pool, probabilities.n_rows, [&](std::int64_t i) {

@@ -11,8 +11,8 @@
 
 namespace coremax::scores {
 
-void separability(const MatrixView& x, const std::string& name, const std::int32_t* labels, std::int64_t n_labels, double epsilon, bool take_log, Isa isa,
-                  double* ratio, double* norm, ThreadPool& pool) {
+void separability(const MatrixView& x, const std::string& name, const std::int32_t* labels, std::int64_t n_labels,
+                  double epsilon, bool take_log, Isa isa, double* ratio, double* norm, ThreadPool& pool) {
   const graph::UnitRows rows{x, name, nullptr, x.n_rows};
   graph::UnitCentres centres(n_labels, x.n_cols);
   {
@@ -30,7 +30,8 @@ void separability(const MatrixView& x, const std::string& name, const std::int32
   });
 }
 
-void agreement(const std::vector<MatrixView>& models, const std::vector<std::string>& names, Isa isa, double* out, ThreadPool& pool) {
+void agreement(const std::vector<MatrixView>& models, const std::vector<std::string>& names, Isa isa, double* out,
+               ThreadPool& pool) {
   const auto n_models = static_cast<std::int64_t>(models.size());
   const std::int64_t n = models.front().n_rows;
   const std::int64_t n_classes = models.front().n_cols;
@@ -45,7 +46,8 @@ void agreement(const std::vector<MatrixView>& models, const std::vector<std::str
       std::fill_n(mean, padded, 0.0);
       double plogp = 0;
       for (std::int64_t k = 0; k < n_models; ++k) {
-        const double scale = 1 / load_probabilities(kernels, models[static_cast<std::size_t>(k)], names[static_cast<std::size_t>(k)], i, row);
+        const double scale =
+            1 / load_probabilities(kernels, models[static_cast<std::size_t>(k)], names[static_cast<std::size_t>(k)], i, row);
         for (std::int64_t c = 0; c < padded; ++c) {
           row[c] *= scale;
           mean[c] += row[c];

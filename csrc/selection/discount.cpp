@@ -19,7 +19,8 @@ bool lower(const Entry& a, const Entry& b) { return a.value < b.value || (a.valu
 
 }  // namespace
 
-std::vector<std::int64_t> take_and_discount(const Edges& edges, const double* values, const std::int64_t* ranks, std::int64_t budget, ThreadPool& pool) {
+std::vector<std::int64_t> take_and_discount(const Edges& edges, const double* values, const std::int64_t* ranks,
+                                            std::int64_t budget, ThreadPool& pool) {
   const auto at = [](auto& vector, std::int64_t i) -> auto& { return vector[static_cast<std::size_t>(i)]; };
   std::vector<double> current(values, values + edges.n);
   std::vector<char> taken(current.size(), 0);

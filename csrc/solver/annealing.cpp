@@ -2,8 +2,8 @@
 //
 // heat_bath: Gibbs sampling of one element at a time. Given the others, element i is kept with probability
 // 1 / (1 + exp((lambda_i - g_i) / T)): sweeps go through the elements in order, and an element that changes side updates the
-// gains of its neighbours. The chemical potential lambda takes the place of the count: it follows the deviation from it, so that
-// the count is nearly right all the time and complete() has little to mend. Against swaps of random pairs, which keep the
+// gains of its neighbours. The chemical potential lambda takes the place of the count: it follows the deviation from it, so
+// that the count is nearly right all the time and complete() has little to mend. Against swaps of random pairs, which keep the
 // count exactly, no proposal is wasted on hopeless pairs and memory is read in order: the same objective for a fiftieth of the
 // time (measured at n = 20,000; docs/benchmarks.md).
 //
@@ -49,7 +49,7 @@ constexpr std::array<Schedule, 4> kSchedules = {{{0.5, 0.05}, {0.35, 0.01}, {0.5
 
 constexpr double kWarm = 0.4;  // of the temperature that a warm start begins at
 
-constexpr std::int64_t kLanes = 16;           // elements looked at together
+constexpr std::int64_t kLanes = 16;            // elements looked at together
 constexpr std::uint64_t kNoiseSize = 1 << 14;  // logistic quantiles in random order, read from random places
 
 std::vector<float> logistic_noise(std::uint64_t seed) {
@@ -58,7 +58,8 @@ std::vector<float> logistic_noise(std::uint64_t seed) {
     const double u = (static_cast<double>(r) + 0.5) / static_cast<double>(kNoiseSize);
     noise[r] = static_cast<float>(portable_log(u) - portable_log(1 - u));
   }
-  for (std::uint64_t r = kNoiseSize - 1; r > 0; --r) std::swap(noise[r], noise[random_bits(seed, Stream::heat_bath_noise, r) % (r + 1)]);
+  for (std::uint64_t r = kNoiseSize - 1; r > 0; --r)
+    std::swap(noise[r], noise[random_bits(seed, Stream::heat_bath_noise, r) % (r + 1)]);
   std::copy_n(noise.begin(), kLanes, noise.begin() + kNoiseSize);
   return noise;
 }
@@ -70,7 +71,9 @@ class Potential {
   void set_temperature(double temperature) { stiffness_ = temperature / (1 + 0.002 * std::abs(target_)); }
   double at(double sum) const { return base_ + stiffness_ * (sum - target_); }
   double deviation(double sum) const { return sum - target_; }
-  void learn(double mean_deviation, double lowest, double highest) { base_ = std::clamp(base_ + 0.5 * stiffness_ * mean_deviation, lowest, highest); }
+  void learn(double mean_deviation, double lowest, double highest) {
+    base_ = std::clamp(base_ + 0.5 * stiffness_ * mean_deviation, lowest, highest);
+  }
   double base() const { return base_; }
 
  private:
@@ -84,9 +87,20 @@ class Potential {
 template <class Real, bool kConstrained>
 class Chain {
  public:
-  Chain(const Problem& problem, const Subset& start, Schedule schedule, std::int64_t sweeps, double unit, std::uint64_t seed, std::uint64_t number)
-      : problem_(problem), sweeps_(sweeps), unit_(unit), seed_(seed), number_(number), schedule_(schedule), subset_(start), noise_(logistic_noise(seed)),
-        gain_(start.size()), spin_(start.size()), mean_cost_(mean_cost(problem)), total_(limit() / mean_cost_) {
+  Chain(const Problem& problem, const Subset& start, Schedule schedule, std::int64_t sweeps, double unit, std::uint64_t seed,
+        std::uint64_t number)
+      : problem_(problem),
+        sweeps_(sweeps),
+        unit_(unit),
+        seed_(seed),
+        number_(number),
+        schedule_(schedule),
+        subset_(start),
+        noise_(logistic_noise(seed)),
+        gain_(start.size()),
+        spin_(start.size()),
+        mean_cost_(mean_cost(problem)),
+        total_(limit() / mean_cost_) {
     if constexpr (kConstrained) {
       if (has_groups(problem))
         for (const GroupLimit& g : problem.limits) {
@@ -119,7 +133,9 @@ class Chain {
     return sum / static_cast<double>(problem.n());
   }
   double limit() const { return has_costs(problem_) ? problem_.cost_limit : static_cast<double>(problem_.budget); }
-  Real relative_cost(std::int64_t i) const { return kConstrained ? static_cast<Real>(cost(problem_, i) / mean_cost_) : Real{1}; }
+  Real relative_cost(std::int64_t i) const {
+    return kConstrained ? static_cast<Real>(cost(problem_, i) / mean_cost_) : Real{1};
+  }
 
   // lambda_0: the gain per cost at which as many elements lie above as the start keeps.
   void set_reference() {
@@ -171,7 +187,9 @@ class Chain {
     set_threshold();
     for (std::int64_t block = 0; block < n_blocks; ++block) {
       // A Philox block has eight places in the noise.
-      if (block % 8 == 0) random = philox(seed_, Stream::heat_bath, (number_ << 56) + static_cast<std::uint64_t>(done_ * ((n_blocks + 7) / 8) + block / 8));
+      if (block % 8 == 0)
+        random = philox(seed_, Stream::heat_bath,
+                        (number_ << 56) + static_cast<std::uint64_t>(done_ * ((n_blocks + 7) / 8) + block / 8));
       if (block % 1024 == 0) {
         worker.poll();
         if (run.expired()) return false;
@@ -266,7 +284,8 @@ std::vector<Annealing> run_chains(const Problem& problem, const Subset& start, s
   for (int c = 0; c < asked.count; ++c) {
     Schedule schedule = kSchedules[at(c) % kSchedules.size()];
     if (asked.warm) schedule.hot = std::max(schedule.cold, kWarm * schedule.hot);
-    chains.emplace_back(problem, start, schedule, sweeps, unit, run.options.seed, static_cast<std::uint64_t>(asked.round * asked.count + c));
+    chains.emplace_back(problem, start, schedule, sweeps, unit, run.options.seed,
+                        static_cast<std::uint64_t>(asked.round * asked.count + c));
   }
   std::vector<Annealing> found(chains.size());
   const std::int64_t stretch = std::max<std::int64_t>(10, sweeps / 40);
@@ -287,8 +306,15 @@ std::vector<Annealing> run_chains(const Problem& problem, const Subset& start, s
 class Swapping {
  public:
   Swapping(const Problem& problem, const Subset& start, std::int64_t moves, bool warm, Run& run)
-      : problem_(problem), run_(run), moves_(moves), schedule_(swap_schedule(warm)), unit_(typical_weight(problem)), subset_(start), ledger_(problem, start),
-        gain_(gains(problem, multiply(problem.k, as_vector(start), run.pool), run.pool)), place_(start.size()) {
+      : problem_(problem),
+        run_(run),
+        moves_(moves),
+        schedule_(swap_schedule(warm)),
+        unit_(typical_weight(problem)),
+        subset_(start),
+        ledger_(problem, start),
+        gain_(gains(problem, multiply(problem.k, as_vector(start), run.pool), run.pool)),
+        place_(start.size()) {
     for (std::int64_t i = 0; i < problem.n(); ++i) {
       auto& list = subset_[at(i)] ? in_ : out_;
       place_[at(i)] = list.size();
@@ -319,7 +345,9 @@ class Swapping {
   }
 
  private:
-  static Schedule swap_schedule(bool warm) { return {warm ? kWarm * kSchedules[0].hot : kSchedules[0].hot, kSchedules[1].cold}; }
+  static Schedule swap_schedule(bool warm) {
+    return {warm ? kWarm * kSchedules[0].hot : kSchedules[0].hot, kSchedules[1].cold};
+  }
 
   double propose(std::int64_t move) {
     const PhiloxBlock random = philox(run_.options.seed, Stream::swap_annealing, static_cast<std::uint64_t>(move));
@@ -347,7 +375,9 @@ class Swapping {
   static std::int64_t pick(std::uint32_t bits, std::int64_t count) {
     return static_cast<std::int64_t>((static_cast<std::uint64_t>(bits) * static_cast<std::uint64_t>(count)) >> 32);
   }
-  bool accept(double change, double coin) const { return change >= 0 || (change > -40 * temperature_ && portable_log(coin) * temperature_ < change); }
+  bool accept(double change, double coin) const {
+    return change >= 0 || (change > -40 * temperature_ && portable_log(coin) * temperature_ < change);
+  }
 
   void flip(std::int64_t i) {
     auto& from = subset_[at(i)] ? in_ : out_;
@@ -379,7 +409,8 @@ class Swapping {
 }  // namespace
 
 std::vector<Annealing> heat_bath(const Problem& problem, const Subset& start, std::int64_t sweeps, Chains chains, Run& run) {
-  return is_plain(problem) ? run_chains<float, false>(problem, start, sweeps, chains, run) : run_chains<double, true>(problem, start, sweeps, chains, run);
+  return is_plain(problem) ? run_chains<float, false>(problem, start, sweeps, chains, run)
+                           : run_chains<double, true>(problem, start, sweeps, chains, run);
 }
 
 Annealing swap_annealing(const Problem& problem, const Subset& start, std::int64_t moves, bool warm, Run& run) {

@@ -23,8 +23,12 @@ struct GainSums {
     size += std::abs(similarity);
   }
   COREMAX_HD double margin(double importance, double alpha) const { return 1e-12 * (std::abs(importance) + 2 * alpha * size); }
-  COREMAX_HD double least(double importance, double alpha) const { return importance - 2 * alpha * (taken + positive) - margin(importance, alpha); }
-  COREMAX_HD double most(double importance, double alpha) const { return importance - 2 * alpha * (taken + negative) + margin(importance, alpha); }
+  COREMAX_HD double least(double importance, double alpha) const {
+    return importance - 2 * alpha * (taken + positive) - margin(importance, alpha);
+  }
+  COREMAX_HD double most(double importance, double alpha) const {
+    return importance - 2 * alpha * (taken + negative) + margin(importance, alpha);
+  }
 };
 
 // Sums of at most n terms in units (sums.h) or blocks of 4096 err by less than this share of the sum of absolute terms.

@@ -5,11 +5,11 @@
 // at most gamma sqrt(a_ii a_jj), gamma = (m + 2) 2^-53 / (1 - (m + 2) 2^-53) (Demmel; Higham, theorem 10.5), so A + m gamma
 // diag(A) is positive semidefinite. This can not fail. It is tried on W + (1 - kMargin)(1 + epsilon) delta.
 //
-// What is too large for that is left to Lanczos runs on B = delta^-1/2 W delta^-1/2, whose spectrum is narrow: W + (1 + epsilon)
-// delta is positive semidefinite just if no eigenvalue of B is below -(1 + epsilon). The starts are random and independent, so the
-// chance that all runs miss the end by more than the margin (lanczos.cpp) is the product of theirs: with eight starts each may
-// fail once in thirty times for all to fail once in 10^12, which takes a tenth of the margin that a single start needs. The
-// starts do not depend on the matrix, nor the matrix on them.
+// What is too large for that is left to Lanczos runs on B = delta^-1/2 W delta^-1/2, whose spectrum is narrow: W + (1 +
+// epsilon) delta is positive semidefinite just if no eigenvalue of B is below -(1 + epsilon). The starts are random and
+// independent, so the chance that all runs miss the end by more than the margin (lanczos.cpp) is the product of theirs: with
+// eight starts each may fail once in thirty times for all to fail once in 10^12, which takes a tenth of the margin that a
+// single start needs. The starts do not depend on the matrix, nor the matrix on them.
 #include <algorithm>
 #include <array>
 #include <cmath>
@@ -22,9 +22,9 @@
 namespace coremax::solver {
 namespace {
 
-constexpr std::int64_t kDense = 512;    // elements of the largest component to factor
-constexpr double kDenseWork = 1.5e9;    // multiplications for one factorisation of all of them
-constexpr double kMargin = 1e-9;        // above 512 * 514 * 2^-53 = 3e-11
+constexpr std::int64_t kDense = 512;  // elements of the largest component to factor
+constexpr double kDenseWork = 1.5e9;  // multiplications for one factorisation of all of them
+constexpr double kMargin = 1e-9;      // above 512 * 514 * 2^-53 = 3e-11
 constexpr double kFailure = 1e-12;
 constexpr int kStarts = 8;
 constexpr std::int64_t kMaxSteps = 400;
@@ -146,17 +146,25 @@ struct Dots {
 class Runs {
  public:
   Runs(const graph::CsrView& k, const Vector& w, const Vector& scale, std::int64_t size, std::uint64_t seed, ThreadPool& pool)
-      : k_(k), scale_(scale), size_(size), pool_(pool), entries_(w.size()), v_(scale.size()), previous_(scale.size()), next_(scale.size()) {
+      : k_(k),
+        scale_(scale),
+        size_(size),
+        pool_(pool),
+        entries_(w.size()),
+        v_(scale.size()),
+        previous_(scale.size()),
+        next_(scale.size()) {
     parallel_for(pool_, k.n, [&](std::int64_t i) {
-      for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e) entries_[at(e)] = scale[at(i)] * w[at(e)] * scale[at(k.indices[e])];
+      for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e)
+        entries_[at(e)] = scale[at(i)] * w[at(e)] * scale[at(k.indices[e])];
       v_[at(i)] = scale[at(i)] > 0 ? direction(seed, static_cast<std::uint64_t>(i)) : zero();
       previous_[at(i)] = zero();
     });
     radius_ = blocked_sum(pool_, k.n, [&](std::int64_t i) {
-      double sum = 0;
-      for (std::int64_t e = k_.indptr[i]; e < k_.indptr[i + 1]; ++e) sum += std::abs(entries_[at(e)]);
-      return Max{sum};
-    }).value;
+                double sum = 0;
+                for (std::int64_t e = k_.indptr[i]; e < k_.indptr[i + 1]; ++e) sum += std::abs(entries_[at(e)]);
+                return Max{sum};
+              }).value;
   }
 
   Spectrum ends(double work) {
@@ -205,26 +213,28 @@ class Runs {
   }
   // next = B v; returns v'Bv.
   Row multiply() {
-    return blocked_sum(pool_, k_.n, [&](std::int64_t i) {
-      Row sum = zero();
-      Dots dots;
-      if (scale_[at(i)] > 0) {
-        for (std::int64_t e = k_.indptr[i]; e < k_.indptr[i + 1]; ++e) {
-          const Row& v = v_[at(k_.indices[e])];
-          for (std::size_t s = 0; s < kStarts; ++s) sum[s] += entries_[at(e)] * v[s];
-        }
-        for (std::size_t s = 0; s < kStarts; ++s) dots.value[s] = sum[s] * v_[at(i)][s];
-      }
-      next_[at(i)] = sum;
-      return dots;
-    }).value;
+    return blocked_sum(pool_, k_.n,
+                       [&](std::int64_t i) {
+                         Row sum = zero();
+                         Dots dots;
+                         if (scale_[at(i)] > 0) {
+                           for (std::int64_t e = k_.indptr[i]; e < k_.indptr[i + 1]; ++e) {
+                             const Row& v = v_[at(k_.indices[e])];
+                             for (std::size_t s = 0; s < kStarts; ++s) sum[s] += entries_[at(e)] * v[s];
+                           }
+                           for (std::size_t s = 0; s < kStarts; ++s) dots.value[s] = sum[s] * v_[at(i)][s];
+                         }
+                         next_[at(i)] = sum;
+                         return dots;
+                       })
+        .value;
   }
   Row normalise(std::vector<Row>& vectors) {
     Row length = blocked_sum(pool_, k_.n, [&](std::int64_t i) {
-      Dots dots;
-      for (std::size_t s = 0; s < kStarts; ++s) dots.value[s] = vectors[at(i)][s] * vectors[at(i)][s];
-      return dots;
-    }).value;
+                   Dots dots;
+                   for (std::size_t s = 0; s < kStarts; ++s) dots.value[s] = vectors[at(i)][s] * vectors[at(i)][s];
+                   return dots;
+                 }).value;
     for (double& l : length) l = std::sqrt(l);
     parallel_for(pool_, k_.n, [&](std::int64_t i) {
       for (std::size_t s = 0; s < kStarts; ++s) vectors[at(i)][s] /= length[s] > 0 ? length[s] : 1.0;
@@ -237,7 +247,8 @@ class Runs {
     double epsilon = 1e-12;
     if (runs > 0) {
       const double each = portable_log(kFailure) / static_cast<double>(runs);
-      const double root = (portable_log(1.648 * std::sqrt(static_cast<double>(size_))) - each) / static_cast<double>(2 * steps - 1);
+      const double root =
+          (portable_log(1.648 * std::sqrt(static_cast<double>(size_))) - each) / static_cast<double>(2 * steps - 1);
       epsilon = root * root;
     }
     const double wide = epsilon < 0.25 ? epsilon / (1 - 2 * epsilon) * (found.highest - found.lowest) : cap;
@@ -266,7 +277,8 @@ double about_highest(const graph::CsrView& k, const Vector& w, const Vector& del
       for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e) sum += w[at(e)] * v[at(k.indices[e])];
       next[at(i)] = delta[at(i)] > 0 ? v[at(i)] + sum / delta[at(i)] : 0.0;
     });
-    const double length = std::sqrt(blocked_sum(pool, k.n, [&](std::int64_t i) { return next[at(i)] * next[at(i)] * delta[at(i)]; }));
+    const double length =
+        std::sqrt(blocked_sum(pool, k.n, [&](std::int64_t i) { return next[at(i)] * next[at(i)] * delta[at(i)]; }));
     const double before = std::sqrt(blocked_sum(pool, k.n, [&](std::int64_t i) { return v[at(i)] * v[at(i)] * delta[at(i)]; }));
     quotient = before > 0 ? length / before : 0;
     if (!(length > 0)) break;
@@ -277,7 +289,8 @@ double about_highest(const graph::CsrView& k, const Vector& w, const Vector& del
 
 }  // namespace
 
-Definite make_definite(const graph::CsrView& k, const Vector& w, Vector& delta, double lanczos_work, std::uint64_t seed, ThreadPool& pool) {
+Definite make_definite(const graph::CsrView& k, const Vector& w, Vector& delta, double lanczos_work, std::uint64_t seed,
+                       ThreadPool& pool) {
   // An element with edges needs some delta to be scaled by; one without needs none.
   parallel_for(pool, k.n, [&](std::int64_t i) {
     double sum = 0;

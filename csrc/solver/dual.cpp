@@ -1,19 +1,20 @@
 // Upper bounds by Lagrangian duality, for budgets so small that few pairs are worth keeping together.
 //
 // With y_e = z_i z_j and w_e = 2 alpha K_ij >= 0 on the edges, f(z) = sum I_i z_i - sum w_e y_e. (Where K_ij < 0,
-// -2 alpha K_ij z_i z_j <= -alpha K_ij (z_i + z_j) goes into the values I.) Three bounds, each at least as tight as the one before:
+// -2 alpha K_ij z_i z_j <= -alpha K_ij (z_i + z_j) goes into the values I.) Three bounds, each at least as tight as the one
+// before:
 //
-// cuts: a cut r, of a clique C and integer t, says sum_{e in C} y_e - t sum_{i in C} z_i + t (t + 1) / 2 >= 0 (dual_cuts.cpp). Any
-// multipliers u >= 0 give f(z) <= support(I - sum_r t u_r 1_C) + sum_r u_r t (t + 1) / 2 + sum_e max(0, sum_{r: e in C} u_r - w_e),
-// with y <= 1 in the last term. The best u is the dual of a linear program (dual_lp.cpp); more cuts are added where its primal
-// point violates them.
+// cuts: a cut r, of a clique C and integer t, says sum_{e in C} y_e - t sum_{i in C} z_i + t (t + 1) / 2 >= 0 (dual_cuts.cpp).
+// Any multipliers u >= 0 give f(z) <= support(I - sum_r t u_r 1_C) + sum_r u_r t (t + 1) / 2 + sum_e max(0, sum_{r: e in C} u_r
+// - w_e), with y <= 1 in the last term. The best u is the dual of a linear program (dual_lp.cpp); more cuts are added where its
+// primal point violates them.
 //
 // cells: the multipliers split f into pieces over overlapping small sets of elements, and each piece is maximised exactly at
-// what the price leaves of the values: f(z) <= support(price) + sum_cells max (theta'z - w'y) (dual_cells.cpp). A component of the
-// elements above the price is one cell where it is small; what then remains is the gap of one number, the budget.
+// what the price leaves of the values: f(z) <= support(price) + sum_cells max (theta'z - w'y) (dual_cells.cpp). A component of
+// the elements above the price is one cell where it is small; what then remains is the gap of one number, the budget.
 //
-// All start from the price at which the incumbent stands: near a local optimum the gain of the last element kept and that of the
-// first left out are nearly the same, and so is the best price of the dual. Elements whose value is below it take no part.
+// All start from the price at which the incumbent stands: near a local optimum the gain of the last element kept and that of
+// the first left out are nearly the same, and so is the best price of the dual. Elements whose value is below it take no part.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -27,17 +28,18 @@ namespace {
 
 constexpr double kRoundTolerance = 0.03;  // solve a program to this share of the gap before cutting again
 constexpr double kLeastProgress = 0.05;   // a round that closes less of the gap is the last
-constexpr double kStuck = 0.7;             // of the gap, left after a round of cuts: where cuts do work, less than half is
+constexpr double kStuck = 0.7;            // of the gap, left after a round of cuts: where cuts do work, less than half is
 constexpr double kViolation = 0.02;       // of cuts worth adding
 constexpr double kPriceMargin = 0.05;     // of the mean surplus: how far the price may fall and still see all its elements
-constexpr double kRoundCells = 0.01;      // a gap, as a share of the value, above which cells round worse than the program's point
-constexpr double kNegligible = 1e-7;      // a share of DualOptions::scale
+constexpr double kRoundCells = 0.01;  // a gap, as a share of the value, above which cells round worse than the program's point
+constexpr double kNegligible = 1e-7;  // a share of DualOptions::scale
 constexpr double kLeastTolerance = 1e-5;  // of the same: what the program is solved to at most; cells close what is left
 constexpr double kLossRounding = 1e-11;
 
 class DualSearch {
  public:
-  DualSearch(const Problem& problem, const DualOptions& options, double incumbent_value, const std::function<bool()>& expired, ThreadPool& pool)
+  DualSearch(const Problem& problem, const DualOptions& options, double incumbent_value, const std::function<bool()>& expired,
+             ThreadPool& pool)
       : problem_(problem),
         options_(options),
         incumbent_value_(incumbent_value),
@@ -97,7 +99,8 @@ class DualSearch {
   }
 
   bool hopeless(const Subset& incumbent, const Vector& kx) const {
-    const double cost = blocked_sum(pool_, problem_.n(), [&](std::int64_t i) { return incumbent[at(i)] ? std::max(0.0, kx[at(i)]) : 0.0; });
+    const double cost =
+        blocked_sum(pool_, problem_.n(), [&](std::int64_t i) { return incumbent[at(i)] ? std::max(0.0, kx[at(i)]) : 0.0; });
     return problem_.alpha * cost > options_.hopeless_cost * std::max(0.0, incumbent_value_);
   }
 
@@ -258,8 +261,10 @@ Dual dual_bound(const Problem& problem, const DualOptions& options, const Subset
 Fixed fix_by_reduced_cost(const Dual& dual, double value) {
   Fixed fixed;
   for (std::size_t i = 0; i < dual.loss_in.size(); ++i) {
-    if (dual.bound.value - dual.loss_out[i] < value) fixed.in.push_back(static_cast<std::int64_t>(i));
-    else if (dual.bound.value - dual.loss_in[i] < value) fixed.out.push_back(static_cast<std::int64_t>(i));
+    if (dual.bound.value - dual.loss_out[i] < value)
+      fixed.in.push_back(static_cast<std::int64_t>(i));
+    else if (dual.bound.value - dual.loss_in[i] < value)
+      fixed.out.push_back(static_cast<std::int64_t>(i));
   }
   return fixed;
 }

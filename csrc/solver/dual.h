@@ -1,5 +1,5 @@
-// An upper bound on f from a linear program with clique cuts, made tighter by exact cells: see dual.cpp. Contract: `bound` is at
-// least f of every feasible subset; the same bits for any thread count as long as no time limit cuts the work short.
+// An upper bound on f from a linear program with clique cuts, made tighter by exact cells: see dual.cpp. Contract: `bound` is
+// at least f of every feasible subset; the same bits for any thread count as long as no time limit cuts the work short.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +11,7 @@
 namespace coremax::solver {
 
 struct DualOptions {
-  std::int64_t max_iterations = 4000;   // of the linear program, over all rounds of cuts
+  std::int64_t max_iterations = 4000;  // of the linear program, over all rounds of cuts
   std::int64_t iterations_per_round = 1000;
   std::int64_t cut_rounds = 20;
   std::int64_t even_rounds = 12;  // passes over the shared elements of the cells

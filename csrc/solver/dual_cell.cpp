@@ -77,7 +77,9 @@ bool Cell::add_bucket(std::int32_t node, const Neighbors& neighbors, const std::
   const std::int64_t n_states = std::int64_t{1} << scope.size();
   n_entries_ += n_states;
   if (n_entries_ > kMostEntries) return false;
-  const auto bit = [&](std::int32_t other) { return static_cast<std::size_t>(std::lower_bound(scope.begin(), scope.end(), other) - scope.begin()); };
+  const auto bit = [&](std::int32_t other) {
+    return static_cast<std::size_t>(std::lower_bound(scope.begin(), scope.end(), other) - scope.begin());
+  };
   // table[state]: the sum of the steps of its bits.
   const auto by_state = [&](auto& table, const auto& steps) {
     table.assign(at(n_states), {});

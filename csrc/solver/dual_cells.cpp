@@ -38,9 +38,16 @@ struct Cells::Grouping {
   }
 };
 
-Cells::Cells(const ActiveGraph& graph, const LinearProgram& program, std::int64_t largest, const std::function<bool()>& stop, ThreadPool& pool)
-    : graph_(graph), cuts_(program.cuts()), u_(program.u()), pool_(pool), price_(program.price()), cell_of_cut_(at(cuts_.size()), -1),
-      room_(graph.weight), left_(graph.value) {
+Cells::Cells(const ActiveGraph& graph, const LinearProgram& program, std::int64_t largest, const std::function<bool()>& stop,
+             ThreadPool& pool)
+    : graph_(graph),
+      cuts_(program.cuts()),
+      u_(program.u()),
+      pool_(pool),
+      price_(program.price()),
+      cell_of_cut_(at(cuts_.size()), -1),
+      room_(graph.weight),
+      left_(graph.value) {
   for (std::int64_t r = 0; r < cuts_.size(); ++r)
     for (const std::int32_t* e = cuts_.edges.begin(r); e != cuts_.edges.end(r); ++e) room_[at(*e)] -= u_[at(r)];
   for (double& room : room_)
@@ -76,15 +83,18 @@ std::vector<std::uint8_t> Cells::undecided(const Vector& x, std::int64_t small) 
   Grouping components(graph_.n());
   const auto worth = [&](std::int32_t i) { return graph_.value[at(i)] > price_; };
   for (std::int64_t e = 0; e < graph_.n_edges(); ++e)
-    if (worth(graph_.ends[at(2 * e)]) && worth(graph_.ends[at(2 * e + 1)])) components.join(graph_.ends[at(2 * e)], graph_.ends[at(2 * e + 1)]);
+    if (worth(graph_.ends[at(2 * e)]) && worth(graph_.ends[at(2 * e + 1)]))
+      components.join(graph_.ends[at(2 * e)], graph_.ends[at(2 * e + 1)]);
   for (std::int32_t i = 0; i < graph_.n(); ++i)
-    open[at(i)] = worth(i) && (components.count[at(components.find(i))] <= small || (x[at(i)] > kFractional && x[at(i)] < 1 - kFractional));
+    open[at(i)] = worth(i) &&
+                  (components.count[at(components.find(i))] <= small || (x[at(i)] > kFractional && x[at(i)] < 1 - kFractional));
   return open;
 }
 
 // Cuts that may join open nodes or pay for one, those first that hold most of the undecided value.
 std::vector<std::int32_t> Cells::ranked_cuts(const std::vector<std::uint8_t>& open, const Vector& x) const {
-  const double least = kSmallPayment * std::accumulate(u_.begin(), u_.end(), 0.0) / static_cast<double>(std::max<std::int64_t>(1, cuts_.size()));
+  const double least =
+      kSmallPayment * std::accumulate(u_.begin(), u_.end(), 0.0) / static_cast<double>(std::max<std::int64_t>(1, cuts_.size()));
   Vector weight(at(cuts_.size()), 0.0);
   std::vector<std::int32_t> list;
   for (std::int64_t r = 0; r < cuts_.size(); ++r) {
@@ -94,7 +104,8 @@ std::vector<std::int32_t> Cells::ranked_cuts(const std::vector<std::uint8_t>& op
       weight[at(r)] += (u_[at(r)] + least) * (1e-3 + x[at(*i)] * (1 - x[at(*i)]));
       ++n_open;
     }
-    if ((n_open > 1 || (n_open == 1 && u_[at(r)] > 0)) && cuts_.nodes.length(r) <= kLongestCut) list.push_back(static_cast<std::int32_t>(r));
+    if ((n_open > 1 || (n_open == 1 && u_[at(r)] > 0)) && cuts_.nodes.length(r) <= kLongestCut)
+      list.push_back(static_cast<std::int32_t>(r));
   }
   std::sort(list.begin(), list.end(), [&](std::int32_t a, std::int32_t b) {
     return weight[at(a)] > weight[at(b)] || (weight[at(a)] == weight[at(b)] && a < b);
@@ -103,8 +114,9 @@ std::vector<std::int32_t> Cells::ranked_cuts(const std::vector<std::uint8_t>& op
 }
 
 // The cuts of a list by the groups they form when, in order, each joins its open nodes as long as a group stays small.
-std::vector<std::vector<std::int32_t>> Cells::group(const std::vector<std::int32_t>& list, const std::vector<std::uint8_t>& open,
-                                                    std::int64_t largest, Grouping& grouping) const {
+std::vector<std::vector<std::int32_t>> Cells::group(const std::vector<std::int32_t>& list,
+                                                    const std::vector<std::uint8_t>& open, std::int64_t largest,
+                                                    Grouping& grouping) const {
   const auto for_each_open = [&](std::int32_t r, auto&& f) {
     for (const std::int32_t* i = cuts_.nodes.begin(r); i != cuts_.nodes.end(r); ++i)
       if (open[at(*i)]) f(*i);
@@ -148,16 +160,21 @@ bool Cells::add(const std::vector<std::int32_t>& list) {
   for (const std::int32_t r : list)
     for (const std::int32_t* e = cuts_.edges.begin(r); e != cuts_.edges.end(r); ++e) shares.emplace_back(*e, u_[at(r)]);
   std::vector<std::int32_t> claimed;
-  const auto place = [&](std::int32_t i) { return static_cast<std::int32_t>(std::lower_bound(members.begin(), members.end(), i) - members.begin()); };
+  const auto place = [&](std::int32_t i) {
+    return static_cast<std::int32_t>(std::lower_bound(members.begin(), members.end(), i) - members.begin());
+  };
   for (const std::int32_t i : members)
     for (std::int64_t k = graph_.start[at(i)]; k < graph_.start[at(i) + 1]; ++k) {
       const std::int32_t e = graph_.edge[at(k)];
-      if (graph_.neighbor[at(k)] < i || room_[at(e)] <= 0 || !std::binary_search(members.begin(), members.end(), graph_.neighbor[at(k)])) continue;
+      if (graph_.neighbor[at(k)] < i || room_[at(e)] <= 0 ||
+          !std::binary_search(members.begin(), members.end(), graph_.neighbor[at(k)]))
+        continue;
       shares.emplace_back(e, room_[at(e)]);
       claimed.push_back(e);
     }
   std::vector<Cell::Edge> edges;
-  for (const auto& [e, share] : shares) edges.push_back({place(graph_.ends[at(2 * e)]), place(graph_.ends[at(2 * e + 1)]), share});
+  for (const auto& [e, share] : shares)
+    edges.push_back({place(graph_.ends[at(2 * e)]), place(graph_.ends[at(2 * e + 1)]), share});
   Cell cell;
   if (!cell.compile(static_cast<std::int64_t>(members.size()), edges)) return false;
   for (const std::int32_t e : claimed) room_[at(e)] = 0;
@@ -186,8 +203,10 @@ void Cells::share_out() {
     for (const std::int32_t* i = cuts_.nodes.begin(r); i != cuts_.nodes.end(r); ++i) {
       const double payment = cuts_.t[at(r)] * u_[at(r)];
       rest[at(*i)] -= payment;
-      if (c < 0) left_[at(*i)] -= payment;
-      else theta_[static_cast<std::size_t>(std::lower_bound(nodes_.begin(c), nodes_.end(c), *i) - nodes_.items.data())] += payment;
+      if (c < 0)
+        left_[at(*i)] -= payment;
+      else
+        theta_[static_cast<std::size_t>(std::lower_bound(nodes_.begin(c), nodes_.end(c), *i) - nodes_.items.data())] += payment;
     }
     if (c >= 0) continue;
     const double paid = u_[at(r)] * cuts_.right(r);
@@ -300,7 +319,8 @@ void Cells::add_losses(Vector& loss_in, Vector& loss_out) const {
     Vector work;
     cells_[at(c)].differences(theta_.data() + nodes_.start[at(c)], work, difference.data() + nodes_.start[at(c)]);
   });
-  for (std::size_t k = 0; k < difference.size(); ++k) (difference[k] < 0 ? loss_in : loss_out)[at(nodes_.items[k])] += std::abs(difference[k]);
+  for (std::size_t k = 0; k < difference.size(); ++k)
+    (difference[k] < 0 ? loss_in : loss_out)[at(nodes_.items[k])] += std::abs(difference[k]);
 }
 
 }  // namespace coremax::solver

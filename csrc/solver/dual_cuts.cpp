@@ -102,7 +102,8 @@ ActiveGraph active_graph(const Problem& problem, const Vector& value, double pri
   const auto for_each_kept = [&](std::int64_t a, auto&& f) {
     const std::int64_t i = graph.element[at(a)];
     for (std::int64_t e = problem.k.indptr[i]; e < problem.k.indptr[i + 1]; ++e)
-      if (node[at(problem.k.indices[e])] >= 0 && problem.k.values[e] > 0) f(node[at(problem.k.indices[e])], problem.k.values[e]);
+      if (node[at(problem.k.indices[e])] >= 0 && problem.k.values[e] > 0)
+        f(node[at(problem.k.indices[e])], problem.k.values[e]);
   };
   graph.start.assign(at(n) + 1, 0);
   parallel_for(pool, n, [&](std::int64_t a) { for_each_kept(a, [&](std::int32_t, float) { ++graph.start[at(a) + 1]; }); });
@@ -138,9 +139,8 @@ Cuts cover_by_cliques(const ActiveGraph& graph, double price, ThreadPool& pool) 
   });
   std::vector<std::int32_t> order(at(n_edges));
   std::iota(order.begin(), order.end(), 0);
-  std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) {
-    return need[at(a)] > need[at(b)] || (need[at(a)] == need[at(b)] && a < b);
-  });
+  std::sort(order.begin(), order.end(),
+            [&](std::int32_t a, std::int32_t b) { return need[at(a)] > need[at(b)] || (need[at(a)] == need[at(b)] && a < b); });
 
   Cuts cuts;
   CliqueGrower grower(graph);
@@ -151,19 +151,22 @@ Cuts cover_by_cliques(const ActiveGraph& graph, double price, ThreadPool& pool) 
     if (covered[at(e)]) continue;
     const auto& members = grower.grow(e, [&](std::int32_t i) { return graph.value[at(i)] - price; });
     append(graph, members, 1, cuts);
-    for (const std::int32_t* edge = cuts.edges.begin(cuts.size() - 1); edge != cuts.edges.end(cuts.size() - 1); ++edge) covered[at(*edge)] = 1;
+    for (const std::int32_t* edge = cuts.edges.begin(cuts.size() - 1); edge != cuts.edges.end(cuts.size() - 1); ++edge)
+      covered[at(*edge)] = 1;
   }
   return cuts;
 }
 
-std::int64_t separate(const ActiveGraph& graph, const Vector& x, const Vector& y, double tolerance, Cuts& cuts, ThreadPool& pool) {
+std::int64_t separate(const ActiveGraph& graph, const Vector& x, const Vector& y, double tolerance, Cuts& cuts,
+                      ThreadPool& pool) {
   CliqueGrower grower(graph);
   std::vector<std::uint8_t> used(at(graph.n_edges()), 0);
   std::vector<std::int32_t> order;
   for (std::int64_t e = 0; e < graph.n_edges(); ++e)
     if (x[at(graph.ends[at(2 * e)])] + x[at(graph.ends[at(2 * e + 1)])] > 0.5) order.push_back(static_cast<std::int32_t>(e));
   const auto sum = [&](std::int32_t e) { return x[at(graph.ends[at(2 * e)])] + x[at(graph.ends[at(2 * e + 1)])] - y[at(e)]; };
-  std::sort(order.begin(), order.end(), [&](std::int32_t a, std::int32_t b) { return sum(a) > sum(b) || (sum(a) == sum(b) && a < b); });
+  std::sort(order.begin(), order.end(),
+            [&](std::int32_t a, std::int32_t b) { return sum(a) > sum(b) || (sum(a) == sum(b) && a < b); });
 
   const std::int64_t before = cuts.size();
   std::vector<std::int32_t> edges;

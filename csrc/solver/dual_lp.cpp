@@ -2,8 +2,8 @@
 //
 //   maximise sum_i I_i x_i - sum_e w_e y_e    over 0 <= x <= 1, sum x = p, 0 <= y <= 1, and every cut r,
 //
-// by the primal-dual hybrid gradient method with diagonal steps, averages and adaptive restarts (PDLP: Applegate et al., NeurIPS
-// 2021). Elements below the price at the start have x = 0 here; dual.cpp puts them back in the bound.
+// by the primal-dual hybrid gradient method with diagonal steps, averages and adaptive restarts (PDLP: Applegate et al.,
+// NeurIPS 2021). Elements below the price at the start have x = 0 here; dual.cpp puts them back in the bound.
 #include <algorithm>
 #include <cmath>
 #include <functional>
@@ -45,7 +45,8 @@ void LinearProgram::set_cuts(const Cuts& cuts) {
     for (const std::int32_t* r = cuts_of_node_.begin(i); r != cuts_of_node_.end(i); ++r) sum += cuts.t[at(*r)];
     step_x_[at(i)] = 1 / sum;
   });
-  parallel_for(pool_, graph_.n_edges(), [&](std::int64_t e) { step_y_[at(e)] = 1 / std::max(1.0, static_cast<double>(cuts_of_edge_.length(e))); });
+  parallel_for(pool_, graph_.n_edges(),
+               [&](std::int64_t e) { step_y_[at(e)] = 1 / std::max(1.0, static_cast<double>(cuts_of_edge_.length(e))); });
   parallel_for(pool_, cuts.size(), [&](std::int64_t r) {
     step_u_[at(r)] = 1 / static_cast<double>(cuts.t[at(r)] * cuts.nodes.length(r) + cuts.edges.length(r));
   });
@@ -59,22 +60,26 @@ void LinearProgram::sweep() {
   Vector s(graph_.value);  // what is left of each value
   Vector room(graph_.weight);
   for (std::int64_t r = 0; r < cuts.size(); ++r) {
-    for (const std::int32_t* i = cuts.nodes.begin(r); i != cuts.nodes.end(r); ++i) s[at(*i)] -= cuts.t[at(r)] * multipliers[at(r)];
+    for (const std::int32_t* i = cuts.nodes.begin(r); i != cuts.nodes.end(r); ++i)
+      s[at(*i)] -= cuts.t[at(r)] * multipliers[at(r)];
     for (const std::int32_t* e = cuts.edges.begin(r); e != cuts.edges.end(r); ++e) room[at(*e)] -= multipliers[at(r)];
   }
   std::vector<double> level;
   for (std::int64_t r = 0; r < cuts.size(); ++r) {
     const double t = cuts.t[at(r)];
     level.clear();
-    for (const std::int32_t* i = cuts.nodes.begin(r); i != cuts.nodes.end(r); ++i) level.push_back(s[at(*i)] - now_.price + t * multipliers[at(r)]);
+    for (const std::int32_t* i = cuts.nodes.begin(r); i != cuts.nodes.end(r); ++i)
+      level.push_back(s[at(*i)] - now_.price + t * multipliers[at(r)]);
     double most = INFINITY;
-    for (const std::int32_t* e = cuts.edges.begin(r); e != cuts.edges.end(r); ++e) most = std::min(most, room[at(*e)] + multipliers[at(r)]);
+    for (const std::int32_t* e = cuts.edges.begin(r); e != cuts.edges.end(r); ++e)
+      most = std::min(most, room[at(*e)] + multipliers[at(r)]);
     // The bound falls in u while more than (t + 1) / 2 elements are above t u, and is flat while exactly that many are.
     const auto enough = static_cast<std::size_t>(cuts.t[at(r)] + 1) / 2;
     std::nth_element(level.begin(), level.begin() + static_cast<std::ptrdiff_t>(enough), level.end(), std::greater<>());
     double low = level[enough] / t;
     double high = low;
-    if (cuts.t[at(r)] % 2 == 1) high = *std::min_element(level.begin(), level.begin() + static_cast<std::ptrdiff_t>(enough)) / t;
+    if (cuts.t[at(r)] % 2 == 1)
+      high = *std::min_element(level.begin(), level.begin() + static_cast<std::ptrdiff_t>(enough)) / t;
     const double u = std::max(0.0, std::min(most, std::clamp(multipliers[at(r)], low, high)));
     const double change = u - multipliers[at(r)];
     if (change == 0) continue;
@@ -181,7 +186,8 @@ void LinearProgram::restart(Point point) {
   const double primal = distance(point.x, started_.x);
   const double dual = distance(point.u, started_.u);
   // Steps that suit how far either side had to go, half of the way on the scale of logarithms.
-  if (primal > 1e-9 && dual > 1e-9 * scale_) weight_ = std::clamp(std::sqrt(weight_ * dual / primal), 1e-2 * scale_, 1e2 * scale_);
+  if (primal > 1e-9 && dual > 1e-9 * scale_)
+    weight_ = std::clamp(std::sqrt(weight_ * dual / primal), 1e-2 * scale_, 1e2 * scale_);
   now_ = std::move(point);
   reset_average();
 }

@@ -51,7 +51,8 @@ struct Cuts {
 // Cliques that cover every edge, grown greedily from the edges that matter most at this price.
 Cuts cover_by_cliques(const ActiveGraph& graph, double price, ThreadPool& pool);
 // Appends cuts that (x, y) violates by more than tolerance; returns how many.
-std::int64_t separate(const ActiveGraph& graph, const Vector& x, const Vector& y, double tolerance, Cuts& cuts, ThreadPool& pool);
+std::int64_t separate(const ActiveGraph& graph, const Vector& x, const Vector& y, double tolerance, Cuts& cuts,
+                      ThreadPool& pool);
 
 // The linear program over the cuts, solved by a primal-dual method whose every dual iterate gives a bound.
 class LinearProgram {
@@ -147,12 +148,13 @@ class Cell {
   double total_weight_ = 0;
 };
 
-// The cuts of a solved program gathered into overlapping cells. Every cut, with its share u of its edges, belongs to one cell or
-// to none; an element's value, less the price, is shared out among its cells.
+// The cuts of a solved program gathered into overlapping cells. Every cut, with its share u of its edges, belongs to one cell
+// or to none; an element's value, less the price, is shared out among its cells.
 class Cells {
  public:
   // largest: elements in a cell; stop: leaves what is not gathered yet to the cuts.
-  Cells(const ActiveGraph& graph, const LinearProgram& program, std::int64_t largest, const std::function<bool()>& stop, ThreadPool& pool);
+  Cells(const ActiveGraph& graph, const LinearProgram& program, std::int64_t largest, const std::function<bool()>& stop,
+        ThreadPool& pool);
 
   std::int64_t size() const { return static_cast<std::int64_t>(cells_.size()); }
   double price() const { return price_; }
@@ -190,7 +192,7 @@ class Cells {
   std::vector<std::int32_t> cell_of_cut_;  // or -1
   Vector room_;                            // by edge: weight that nobody has claimed
   Vector left_;                            // by node: value that no cut outside of cells has taken
-  Sum fixed_;                       // of the cuts in no cell, and of edges paid too much for
+  Sum fixed_;                              // of the cuts in no cell, and of edges paid too much for
 };
 
 }  // namespace coremax::solver

@@ -16,7 +16,11 @@ constexpr double kCostSlack = 1e-12;        // sums of costs nearer to the limit
 class Enumeration {
  public:
   explicit Enumeration(const Problem& problem)
-      : problem_(problem), n_(problem.n()), twice_(at(n_ * n_), 0.0), gains_(at((n_ + 1) * n_)), in_group_(problem.limits.size(), 0) {
+      : problem_(problem),
+        n_(problem.n()),
+        twice_(at(n_ * n_), 0.0),
+        gains_(at((n_ + 1) * n_)),
+        in_group_(problem.limits.size(), 0) {
     std::copy_n(problem.importance, n_, gains_.begin());
     for (std::int64_t i = 0; i < n_; ++i)
       for (std::int64_t e = problem.k.indptr[i]; e < problem.k.indptr[i + 1]; ++e)
@@ -27,8 +31,8 @@ class Enumeration {
   Optimum run() {
     extend(0, 0, 0);
     if (best_ == -INFINITY) return {};
-    // A subset whose rounding error is large has a large redundancy, and so a small value: (1 - kRounding) f + kRounding 2 terms
-    // is no less than f + kRounding (the sum of the absolute terms of f), with the terms that can add to f.
+    // A subset whose rounding error is large has a large redundancy, and so a small value: (1 - kRounding) f + kRounding 2
+    // terms is no less than f + kRounding (the sum of the absolute terms of f), with the terms that can add to f.
     double terms = 0;
     for (std::int64_t i = 0; i < n_; ++i) terms += std::abs(problem_.importance[i]);
     for (const double value : twice_) terms += std::max(0.0, -value / 2);
@@ -57,7 +61,9 @@ class Enumeration {
     }
   }
 
-  bool group_takes(std::int64_t i) const { return !has_groups(problem_) || in_group_[group(problem_, i)] < problem_.limits[group(problem_, i)].high; }
+  bool group_takes(std::int64_t i) const {
+    return !has_groups(problem_) || in_group_[group(problem_, i)] < problem_.limits[group(problem_, i)].high;
+  }
   bool fits(double used) const {
     if (!has_costs(problem_) || used <= problem_.cost_limit * (1 - kCostSlack)) return true;
     return Ledger(problem_, subset_of(members_)).feasible();

@@ -15,12 +15,15 @@ Sum total_of(const Vector& s, const Vector& x, ThreadPool& pool) {
   return ordered_sum(pool, static_cast<std::int64_t>(s.size()), [&](std::int64_t i) { return Sum(s[at(i)] * x[at(i)]); });
 }
 
-bool better(const Vector& values, std::int64_t a, std::int64_t b) { return values[at(a)] > values[at(b)] || (values[at(a)] == values[at(b)] && a < b); }
+bool better(const Vector& values, std::int64_t a, std::int64_t b) {
+  return values[at(a)] > values[at(b)] || (values[at(a)] == values[at(b)] && a < b);
+}
 
 // Brings the `count` best of a list to its front.
 void best_to_front(std::vector<std::int64_t>& list, std::int64_t count, const Vector& values) {
   if (count > 0 && count < static_cast<std::int64_t>(list.size()))
-    std::nth_element(list.begin(), list.begin() + count, list.end(), [&](std::int64_t a, std::int64_t b) { return better(values, a, b); });
+    std::nth_element(list.begin(), list.begin() + count, list.end(),
+                     [&](std::int64_t a, std::int64_t b) { return better(values, a, b); });
 }
 
 // Groups without costs are a laminar family: every group's best up to its lower limit, then the best of the rest up to the
@@ -75,10 +78,12 @@ Support best_by_groups(const Problem& problem, const Vector& s, ThreadPool& pool
   return found;
 }
 
-// With costs: the Lagrangian in the price of cost. For any price >= 0, price * C + sum_g max {sum_g (s - price c) z} is a bound.
+// With costs: the Lagrangian in the price of cost. For any price >= 0, price * C + sum_g max {sum_g (s - price c) z} is a
+// bound.
 class Priced {
  public:
-  Priced(const Problem& problem, const Vector& s, ThreadPool& pool) : problem_(problem), s_(s), pool_(pool), groups_(members(problem)), value_(s.size()) {}
+  Priced(const Problem& problem, const Vector& s, ThreadPool& pool)
+      : problem_(problem), s_(s), pool_(pool), groups_(members(problem)), value_(s.size()) {}
 
   Support run() {
     double low = 0;
@@ -128,7 +133,8 @@ class Priced {
     Sum sum = total_of(value_, x, pool_);
     sum += Sum(price * problem_.cost_limit);
     // value_ itself is rounded: by less than its parts' rounding, which are added to the size.
-    sum.size += blocked_sum(pool_, problem_.n(), [&](std::int64_t i) { return (std::abs(s_[at(i)]) + price * problem_.costs[i]) * x[at(i)]; });
+    sum.size += blocked_sum(pool_, problem_.n(),
+                            [&](std::int64_t i) { return (std::abs(s_[at(i)]) + price * problem_.costs[i]) * x[at(i)]; });
     if (best_price_ >= 0 && padded(sum) >= padded(best_)) return;
     best_ = sum;
     best_price_ = price;
@@ -141,13 +147,18 @@ class Priced {
         if (x[at(i)] > 0) {
           last = std::min(last, value_[at(i)]);
           ++count;
-        } else next = std::max(next, value_[at(i)]);
+        } else
+          next = std::max(next, value_[at(i)]);
       }
       const GroupLimit limit = problem_.limits[g];
       const bool full = count == limit.high && limit.high < static_cast<std::int64_t>(groups_[g].size());
       const bool least = count == limit.low;
       const double edge = count > 0 ? last : next;
-      group_price_[g] = groups_[g].empty() ? 0.0 : full && least ? edge : full ? std::max(0.0, edge) : least && count > 0 ? std::min(0.0, edge) : 0.0;
+      group_price_[g] = groups_[g].empty()   ? 0.0
+                        : full && least      ? edge
+                        : full               ? std::max(0.0, edge)
+                        : least && count > 0 ? std::min(0.0, edge)
+                                             : 0.0;
     }
   }
 
@@ -172,11 +183,17 @@ class Priced {
 class Completion {
  public:
   Completion(const Problem& problem, Subset& subset, ThreadPool& pool)
-      : problem_(problem), subset_(subset), pool_(pool), gain_(gains(problem, multiply(problem.k, as_vector(subset), pool), pool)), ledger_(problem, subset) {}
+      : problem_(problem),
+        subset_(subset),
+        pool_(pool),
+        gain_(gains(problem, multiply(problem.k, as_vector(subset), pool), pool)),
+        ledger_(problem, subset) {}
 
   bool run() {
-    if (ledger_.surplus() > 0) drop_while([&] { return ledger_.surplus() > 0; }, [&](std::int64_t i) { return ledger_.group_overflows(i); });
-    if (ledger_.missing() > 0) add_while([&] { return ledger_.missing() > 0; }, [&](std::int64_t i) { return ledger_.group_wants(i); });
+    if (ledger_.surplus() > 0)
+      drop_while([&] { return ledger_.surplus() > 0; }, [&](std::int64_t i) { return ledger_.group_overflows(i); });
+    if (ledger_.missing() > 0)
+      add_while([&] { return ledger_.missing() > 0; }, [&](std::int64_t i) { return ledger_.group_wants(i); });
     if (ledger_.used() > ledger_.limit())
       drop_while([&] { return ledger_.used() > ledger_.limit(); }, [&](std::int64_t i) { return ledger_.group_gives(i); });
     fill();
@@ -202,9 +219,13 @@ class Completion {
   }
 
   template <class Going, class Allowed>
-  void drop_while(const Going& going, const Allowed& allowed) { move_while(false, going, allowed); }
+  void drop_while(const Going& going, const Allowed& allowed) {
+    move_while(false, going, allowed);
+  }
   template <class Going, class Allowed>
-  void add_while(const Going& going, const Allowed& allowed) { move_while(true, going, allowed); }
+  void add_while(const Going& going, const Allowed& allowed) {
+    move_while(true, going, allowed);
+  }
 
   template <class Going, class Allowed>
   void move_while(bool adding, const Going& going, const Allowed& allowed) {
@@ -275,7 +296,8 @@ Support support(const Problem& problem, const Vector& s, ThreadPool& pool) {
 }
 
 Ledger::Ledger(const Problem& problem, const Subset& subset)
-    : problem_(problem), limit_(has_costs(problem) ? problem.cost_limit : static_cast<double>(problem.budget)),
+    : problem_(problem),
+      limit_(has_costs(problem) ? problem.cost_limit : static_cast<double>(problem.budget)),
       in_group_(has_groups(problem) ? problem.limits.size() : 0) {
   for (const GroupLimit& limit : problem.limits) missing_ += limit.low;
   for (std::int64_t i = 0; i < problem.n(); ++i)

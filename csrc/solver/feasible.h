@@ -45,8 +45,8 @@ struct Sum {
 inline double padded(const Sum& sum) { return sum.value + kRounding * sum.size; }
 
 // The maximum of s'x over the relaxed set {0 <= x <= 1, limits}, a point that (nearly) attains it, and prices that prove it:
-// s'x <= constant + sum_i max(0, s_i - price_i) for every x of the set, price_i = threshold + extra_i, with equality to rounding.
-// O(n) without costs and groups, O(n log n) with groups, some 30 passes with costs.
+// s'x <= constant + sum_i max(0, s_i - price_i) for every x of the set, price_i = threshold + extra_i, with equality to
+// rounding. O(n) without costs and groups, O(n log n) with groups, some 30 passes with costs.
 struct Support {
   Sum value;
   Vector x;
@@ -69,13 +69,23 @@ class Ledger {
   std::int64_t in_group(std::size_t g) const { return in_group_[g]; }
   std::int64_t missing() const { return missing_; }  // elements that groups want for their lower limits
   std::int64_t surplus() const { return surplus_; }  // elements that groups have beyond their upper limits
-  bool feasible() const { return missing_ == 0 && surplus_ == 0 && (has_costs(problem_) ? used_ <= limit_ : count_ == problem_.budget); }
+  bool feasible() const {
+    return missing_ == 0 && surplus_ == 0 && (has_costs(problem_) ? used_ <= limit_ : count_ == problem_.budget);
+  }
 
   // Whether the group, and with costs the total, allow it. Without costs the count is the caller's business.
-  bool group_takes(std::int64_t i) const { return !has_groups(problem_) || in_group_[group(problem_, i)] < problem_.limits[group(problem_, i)].high; }
-  bool group_gives(std::int64_t i) const { return !has_groups(problem_) || in_group_[group(problem_, i)] > problem_.limits[group(problem_, i)].low; }
-  bool group_wants(std::int64_t i) const { return has_groups(problem_) && in_group_[group(problem_, i)] < problem_.limits[group(problem_, i)].low; }
-  bool group_overflows(std::int64_t i) const { return has_groups(problem_) && in_group_[group(problem_, i)] > problem_.limits[group(problem_, i)].high; }
+  bool group_takes(std::int64_t i) const {
+    return !has_groups(problem_) || in_group_[group(problem_, i)] < problem_.limits[group(problem_, i)].high;
+  }
+  bool group_gives(std::int64_t i) const {
+    return !has_groups(problem_) || in_group_[group(problem_, i)] > problem_.limits[group(problem_, i)].low;
+  }
+  bool group_wants(std::int64_t i) const {
+    return has_groups(problem_) && in_group_[group(problem_, i)] < problem_.limits[group(problem_, i)].low;
+  }
+  bool group_overflows(std::int64_t i) const {
+    return has_groups(problem_) && in_group_[group(problem_, i)] > problem_.limits[group(problem_, i)].high;
+  }
   bool fits(double change) const { return used_ + change <= limit_; }
   bool can_add(std::int64_t i) const { return group_takes(i) && fits(cost(problem_, i)); }
   bool can_swap(std::int64_t in, std::int64_t out) const {

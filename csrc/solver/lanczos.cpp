@@ -51,7 +51,8 @@ double tridiagonal_eigenvalue(const Vector& diagonal, const Vector& off, std::in
 }
 
 std::int64_t lanczos_steps(std::int64_t n, std::int64_t n_entries) {
-  return std::min(n, std::clamp(static_cast<std::int64_t>(kWork / static_cast<double>(n_entries + 10 * n)), kMinSteps, kMaxSteps));
+  return std::min(n,
+                  std::clamp(static_cast<std::int64_t>(kWork / static_cast<double>(n_entries + 10 * n)), kMinSteps, kMaxSteps));
 }
 
 Spectrum spectrum_of(const Vector& diagonal, const Vector& off, bool exhausted, double radius, std::int64_t n) {
@@ -66,14 +67,14 @@ Spectrum spectrum_of(const Vector& diagonal, const Vector& off, bool exhausted, 
   return ends;
 }
 
-
 Spectrum spectrum(const graph::CsrView& k, std::uint64_t seed, ThreadPool& pool) {
   const std::int64_t n = k.n;
   const double radius = blocked_sum(pool, n, [&](std::int64_t i) {
-    double sum = 0;
-    for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e) sum += std::abs(static_cast<double>(k.values[e]));
-    return Max{sum};
-  }).value;
+                          double sum = 0;
+                          for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e)
+                            sum += std::abs(static_cast<double>(k.values[e]));
+                          return Max{sum};
+                        }).value;
   if (radius == 0) return {};
 
   const std::int64_t steps = lanczos_steps(n, k.indptr[n]);

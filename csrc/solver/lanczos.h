@@ -28,6 +28,7 @@ std::int64_t lanczos_steps(std::int64_t n, std::int64_t n_entries);
 constexpr double kExhausted = 1e-13;
 
 // radius: of Gershgorin; exhausted: the process ended by itself.
-Spectrum spectrum_of(const std::vector<double>& diagonal, const std::vector<double>& off, bool exhausted, double radius, std::int64_t n);
+Spectrum spectrum_of(const std::vector<double>& diagonal, const std::vector<double>& off, bool exhausted, double radius,
+                     std::int64_t n);
 
 }  // namespace coremax::solver

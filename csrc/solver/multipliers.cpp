@@ -1,8 +1,8 @@
 // From a gradient to a point of the relaxed feasible set, by the multipliers of its limits.
 //
-// Each multiplier is the root of a monotone function of one variable: Newton steps inside a bracket find it in a few passes. Where
-// they do not (beside a multiplier of another scale the function is a staircase, of which each step is a rounding wide, and
-// Newton creeps along the stairs), every other step bisects, so that the search ends at neighbouring doubles at the latest.
+// Each multiplier is the root of a monotone function of one variable: Newton steps inside a bracket find it in a few passes.
+// Where they do not (beside a multiplier of another scale the function is a staircase, of which each step is a rounding wide,
+// and Newton creeps along the stairs), every other step bisects, so that the search ends at neighbouring doubles at the latest.
 // Multipliers are written on the scale of g, because g_i - lambda keeps its precision where x + step g would have lost it.
 // With groups, the multiplier of the total and those of the groups are found in turn: coordinate ascent on a smooth concave
 // dual. It is ended after kRounds, so group counts may be a little off; rounding completes the subset in any case.
@@ -34,9 +34,8 @@ class Fit {
       for (int round = 0; round < kRounds && fit_groups(groups); ++round) root = fit_total();
     }
     Vector x(at(problem_.n()));
-    parallel_for(pool_, problem_.n(), [&](std::int64_t i) {
-      x[at(i)] = root.between(at_total(i, root.low).sum, at_total(i, root.high).sum);
-    });
+    parallel_for(pool_, problem_.n(),
+                 [&](std::int64_t i) { x[at(i)] = root.between(at_total(i, root.low).sum, at_total(i, root.high).sum); });
     return x;
   }
 
@@ -48,7 +47,8 @@ class Fit {
     const auto level = [&](double total) {
       pool_.check();
       // What follows gives the same bits, but compilers make no vectors of it.
-      if (is_plain(problem_)) return ordered_sum(pool_, problem_.n(), [&, response = response_](std::int64_t i) { return response.level(i, total); });
+      if (is_plain(problem_))
+        return ordered_sum(pool_, problem_.n(), [&, response = response_](std::int64_t i) { return response.level(i, total); });
       return ordered_sum(pool_, problem_.n(), [&](std::int64_t i) {
         const Level one = at_total(i, total);
         const double c = cost(problem_, i);
@@ -82,7 +82,8 @@ class Fit {
       const auto lambda = [&](std::int64_t i, double extra) { return multipliers_.total * cost(problem_, i) + extra; };
       const auto level = [&](double extra) {
         pool_.check();
-        return blocked_sum(pool_, size, [&](std::int64_t r) { return response_.level(list[at(r)], lambda(list[at(r)], extra)); });
+        return blocked_sum(pool_, size,
+                           [&](std::int64_t r) { return response_.level(list[at(r)], lambda(list[at(r)], extra)); });
       };
       const double free = level(0).sum;
       const auto low = static_cast<double>(problem_.limits[g].low);
@@ -95,8 +96,10 @@ class Fit {
           return Range{one.low - shift, one.high - shift};
         });
         const double target = free < low ? low : high;
-        next = target == 0 ? range.high : target >= static_cast<double>(size) ? range.low
-               : find_root(level, range, static_cast<double>(size), target, multipliers_.group[g]).nearest();
+        next = target == 0 ? range.high
+               : target >= static_cast<double>(size)
+                   ? range.low
+                   : find_root(level, range, static_cast<double>(size), target, multipliers_.group[g]).nearest();
       }
       moved = moved || std::abs(next - multipliers_.group[g]) > 1e-9 * (std::abs(next) + std::abs(multipliers_.total));
       multipliers_.group[g] = next;
@@ -133,12 +136,14 @@ struct MetricProjection {
 
 }  // namespace
 
-Vector project(const Problem& problem, const Vector& x, const Vector& g, double step, Multipliers& multipliers, ThreadPool& pool) {
+Vector project(const Problem& problem, const Vector& x, const Vector& g, double step, Multipliers& multipliers,
+               ThreadPool& pool) {
   const Response<ProjectedStep> response{x, g, {step}};
   return Fit<Response<ProjectedStep>>(problem, response, multipliers, pool).run();
 }
 
-Vector project(const Problem& problem, const Vector& x, const Vector& g, const Vector& metric, Multipliers& multipliers, ThreadPool& pool) {
+Vector project(const Problem& problem, const Vector& x, const Vector& g, const Vector& metric, Multipliers& multipliers,
+               ThreadPool& pool) {
   const MetricProjection response{x, g, metric};
   return Fit<MetricProjection>(problem, response, multipliers, pool).run();
 }

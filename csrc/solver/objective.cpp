@@ -18,7 +18,8 @@ Vector multiply(const graph::CsrView& k, const Vector& x, ThreadPool& pool) {
 }
 
 double relaxed_objective(const Problem& problem, const Vector& x, const Vector& kx, ThreadPool& pool) {
-  return ordered_sum(pool, problem.n(), [&](std::int64_t i) { return value_term(x[at(i)], problem.importance[i], problem.alpha, kx[at(i)]); });
+  return ordered_sum(pool, problem.n(),
+                     [&](std::int64_t i) { return value_term(x[at(i)], problem.importance[i], problem.alpha, kx[at(i)]); });
 }
 
 Vector gains(const Problem& problem, const Vector& kx, ThreadPool& pool) {
@@ -44,8 +45,11 @@ double entry(const graph::CsrView& k, std::int64_t i, std::int64_t j) {
 Subset largest(const Vector& values, std::int64_t count) {
   std::vector<std::int64_t> order(values.size());
   std::iota(order.begin(), order.end(), 0);
-  const auto better = [&](std::int64_t a, std::int64_t b) { return values[at(a)] > values[at(b)] || (values[at(a)] == values[at(b)] && a < b); };
-  if (count < static_cast<std::int64_t>(order.size())) std::nth_element(order.begin(), order.begin() + count, order.end(), better);
+  const auto better = [&](std::int64_t a, std::int64_t b) {
+    return values[at(a)] > values[at(b)] || (values[at(a)] == values[at(b)] && a < b);
+  };
+  if (count < static_cast<std::int64_t>(order.size()))
+    std::nth_element(order.begin(), order.begin() + count, order.end(), better);
   Subset subset(values.size(), 0);
   for (std::int64_t i = 0; i < count; ++i) subset[at(order[at(i)])] = 1;
   return subset;

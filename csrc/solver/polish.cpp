@@ -93,12 +93,19 @@ struct Swap {
 class State {
  public:
   State(const Problem& problem, Subset& subset, ThreadPool& pool)
-      : problem_(problem), subset_(subset), ledger_(problem, subset), gain_(gains(problem, multiply(problem.k, as_vector(subset), pool), pool)),
+      : problem_(problem),
+        subset_(subset),
+        ledger_(problem, subset),
+        gain_(gains(problem, multiply(problem.k, as_vector(subset), pool), pool)),
         size_(sizes_of_gains(pool)) {}
 
  protected:
-  double change(std::int64_t i, std::int64_t j, double k_ij) const { return swap_change(gain_[at(i)], gain_[at(j)], problem_.alpha, k_ij); }
-  bool improves(std::int64_t i, std::int64_t j, double k_ij) const { return swap_improves(change(i, j, k_ij), size_[at(i)], size_[at(j)]); }
+  double change(std::int64_t i, std::int64_t j, double k_ij) const {
+    return swap_change(gain_[at(i)], gain_[at(j)], problem_.alpha, k_ij);
+  }
+  bool improves(std::int64_t i, std::int64_t j, double k_ij) const {
+    return swap_improves(change(i, j, k_ij), size_[at(i)], size_[at(j)]);
+  }
 
   // The sum of absolute terms of a gain: the scale of its rounding error.
   Vector sizes_of_gains(ThreadPool& pool) const {
@@ -137,7 +144,11 @@ class State {
 class Polish : State {
  public:
   Polish(const Problem& problem, Subset& subset, bool any_negative, ThreadPool& pool)
-      : State(problem, subset, pool), any_negative_(any_negative), places_(subset.size()), waiting_(subset.size(), 0), n_groups_(has_groups(problem) ? problem.limits.size() : 1) {
+      : State(problem, subset, pool),
+        any_negative_(any_negative),
+        places_(subset.size()),
+        waiting_(subset.size(), 0),
+        n_groups_(has_groups(problem) ? problem.limits.size() : 1) {
     std::vector<std::vector<std::int64_t>> in(n_groups_);
     std::vector<std::vector<std::int64_t>> out(n_groups_);
     for (std::int64_t i = 0; i < problem.n(); ++i) (subset[at(i)] ? in : out)[group(problem, i)].push_back(i);
@@ -173,8 +184,10 @@ class Polish : State {
     };
     for (std::size_t g = 0; g < n_groups_; ++g) {
       if (!outside_[g].empty() && !inside_[g].empty()) keep_better({outside_[g].top(), inside_[g].top()});
-      if (!outside_[g].empty() && takes(g) && (across.in < 0 || gain_[at(outside_[g].top())] > gain_[at(across.in)])) across.in = outside_[g].top();
-      if (!inside_[g].empty() && gives(g) && (across.out < 0 || gain_[at(inside_[g].top())] < gain_[at(across.out)])) across.out = inside_[g].top();
+      if (!outside_[g].empty() && takes(g) && (across.in < 0 || gain_[at(outside_[g].top())] > gain_[at(across.in)]))
+        across.in = outside_[g].top();
+      if (!inside_[g].empty() && gives(g) && (across.out < 0 || gain_[at(inside_[g].top())] < gain_[at(across.out)]))
+        across.out = inside_[g].top();
     }
     if (n_groups_ > 1) keep_better(across);
     return best;
@@ -188,7 +201,8 @@ class Polish : State {
         const std::int64_t b = problem_.k.indices[e];
         if (subset_[at(a)] == subset_[at(b)]) continue;
         const Swap swap = subset_[at(a)] ? Swap{b, a} : Swap{a, b};
-        if (improves(swap.in, swap.out, static_cast<double>(problem_.k.values[e])) && ledger_.can_swap(swap.in, swap.out)) return swap;  // a stays in front
+        if (improves(swap.in, swap.out, static_cast<double>(problem_.k.values[e])) && ledger_.can_swap(swap.in, swap.out))
+          return swap;  // a stays in front
       }
       changed_.pop_front();
       waiting_[at(a)] = 0;
@@ -274,7 +288,8 @@ class Polish : State {
 
 class CostPolish : State {
  public:
-  CostPolish(const Problem& problem, Subset& subset, ThreadPool& pool) : State(problem, subset, pool), groups_(members(problem)) {}
+  CostPolish(const Problem& problem, Subset& subset, ThreadPool& pool)
+      : State(problem, subset, pool), groups_(members(problem)) {}
 
   // Additions, removals and swaps until a pass finds none; how many.
   std::int64_t run(const Run& run) {
@@ -342,7 +357,8 @@ class CostPolish : State {
       std::vector<std::int64_t> kept;
       for (const std::int64_t j : list)
         if (subset_[at(j)]) kept.push_back(j);
-      if (has_groups(problem_) && !kept.empty() && ledger_.group_gives(kept.front())) giving.insert(giving.end(), kept.begin(), kept.end());
+      if (has_groups(problem_) && !kept.empty() && ledger_.group_gives(kept.front()))
+        giving.insert(giving.end(), kept.begin(), kept.end());
       shelves.push_back(shelf(std::move(kept)));
     }
     const Shelf across = shelf(std::move(giving));
@@ -354,7 +370,8 @@ class CostPolish : State {
       };
       const auto consider_shelf = [&](const Shelf& shelf) {
         const double least_cost = problem_.costs[i] - (ledger_.limit() - ledger_.used());
-        const auto fitting = std::upper_bound(shelf.costs.begin(), shelf.costs.end(), least_cost, std::greater<>()) - shelf.costs.begin();
+        const auto fitting =
+            std::upper_bound(shelf.costs.begin(), shelf.costs.end(), least_cost, std::greater<>()) - shelf.costs.begin();
         if (fitting > 0) consider(shelf.least[at(fitting - 1)], entry(problem_.k, i, shelf.least[at(fitting - 1)]));
       };
       consider_shelf(shelves[group(problem_, i)]);

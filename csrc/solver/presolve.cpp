@@ -1,14 +1,16 @@
-// Presolve: takes out the elements that are fixed, by the caller or by proof, and leaves a problem of the others: in a random order
-// where some of them are of equal importance, and in one in which neighbours are near each other if there are many of them.
+// Presolve: takes out the elements that are fixed, by the caller or by proof, and leaves a problem of the others: in a random
+// order where some of them are of equal importance, and in one in which neighbours are near each other if there are many of
+// them.
 //
-// With S the elements fixed in and U the open ones, f(S + T) = f(S) + sum_T (I_i - 2 alpha sum_{j in S} K_ij) - alpha sum_{T x T} K,
-// so that what S does to the rest is a change of importance.
+// With S the elements fixed in and U the open ones, f(S + T) = f(S) + sum_T (I_i - 2 alpha sum_{j in S} K_ij) - alpha sum_{T x
+// T} K, so that what S does to the rest is a change of importance.
 //
 // Bounding. Whatever the rest of the subset is, the gain of adding i lies between
 //   least_i = I_i - 2 alpha sum_{j in S} K_ij - 2 alpha sum_{j in U} max(0, K_ij)   and
 //   most_i  = I_i - 2 alpha sum_{j in S} K_ij - 2 alpha sum_{j in U} min(0, K_ij).
 // Let z be feasible, i and j open elements of the same group (everything, without groups) with least_i > most_j.
-// If j is in z and i is not, then exchanging them is feasible and changes f by gain_i(z - j) - gain_j(z - j) >= least_i - most_j > 0.
+// If j is in z and i is not, then exchanging them is feasible and changes f by gain_i(z - j) - gain_j(z - j) >= least_i -
+// most_j > 0.
 //  * Out: let z have at most h elements in the group. If h elements have least > most_j, then one of them is not in any z that
 //    has j, and z is not optimal: j can be left out.
 //  * In: let z have at least l elements in the group. If fewer than l others have most >= least_i, then every z without i has
@@ -35,7 +37,8 @@ double ranked(std::vector<double> values, std::int64_t rank) {
 
 class Bounding {
  public:
-  Bounding(const Problem& problem, std::vector<std::int8_t>& fixed, ThreadPool& pool) : problem_(problem), fixed_(fixed), pool_(pool) {}
+  Bounding(const Problem& problem, std::vector<std::int8_t>& fixed, ThreadPool& pool)
+      : problem_(problem), fixed_(fixed), pool_(pool) {}
 
   // How many elements it fixes.
   std::int64_t run() {
@@ -141,8 +144,10 @@ std::vector<std::int64_t> in_patches(const graph::CsrView& k, const std::vector<
       for (std::int64_t e = k.indptr[order[r]]; e < k.indptr[order[r] + 1]; ++e) {
         const std::int64_t j = k.indices[e];
         if (waiting[at(j)] == 0) continue;
-        if (order.size() - begin < kBlock) take(j);
-        else if (seeds.empty() || seeds.back() != j) seeds.push_back(j);
+        if (order.size() - begin < kBlock)
+          take(j);
+        else if (seeds.empty() || seeds.back() != j)
+          seeds.push_back(j);
       }
   }
   return order;
@@ -155,7 +160,8 @@ std::vector<std::int64_t> order_of_ties(const Problem& problem, std::uint64_t se
   std::sort(importance.begin(), importance.end());
   if (std::adjacent_find(importance.begin(), importance.end()) == importance.end()) return {};
   std::vector<std::pair<std::uint64_t, std::int64_t>> drawn(importance.size());
-  for (std::int64_t i = 0; i < problem.n(); ++i) drawn[at(i)] = {random_bits(seed, Stream::ties, static_cast<std::uint64_t>(i)), i};
+  for (std::int64_t i = 0; i < problem.n(); ++i)
+    drawn[at(i)] = {random_bits(seed, Stream::ties, static_cast<std::uint64_t>(i)), i};
   std::sort(drawn.begin(), drawn.end());
   std::vector<std::int64_t> order(drawn.size());
   std::transform(drawn.begin(), drawn.end(), order.begin(), [](const auto& one) { return one.second; });
@@ -202,13 +208,16 @@ void Reduced::build(ThreadPool& pool) {
   for (std::size_t r = 0; r < open_.size(); ++r) place[at(open_[r])] = static_cast<std::int32_t>(r);
   const Vector kx = multiply(k, as_vector(taken), pool);
   constant_ = relaxed_objective(whole_, as_vector(taken), kx, pool);
-  padding_ = ordered_sum(pool, whole_.n(), [&](std::int64_t i) { return rounding_of_taken(taken[at(i)] != 0, whole_.importance[i], whole_.alpha, kx[at(i)]); });
+  padding_ = ordered_sum(pool, whole_.n(), [&](std::int64_t i) {
+    return rounding_of_taken(taken[at(i)] != 0, whole_.importance[i], whole_.alpha, kx[at(i)]);
+  });
 
   const auto n = static_cast<std::int64_t>(open_.size());
   indptr_.assign(at(n + 1), 0);
   parallel_for(pool, n, [&](std::int64_t r) {
     const std::int64_t i = open_[at(r)];
-    indptr_[at(r + 1)] = std::count_if(k.indices + k.indptr[i], k.indices + k.indptr[i + 1], [&](std::int32_t j) { return place[at(j)] >= 0; });
+    indptr_[at(r + 1)] =
+        std::count_if(k.indices + k.indptr[i], k.indices + k.indptr[i + 1], [&](std::int32_t j) { return place[at(j)] >= 0; });
   });
   for (std::size_t r = 0; r < open_.size(); ++r) indptr_[r + 1] += indptr_[r];
   indices_.resize(at(indptr_.back()));

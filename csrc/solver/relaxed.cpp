@@ -1,6 +1,7 @@
 // Methods that move a relaxed point.
 //
-//  pgd           projected gradient ascent, x+ = Proj(x + g / L) with g = I - 2 alpha K x and L = 2 alpha ||K||_2. f need not be
+//  pgd           projected gradient ascent, x+ = Proj(x + g / L) with g = I - 2 alpha K x and L = 2 alpha ||K||_2. f need not
+//  be
 //                concave, yet no iteration can decrease it: it gains at least (1 / step - L / 2) |x+ - x|^2.
 //  continuation  pgd with alpha raised to its value in four stages, each from 0.9 x + 0.1 p / n of the one before.
 //  annealed      mean-field annealing: x moves halfway to the Fermi form of its gradient, whose temperature falls
@@ -22,14 +23,17 @@ constexpr double kSoftmaxTemperature = 0.05;  // of the spread of the first grad
 constexpr double kCold = 0.005;
 
 double largest_change(const Vector& a, const Vector& b, ThreadPool& pool) {
-  return ordered_sum(pool, static_cast<std::int64_t>(a.size()), [&](std::int64_t i) { return Max{std::abs(a[at(i)] - b[at(i)])}; }).value;
+  return ordered_sum(pool, static_cast<std::int64_t>(a.size()),
+                     [&](std::int64_t i) { return Max{std::abs(a[at(i)] - b[at(i)])}; })
+      .value;
 }
 
 // Where the relaxed methods start: the caller's point brought into the set, or the same share of every element.
 Vector start(const Problem& problem, const Run& run) {
   Multipliers multipliers;
   const auto n = at(problem.n());
-  if (run.options.x0 != nullptr) return project(problem, Vector(run.options.x0, run.options.x0 + n), Vector(n, 0.0), 1.0, multipliers, run.pool);
+  if (run.options.x0 != nullptr)
+    return project(problem, Vector(run.options.x0, run.options.x0 + n), Vector(n, 0.0), 1.0, multipliers, run.pool);
   if (is_plain(problem)) return Vector(n, static_cast<double>(problem.budget) / static_cast<double>(problem.n()));
   return project(problem, Vector(n, 0.5), Vector(n, 0.0), 1.0, multipliers, run.pool);
 }
@@ -38,12 +42,15 @@ Vector start(const Problem& problem, const Run& run) {
 double spread(const Vector& g, ThreadPool& pool) {
   const auto n = static_cast<std::int64_t>(g.size());
   const double mean = ordered_sum(pool, n, [&](std::int64_t i) { return g[at(i)]; }) / static_cast<double>(n);
-  return std::sqrt(ordered_sum(pool, n, [&](std::int64_t i) { return (g[at(i)] - mean) * (g[at(i)] - mean); }) / static_cast<double>(n));
+  return std::sqrt(ordered_sum(pool, n, [&](std::int64_t i) { return (g[at(i)] - mean) * (g[at(i)] - mean); }) /
+                   static_cast<double>(n));
 }
 
 class Relaxed {
  public:
-  Relaxed(const Problem& problem, Method method, Run& run) : problem_(problem), method_(method), run_(run) { set_x(start(problem, run)); }
+  Relaxed(const Problem& problem, Method method, Run& run) : problem_(problem), method_(method), run_(run) {
+    set_x(start(problem, run));
+  }
 
   Ascent take() { return std::move(ascent_); }
 
@@ -68,7 +75,9 @@ class Relaxed {
 
   void projected_gradient(const Problem& problem, double step, std::int64_t iterations) {
     Multipliers multipliers;
-    iterate(problem, iterations, [&](const Vector& x, const Vector& g, std::int64_t) { return project(problem, x, g, step, multipliers, run_.pool); });
+    iterate(problem, iterations, [&](const Vector& x, const Vector& g, std::int64_t) {
+      return project(problem, x, g, step, multipliers, run_.pool);
+    });
   }
 
   void continuation(double step, std::int64_t iterations) {
@@ -78,9 +87,11 @@ class Relaxed {
       part.alpha *= share;
       if (share > 0.1) {
         Multipliers multipliers;
-        const double mean = ordered_sum(run_.pool, problem_.n(), [&](std::int64_t i) { return ascent_.x[at(i)]; }) / static_cast<double>(problem_.n());
+        const double mean = ordered_sum(run_.pool, problem_.n(), [&](std::int64_t i) { return ascent_.x[at(i)]; }) /
+                            static_cast<double>(problem_.n());
         for (double& value : ascent_.x) value = restarted(value, mean);
-        set_x(is_plain(problem_) ? ascent_.x : project(problem_, ascent_.x, Vector(ascent_.x.size(), 0.0), 1.0, multipliers, run_.pool));
+        set_x(is_plain(problem_) ? ascent_.x
+                                 : project(problem_, ascent_.x, Vector(ascent_.x.size(), 0.0), 1.0, multipliers, run_.pool));
       }
       projected_gradient(part, step / share, iterations);
       if (run_.expired()) return;
@@ -134,9 +145,12 @@ Ascent ascend(const Problem& problem, Method method, const Spectrum& ends, Run& 
   Relaxed relaxed(problem, method, run);
   const std::int64_t iterations = iterations_of(method, run.options);
   relaxed.set_total(method == Method::continuation ? 4 * iterations : iterations);
-  if (method == Method::pgd) relaxed.projected_gradient(problem, gradient_step(problem.alpha, ends), iterations);
-  else if (method == Method::continuation) relaxed.continuation(gradient_step(problem.alpha, ends), iterations);
-  else relaxed.fermi_iterations(cooling_of(method, relaxed.spread_of_gradient(), run.options), iterations);
+  if (method == Method::pgd)
+    relaxed.projected_gradient(problem, gradient_step(problem.alpha, ends), iterations);
+  else if (method == Method::continuation)
+    relaxed.continuation(gradient_step(problem.alpha, ends), iterations);
+  else
+    relaxed.fermi_iterations(cooling_of(method, relaxed.spread_of_gradient(), run.options), iterations);
   return relaxed.take();
 }
 

@@ -1,5 +1,5 @@
-// The formulas of the relaxed methods, element by element, for the CPU and for a device: how x_i answers to a multiplier, and the search for
-// the multiplier at which the answers add up to the budget. See multipliers.cpp.
+// The formulas of the relaxed methods, element by element, for the CPU and for a device: how x_i answers to a multiplier, and
+// the search for the multiplier at which the answers add up to the budget. See multipliers.cpp.
 #pragma once
 
 #include <algorithm>
@@ -44,7 +44,9 @@ struct Range {
 };
 
 COREMAX_HD inline double gain(double importance, double alpha, double kx) { return importance - 2 * alpha * kx; }
-COREMAX_HD inline double value_term(double x, double importance, double alpha, double kx) { return x * (importance - alpha * kx); }
+COREMAX_HD inline double value_term(double x, double importance, double alpha, double kx) {
+  return x * (importance - alpha * kx);
+}
 
 // The mean-field annealing moves halfway.
 COREMAX_HD inline double damped(double x, double response) { return (1 - kDamping) * x + kDamping * response; }
@@ -89,8 +91,8 @@ struct Root {
 constexpr double kSlack = 1e-12;  // relative error of a sum that counts as met
 constexpr int kNewtonSteps = 24;  // before bisections come between: three times what it takes where Newton's method works
 
-// Newton steps inside a bracket, see multipliers.cpp. level(lambda): sum and slope of all responses; most: the sum at lambda = -infinity; guess: where to begin,
-// if finite.
+// Newton steps inside a bracket, see multipliers.cpp. level(lambda): sum and slope of all responses; most: the sum at lambda =
+// -infinity; guess: where to begin, if finite.
 #if defined(__CUDACC__)
 #pragma nv_exec_check_disable
 #endif
@@ -121,7 +123,9 @@ COREMAX_HD Root find_root(const Levels& level, Range range, double most, double 
     }
     lambda = here.slope > 0 ? lambda + (here.sum - target) / here.slope : low;  // Newton; where it is flat, bisect
   }
-  const double share = sum_low - target <= kSlack * target ? 1.0 : target - sum_high <= kSlack * target ? 0.0 : (target - sum_high) / (sum_low - sum_high);
+  const double share = sum_low - target <= kSlack * target    ? 1.0
+                       : target - sum_high <= kSlack * target ? 0.0
+                                                              : (target - sum_high) / (sum_low - sum_high);
   return {low, high, share};
 }
 

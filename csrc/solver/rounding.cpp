@@ -52,7 +52,8 @@ class Rounding {
   // fractional; returns it, or -1.
   std::int64_t settle(std::vector<std::int64_t> open) {
     const auto rank = [&](std::int64_t i) { return g_[at(i)] / cost(problem_, i); };
-    std::sort(open.begin(), open.end(), [&](std::int64_t a, std::int64_t b) { return rank(a) > rank(b) || (rank(a) == rank(b) && a < b); });
+    std::sort(open.begin(), open.end(),
+              [&](std::int64_t a, std::int64_t b) { return rank(a) > rank(b) || (rank(a) == rank(b) && a < b); });
     std::int64_t left = 0;
     std::int64_t right = static_cast<std::int64_t>(open.size()) - 1;
     while (left < right) {

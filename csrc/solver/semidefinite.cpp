@@ -1,14 +1,14 @@
 // The semidefinite upper bound on f.
 //
 // signs.cpp gives a quadratic function q, at least f on every binary z, and guesses a diagonal delta; definite.cpp raises delta
-// until W + diag(delta) is positive semidefinite. Then h(z) = constant + (linear + delta)'z - z'(W + delta)z is concave, equal to q
-// at binary z, and for any y
+// until W + diag(delta) is positive semidefinite. Then h(z) = constant + (linear + delta)'z - z'(W + delta)z is concave, equal
+// to q at binary z, and for any y
 //
 //   f(z) <= q(z) = h(z) <= h(y) + grad h(y)'(z - y) <= constant + y'(W + delta)y + max_s (linear + delta - 2 (W + delta)y)'s
 //
-// with s over the relaxed feasible set. An accelerated projected gradient in the metric of delta makes that small; every iterate
-// is valid, and the least is kept. With the diagonal of the semidefinite relaxation this is its value (the bound of Shor);
-// the triangle inequalities take most of what then remains.
+// with s over the relaxed feasible set. An accelerated projected gradient in the metric of delta makes that small; every
+// iterate is valid, and the least is kept. With the diagonal of the semidefinite relaxation this is its value (the bound of
+// Shor); the triangle inequalities take most of what then remains.
 //
 // Float rounding: every number below comes from sums of terms whose absolute values are added up along with them ("size"), by
 // fewer than 10^4 roundings on any term's way; kRounding of all sizes is added to the bound (feasible.h).
@@ -31,7 +31,8 @@ struct Plan {
   double lanczos_work;               // multiplications
 };
 
-// Tight: 5 to 10 s of two cores at 20,000 elements with some 14 similarities each. Fast: the plain semidefinite bound, in 0.1 s.
+// Tight: 5 to 10 s of two cores at 20,000 elements with some 14 similarities each. Fast: the plain semidefinite bound, in 0.1
+// s.
 Plan plan_for(BoundEffort effort) {
   if (effort != BoundEffort::tight) return {{8, 0, false}, {0}, 10, 12, 2e8};
   return {{16, 6'000'000, true}, {60, 300}, 60, 60, 1.5e9};
@@ -48,8 +49,8 @@ void move_multipliers(Signs& signs, std::int64_t sweeps, const std::function<boo
 }
 
 // The least bound that the tangents of h give along an ascent from x.
-double least_tangent(const Quadratic& q, const graph::CsrView& k, const Vector& delta, double highest, Vector x, std::int64_t steps,
-                     CappedSimplex& set, const std::function<bool()>& expired, ThreadPool& pool) {
+double least_tangent(const Quadratic& q, const graph::CsrView& k, const Vector& delta, double highest, Vector x,
+                     std::int64_t steps, CappedSimplex& set, const std::function<bool()>& expired, ThreadPool& pool) {
   const std::int64_t n = k.n;
   Vector metric(at(n));
   const Sum all = blocked_sum(pool, n, [&](std::int64_t i) { return Sum(delta[at(i)]); });
@@ -66,7 +67,8 @@ double least_tangent(const Quadratic& q, const graph::CsrView& k, const Vector& 
       Sum product(delta[at(i)] * y[at(i)]);
       for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e) product += Sum(q.w[at(e)] * y[at(k.indices[e])]);
       slope[at(i)] = q.linear[at(i)] + delta[at(i)] - 2 * product.value;
-      return Sum(y[at(i)] * product.value, std::abs(y[at(i)]) * product.size + q.linear_size[at(i)] + delta[at(i)] + 2 * product.size);
+      return Sum(y[at(i)] * product.value,
+                 std::abs(y[at(i)]) * product.size + q.linear_size[at(i)] + delta[at(i)] + 2 * product.size);
     });
     bound += set.support(slope, pool);
     bound += q.constant;
@@ -93,12 +95,13 @@ void CappedSimplex::price_at(const Vector& value) {
 }
 
 void CappedSimplex::reprice(const Vector& x, const Vector& response, ThreadPool& pool) {
-  const Level level = blocked_sum(pool, static_cast<std::int64_t>(x.size()), [&](std::int64_t i) { return Level{x[at(i)], response[at(i)]}; });
+  const Level level =
+      blocked_sum(pool, static_cast<std::int64_t>(x.size()), [&](std::int64_t i) { return Level{x[at(i)], response[at(i)]}; });
   if (level.slope > 0) price_ += 0.5 * (level.sum - static_cast<double>(problem_.budget)) / level.slope;
 }
 
-SemidefiniteBound semidefinite_bound(const Problem& problem, BoundEffort effort, double known_value, double target, std::uint64_t seed,
-                                     const std::function<bool()>& expired, ThreadPool& pool) {
+SemidefiniteBound semidefinite_bound(const Problem& problem, BoundEffort effort, double known_value, double target,
+                                     std::uint64_t seed, const std::function<bool()>& expired, ThreadPool& pool) {
   const Plan plan = plan_for(effort);
   CappedSimplex set(problem);
   SemidefiniteBound result;

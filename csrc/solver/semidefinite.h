@@ -45,8 +45,8 @@ struct Quadratic {
 
 // signs.cpp: the semidefinite relaxation, its low-rank point, and the multipliers of triangle inequalities.
 struct SignsOptions {
-  int rank = 16;                     // 8 or 16
-  std::int64_t max_triangles = 0;    // none: inequalities of edges alone
+  int rank = 16;                   // 8 or 16
+  std::int64_t max_triangles = 0;  // none: inequalities of edges alone
   bool inequalities = true;
 };
 
@@ -54,14 +54,14 @@ class Signs {
  public:
   Signs(const Problem& problem, const SignsOptions& options, CappedSimplex& set, ThreadPool& pool);
 
-  bool usable() const { return usable_; }           // false where K's pattern is not symmetric
-  void sweep();                                     // one pass of coordinate ascent over the vectors, and one of the prices
-  void raise_multipliers(double step);              // towards the violated inequalities
-  void begin_average();                             // of the multipliers from here on
-  void use_average();                               // sweeps and quadratic() go by the average, if one was begun
-  void drop_average();                              // ... and by the multipliers as they are again
+  bool usable() const { return usable_; }  // false where K's pattern is not symmetric
+  void sweep();                            // one pass of coordinate ascent over the vectors, and one of the prices
+  void raise_multipliers(double step);     // towards the violated inequalities
+  void begin_average();                    // of the multipliers from here on
+  void use_average();                      // sweeps and quadratic() go by the average, if one was begun
+  void drop_average();                     // ... and by the multipliers as they are again
   Quadratic quadratic() const;
-  Vector point() const;                             // x of the relaxation
+  Vector point() const;  // x of the relaxation
   Vector diagonal() const { return Vector(delta_.begin(), delta_.end()); }
 
  private:
@@ -94,15 +94,15 @@ class Signs {
     float step;     // of the multipliers at this edge
   };
   std::vector<Edge> edges_;
-  std::vector<std::int32_t> edge_of_;  // of each entry of K; -1 on the diagonal
-  std::vector<std::int32_t> triangles_;       // three edges each
-  std::vector<std::int64_t> corners_of_;      // edge e: its places in triangles_ are corners_[corners_of_[e]..]
+  std::vector<std::int32_t> edge_of_;     // of each entry of K; -1 on the diagonal
+  std::vector<std::int32_t> triangles_;   // three edges each
+  std::vector<std::int64_t> corners_of_;  // edge e: its places in triangles_ are corners_[corners_of_[e]..]
   std::vector<std::int64_t> corners_;
 
   std::vector<std::int64_t> colour_begin_;
   std::vector<std::int32_t> by_colour_;
 
-  Vector self_;   // -alpha K_ii: nothing, unless a diagonal is stored
+  Vector self_;  // -alpha K_ii: nothing, unless a diagonal is stored
   Vector base_;
   std::vector<float> weight_;  // W by entry
   Vector field_;
@@ -125,6 +125,7 @@ struct Definite {
 };
 // Raises delta (or lowers it) to where W + diag(delta) is positive semidefinite for certain or all but certain. lanczos_work:
 // multiplications to spend where components are too large to factor.
-Definite make_definite(const graph::CsrView& k, const Vector& w, Vector& delta, double lanczos_work, std::uint64_t seed, ThreadPool& pool);
+Definite make_definite(const graph::CsrView& k, const Vector& w, Vector& delta, double lanczos_work, std::uint64_t seed,
+                       ThreadPool& pool);
 
 }  // namespace coremax::solver

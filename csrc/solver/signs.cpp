@@ -6,9 +6,9 @@
 // only ever a guess of delta, in float32: definite.cpp proves what it needs, so nothing here can make a bound wrong.
 //
 // Inequalities: for signs a, b, c with abc = 1, binary s fulfil 1 + a s_i s_j + b s_i s_k + c s_j s_k >= 0 (it is 0 or 4); also
-// with k = 0, s_0 = 1. Added to f with any multipliers u >= 0 they leave a function that is at least f at every binary z, on the
-// same pattern. u rises where the vectors violate the inequality and falls where they do not (projected subgradient, running along
-// with the vectors); its average over the last steps is what the bound takes.
+// with k = 0, s_0 = 1. Added to f with any multipliers u >= 0 they leave a function that is at least f at every binary z, on
+// the same pattern. u rises where the vectors violate the inequality and falls where they do not (projected subgradient,
+// running along with the vectors); its average over the last steps is what the bound takes.
 //
 // Elements of one colour share no edge, so they move at the same time and any number of threads gives the same bits.
 #include <algorithm>
@@ -20,7 +20,7 @@
 namespace coremax::solver {
 namespace {
 
-constexpr float kCrowd = 5;  // what an edge counts for beside its triangles
+constexpr float kCrowd = 5;             // what an edge counts for beside its triangles
 constexpr double kLeastResponse = 0.1;  // of 0.25: near-integral points hardly respond to prices, and Newton steps would jump
 constexpr std::int64_t kChunk = 256;
 constexpr std::uint64_t kVectorSeed = 0x5165;
@@ -37,7 +37,8 @@ inline void raise(float* u, float ab, float ac, float bc, float step) {
 // Float32 multipliers, exact as they are, add up in float64.
 inline double net(const float* u, std::size_t place) {
   const double with = static_cast<double>(u[0]) + static_cast<double>(u[1 + place]);
-  const double all = (static_cast<double>(u[0]) + static_cast<double>(u[1])) + (static_cast<double>(u[2]) + static_cast<double>(u[3]));
+  const double all =
+      (static_cast<double>(u[0]) + static_cast<double>(u[1])) + (static_cast<double>(u[2]) + static_cast<double>(u[3]));
   return 2 * with - all;
 }
 
@@ -62,7 +63,8 @@ Signs::Signs(const Problem& problem, const SignsOptions& options, CappedSimplex&
   base_.resize(at(k.n));
   parallel_for(pool_, k.n, [&](std::int64_t i) {
     double sum = 0;
-    for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e) sum += (edge_of_[at(e)] < 0 ? 2 : 1) * static_cast<double>(k.values[e]);
+    for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e)
+      sum += (edge_of_[at(e)] < 0 ? 2 : 1) * static_cast<double>(k.values[e]);
     base_[at(i)] = problem_.importance[i] - problem_.alpha * sum;
   });
   weight_.resize(at(k.indptr[k.n]));
@@ -121,7 +123,8 @@ void Signs::colour() {
   std::vector<std::int64_t> taken_by;  // the element that last saw the colour taken
   for (std::int64_t i = 0; i < k.n; ++i) {
     if (i % kReductionBlock == 0) pool_.check();
-    for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1] && k.indices[e] < i; ++e) taken_by[at(colour_of[at(k.indices[e])])] = i;
+    for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1] && k.indices[e] < i; ++e)
+      taken_by[at(colour_of[at(k.indices[e])])] = i;
     std::size_t c = 0;
     while (c < taken_by.size() && taken_by[c] == i) ++c;
     if (c == taken_by.size()) taken_by.push_back(-1);
@@ -143,7 +146,9 @@ void Signs::start_vectors() {
     float* v = vectors_.data() + i * rank;
     float size = 0;
     for (std::int64_t c = 0; c < rank; ++c) {
-      v[c] = static_cast<float>(open_unit(random_bits(kVectorSeed, Stream::lanczos_start, static_cast<std::uint64_t>(i * rank + c)))) - 0.5f;
+      v[c] = static_cast<float>(
+                 open_unit(random_bits(kVectorSeed, Stream::lanczos_start, static_cast<std::uint64_t>(i * rank + c)))) -
+             0.5f;
       size += v[c] * v[c];
     }
     for (std::int64_t c = 0; c < rank; ++c) v[c] /= std::sqrt(size);
@@ -258,8 +263,10 @@ void Signs::raise_multipliers(double step) {
                   blocked_sum(pool_, n_triangles, [&](std::int64_t t) { return total(&triangle_multipliers_[at(4 * t)]); });
   if (averaged_ >= 0) {
     const double share = 1 / static_cast<double>(++averaged_);
-    parallel_for(pool_, n_edges, [&](std::int64_t e) { average_.pair[at(e)] += share * (now_.pair[at(e)] - average_.pair[at(e)]); });
-    parallel_for(pool_, k.n, [&](std::int64_t i) { average_.single[at(i)] += share * (now_.single[at(i)] - average_.single[at(i)]); });
+    parallel_for(pool_, n_edges,
+                 [&](std::int64_t e) { average_.pair[at(e)] += share * (now_.pair[at(e)] - average_.pair[at(e)]); });
+    parallel_for(pool_, k.n,
+                 [&](std::int64_t i) { average_.single[at(i)] += share * (now_.single[at(i)] - average_.single[at(i)]); });
     average_.constant += share * (now_.constant - average_.constant);
   }
   load(now_);
@@ -311,7 +318,8 @@ Quadratic Signs::quadratic() const {
   });
   if (plain) return q;
   q.constant = Sum(totals.constant);
-  q.constant += blocked_sum(pool_, static_cast<std::int64_t>(edges_.size()), [&](std::int64_t e) { return Sum(totals.pair[at(e)]); });
+  q.constant +=
+      blocked_sum(pool_, static_cast<std::int64_t>(edges_.size()), [&](std::int64_t e) { return Sum(totals.pair[at(e)]); });
   q.constant += blocked_sum(pool_, k.n, [&](std::int64_t i) { return Sum(-totals.single[at(i)]); });
   // Each multiplier is in the constant once, with its absolute value, and in no more than three totals, as they are added up
   // and averaged; the totals themselves may have cancelled.

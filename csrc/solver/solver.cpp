@@ -18,9 +18,12 @@ void check_numbers(const Problem& problem) {
   require(problem.alpha >= 0 && problem.alpha <= kLargest, "alpha must be from 0 to 1e100, got " + number_text(problem.alpha));
   for (std::int64_t i = 0; i < problem.n(); ++i) {
     const double value = problem.importance[i];
-    require(std::isfinite(value), [&] { return "importance[" + std::to_string(i) + "] is " + non_finite_name(value) + "; importance must be finite"; });
+    require(std::isfinite(value), [&] {
+      return "importance[" + std::to_string(i) + "] is " + non_finite_name(value) + "; importance must be finite";
+    });
     require(std::abs(value) <= kLargest, [&] {
-      return "importance[" + std::to_string(i) + "] is " + number_text(value) + ", beyond the range of 1e100 the solver works in; rescale it";
+      return "importance[" + std::to_string(i) + "] is " + number_text(value) +
+             ", beyond the range of 1e100 the solver works in; rescale it";
     });
   }
 }
@@ -44,7 +47,8 @@ bool is_redundant(const Problem& problem, ThreadPool& pool) { return largest_red
 class Rescaled {
  public:
   Rescaled(const Problem& problem, const Options& options, ThreadPool& pool) : problem_(problem), options_(options) {
-    const double importance = blocked_sum(pool, problem.n(), [&](std::int64_t i) { return Max{std::abs(problem.importance[i])}; }).value;
+    const double importance =
+        blocked_sum(pool, problem.n(), [&](std::int64_t i) { return Max{std::abs(problem.importance[i])}; }).value;
     const double redundancy = largest_redundancy(problem, pool);
     const std::optional<int> unit = unit_of(importance, redundancy);
     if (!unit) return;
@@ -52,7 +56,8 @@ class Rescaled {
     importance_.resize(at(problem.n()));
     for (std::int64_t i = 0; i < problem.n(); ++i) importance_[at(i)] = std::ldexp(problem.importance[i], -exponent_);
     problem_.importance = importance_.data();
-    problem_.alpha = std::min(std::ldexp(problem.alpha, -exponent_), kLargest * kLargest);  // more only where no edge has any weight
+    problem_.alpha =
+        std::min(std::ldexp(problem.alpha, -exponent_), kLargest * kLargest);  // more only where no edge has any weight
     options_.temperature = std::min(std::ldexp(options.temperature, -exponent_), kLargest * kLargest);
     if (options.callback)
       options_.callback = [this, &options](Iteration iteration) {
@@ -90,23 +95,26 @@ std::int64_t sweeps(Effort effort, std::int64_t n) {
     double least;
     double most;
   };
-  const Plan plan = effort == Effort::fast ? Plan{100, 40, 200} : effort == Effort::standard ? Plan{2500, 150, 2500} : Plan{30000, 1000, 30000};
+  const Plan plan = effort == Effort::fast       ? Plan{100, 40, 200}
+                    : effort == Effort::standard ? Plan{2500, 150, 2500}
+                                                 : Plan{30000, 1000, 30000};
   const double ratio = 20000.0 / static_cast<double>(n);
   return static_cast<std::int64_t>(std::clamp(plan.at_20000 * ratio * std::sqrt(ratio), plan.least, plan.most));
 }
 
 // Gaps, as shares of Relaxations::scale.
-constexpr double kNegligible = 1e-7;  // nothing more is tried for it
-constexpr double kPromising = 0.05;   // after a first impression of the linear program: more of it may close it
-constexpr double kEnough = 0.02;      // the next bound is not tried for it
-constexpr double kClose = 0.002;      // the same at the tight effort
-constexpr int kRounds = 10;           // of the search that goes on from the best, at the best effort
+constexpr double kNegligible = 1e-7;            // nothing more is tried for it
+constexpr double kPromising = 0.05;             // after a first impression of the linear program: more of it may close it
+constexpr double kEnough = 0.02;                // the next bound is not tried for it
+constexpr double kClose = 0.002;                // the same at the tight effort
+constexpr int kRounds = 10;                     // of the search that goes on from the best, at the best effort
 constexpr std::int64_t kThoroughUpTo = 30'000;  // elements for which the default effort takes the slower methods in
 constexpr std::int64_t kWarmShare = 16;         // a warm start needs so many times fewer sweeps
 
 // Nothing to choose, or nothing to weigh against importance.
 bool is_linear(const Problem& problem, ThreadPool& pool) {
-  const bool all_or_nothing = problem.n() == 0 || (!has_costs(problem) && (problem.budget == 0 || problem.budget == problem.n()));
+  const bool all_or_nothing =
+      problem.n() == 0 || (!has_costs(problem) && (problem.budget == 0 || problem.budget == problem.n()));
   return all_or_nothing || !is_redundant(problem, pool);
 }
 
@@ -126,19 +134,21 @@ struct Presolved {
 class Relaxations {
  public:
   // announce: the bounds hold for the whole call, so that whoever watches is told.
-  Relaxations(const Problem& problem, bool announce, Run& run) : problem_(problem), announce_(announce), run_(run), linear_(is_linear(problem, run.pool)) {}
+  Relaxations(const Problem& problem, bool announce, Run& run)
+      : problem_(problem), announce_(announce), run_(run), linear_(is_linear(problem, run.pool)) {}
 
   // At once, for whoever watches.
   void modular() { note(modular_bound(problem_, run_.pool)); }
 
-  // What shares of the value are taken of: the value, unless a constant in all importances makes it large beside what choice can
-  // change. Then twice the latter, from a subset at random to the modular bound.
+  // What shares of the value are taken of: the value, unless a constant in all importances makes it large beside what choice
+  // can change. Then twice the latter, from a subset at random to the modular bound.
   double scale(double value) {
     const double size = std::max(std::abs(value), std::numeric_limits<double>::min());
     if (has_costs(problem_) || linear_) return size;
     if (spread_ < 0) {
       const double share = static_cast<double>(problem_.budget) / static_cast<double>(problem_.n());
-      const double importance = blocked_sum(run_.pool, problem_.n(), [&](std::int64_t i) { return Sum(problem_.importance[i]); }).value;
+      const double importance =
+          blocked_sum(run_.pool, problem_.n(), [&](std::int64_t i) { return Sum(problem_.importance[i]); }).value;
       const auto entry = [&](std::int64_t e) { return Sum(static_cast<double>(problem_.k.values[e])); };
       const double redundancy = blocked_sum(run_.pool, problem_.k.indptr[problem_.n()], entry).size;
       spread_ = modular_bound(problem_, run_.pool).value - share * importance + problem_.alpha * share * share * redundancy;
@@ -149,9 +159,9 @@ class Relaxations {
   // How far the linear program is taken.
   enum class Depth { none, fast, rounding, tight };
 
-  // A linear program with cuts: nearly tight where little is kept. `subset` is feasible, the better the tighter the bound. A first
-  // impression says whether more is worth its time, unless the caller is patient. Returns a point to round; empty where nothing
-  // came of it or as much has been done before.
+  // A linear program with cuts: nearly tight where little is kept. `subset` is feasible, the better the tighter the bound. A
+  // first impression says whether more is worth its time, unless the caller is patient. Returns a point to round; empty where
+  // nothing came of it or as much has been done before.
   Vector linear_program(Depth depth, const Subset& subset, bool patient) {
     const double value = subset_objective(problem_, subset, run_.pool);
     Vector x;
@@ -173,8 +183,8 @@ class Relaxations {
     return x;
   }
 
-  // A semidefinite relaxation: close where a fifth and more is kept. Groups are left out of it, which keeps it valid; with costs
-  // a uniform diagonal shift takes its place.
+  // A semidefinite relaxation: close where a fifth and more is kept. Groups are left out of it, which keeps it valid; with
+  // costs a uniform diagonal shift takes its place.
   Vector semidefinite(BoundEffort effort, const Subset& subset) {
     if (linear_ || run_.expired() || static_cast<int>(effort) <= static_cast<int>(semidefinite_done_)) return {};
     semidefinite_done_ = effort;
@@ -187,8 +197,8 @@ class Relaxations {
     Problem plain = problem_;
     plain.groups = nullptr;
     plain.limits.clear();
-    SemidefiniteBound found =
-        semidefinite_bound(plain, effort, value, kNegligible * scale(value), run_.options.seed, [&] { return run_.expired(); }, run_.pool);
+    SemidefiniteBound found = semidefinite_bound(
+        plain, effort, value, kNegligible * scale(value), run_.options.seed, [&] { return run_.expired(); }, run_.pool);
     note(found.bound);
     return std::move(found.x);
   }
@@ -289,7 +299,8 @@ class Search {
     if (!warm) methods.push_back(Method::greedy);
     methods.push_back(Method::heat_bath);
     // It hardly ever wins, but where it is cheap the portfolio can promise never to be worse.
-    if (effort == Effort::best || (effort == Effort::standard && !warm && problem_.n() <= kThoroughUpTo)) methods.push_back(Method::pgd);
+    if (effort == Effort::best || (effort == Effort::standard && !warm && problem_.n() <= kThoroughUpTo))
+      methods.push_back(Method::pgd);
     if (effort == Effort::best) methods.insert(methods.end(), {Method::annealed, Method::continuation});
     methods.push_back(Method::lp);
     run_.expect_methods(static_cast<int>(methods.size()));
@@ -297,16 +308,20 @@ class Search {
       run_method(method);
       if (run_.expired()) return;
     }
-    if (effort == Effort::best) search_on(kRounds);
-    else if (effort == Effort::standard && !warm && result.method == Method::lp) search_on(1);
+    if (effort == Effort::best)
+      search_on(kRounds);
+    else if (effort == Effort::standard && !warm && result.method == Method::lp)
+      search_on(1);
   }
 
   // The points of the relaxations, rounded; then, where they decide most elements, a search among the others.
   void round_relaxations() {
     using Depth = Relaxations::Depth;
     const Effort effort = run_.options.effort;
-    if (run_.options.method == Method::lp) return round_point(relaxations_.linear_program(effort == Effort::fast ? Depth::fast : Depth::tight, best_, true));
-    const bool hurried = effort == Effort::fast || problem_.n() > kThoroughUpTo || (effort == Effort::standard && run_.options.x0 != nullptr);
+    if (run_.options.method == Method::lp)
+      return round_point(relaxations_.linear_program(effort == Effort::fast ? Depth::fast : Depth::tight, best_, true));
+    const bool hurried =
+        effort == Effort::fast || problem_.n() > kThoroughUpTo || (effort == Effort::standard && run_.options.x0 != nullptr);
     round_point(relaxations_.linear_program(hurried ? Depth::fast : Depth::rounding, best_, false));
     if (effort == Effort::best) round_point(relaxations_.linear_program(Depth::tight, best_, false));
     if (effort != Effort::best || relaxations_.is_settled(result.objective)) return;
@@ -378,7 +393,8 @@ class Search {
         for (Annealing& one : found) complete(problem_, one.subset, run_.pool);
         // A polish changes less than a chain: the best is enough, but for the last drop.
         if (effort != Effort::best && found.size() > 1)
-          found = {std::move(best_of(found, [&](const Annealing& one) { return subset_objective(problem_, one.subset, run_.pool); }))};
+          found = {std::move(
+              best_of(found, [&](const Annealing& one) { return subset_objective(problem_, one.subset, run_.pool); }))};
         for (Annealing& one : found) offer(method, std::move(one));
         break;
       }
@@ -393,7 +409,8 @@ class Search {
         break;
       }
       default:
-        offer(method, ascend(problem_, method, method == Method::pgd || method == Method::continuation ? ends() : Spectrum{}, run_));
+        offer(method,
+              ascend(problem_, method, method == Method::pgd || method == Method::continuation ? ends() : Spectrum{}, run_));
     }
   }
 
@@ -549,24 +566,37 @@ std::optional<int> unit_of(double importance, double redundancy) {
 
 const char* name(Method method) {
   switch (method) {
-    case Method::automatic: return "auto";
-    case Method::pgd: return "pgd";
-    case Method::annealed: return "annealed";
-    case Method::continuation: return "continuation";
-    case Method::softmax: return "softmax";
-    case Method::greedy: return "greedy";
-    case Method::swap_annealing: return "swap-annealing";
-    case Method::heat_bath: return "heat-bath";
-    case Method::lp: return "lp";
-    case Method::enumeration: return "enumeration";
+    case Method::automatic:
+      return "auto";
+    case Method::pgd:
+      return "pgd";
+    case Method::annealed:
+      return "annealed";
+    case Method::continuation:
+      return "continuation";
+    case Method::softmax:
+      return "softmax";
+    case Method::greedy:
+      return "greedy";
+    case Method::swap_annealing:
+      return "swap-annealing";
+    case Method::heat_bath:
+      return "heat-bath";
+    case Method::lp:
+      return "lp";
+    case Method::enumeration:
+      return "enumeration";
   }
   return "unknown";
 }
 
 bool Run::report(Method method, std::int64_t iteration, std::int64_t total, double objective) {
   constexpr std::int64_t kSteps = 1000;  // of the progress
-  pool.progress((kSteps * std::max(method_, 0) + kSteps * std::min(iteration, total) / std::max<std::int64_t>(total, 1)) / methods_, kSteps);
-  if (options.callback && options.callback({method, iteration, constant + objective, upper_bound, seconds()})) interrupted_ = true;
+  pool.progress(
+      (kSteps * std::max(method_, 0) + kSteps * std::min(iteration, total) / std::max<std::int64_t>(total, 1)) / methods_,
+      kSteps);
+  if (options.callback && options.callback({method, iteration, constant + objective, upper_bound, seconds()}))
+    interrupted_ = true;
   return expired();
 }
 

@@ -49,8 +49,9 @@ class Run {
 constexpr double kLargest = 1e100;
 // A redundancy too small for a normal number is none: its reciprocal, the step, would be infinite.
 constexpr double kLeastRedundancy = 1e-280;
-// The problem is solved in a unit, a power of two (its exponent) and so without rounding, in which the smaller of the largest importance and
-// the largest redundancy is near one, as far as that leaves the larger in range: some stages work in single precision. None where both are 0.
+// The problem is solved in a unit, a power of two (its exponent) and so without rounding, in which the smaller of the largest
+// importance and the largest redundancy is near one, as far as that leaves the larger in range: some stages work in single
+// precision. None where both are 0.
 std::optional<int> unit_of(double importance, double redundancy);
 
 // objective.cpp
@@ -78,7 +79,8 @@ class Reduced {
  public:
   // In the order given, or as they are where it is empty.
   Reduced(const Problem& whole, const std::vector<std::int64_t>& order, ThreadPool& pool);
-  // With `bounding`, elements that are provably in or out of every best subset are fixed as well, and large problems put in order.
+  // With `bounding`, elements that are provably in or out of every best subset are fixed as well, and large problems put in
+  // order.
   Reduced(const Problem& whole, bool bounding, ThreadPool& pool);
   Reduced(const Reduced&) = delete;
   Reduced& operator=(const Reduced&) = delete;
@@ -87,7 +89,7 @@ class Reduced {
   double constant() const { return constant_; }  // f(whole) = constant + f(reduced)
   double padding() const { return padding_; }    // the rounding error of that, at most
   std::int64_t n_proved() const { return n_proved_; }
-  Subset expand(const Subset& subset) const;     // of the whole
+  Subset expand(const Subset& subset) const;  // of the whole
   Vector expand(const Vector& x) const;
   Vector restrict(const double* x) const;
   Subset restrict(const Subset& subset) const;
@@ -120,9 +122,11 @@ struct Multipliers {
   static constexpr double kUnknown = std::numeric_limits<double>::infinity();
 };
 // The point of the relaxed set nearest to x + step g.
-Vector project(const Problem& problem, const Vector& x, const Vector& g, double step, Multipliers& multipliers, ThreadPool& pool);
+Vector project(const Problem& problem, const Vector& x, const Vector& g, double step, Multipliers& multipliers,
+               ThreadPool& pool);
 // The same in the norm of a metric, with x + g / metric.
-Vector project(const Problem& problem, const Vector& x, const Vector& g, const Vector& metric, Multipliers& multipliers, ThreadPool& pool);
+Vector project(const Problem& problem, const Vector& x, const Vector& g, const Vector& metric, Multipliers& multipliers,
+               ThreadPool& pool);
 // x_i = 1 / (1 + exp((lambda_i - g_i) / temperature)): the maximiser of g'x + temperature entropy(x) over the relaxed set.
 Vector fermi(const Problem& problem, const Vector& g, double temperature, Multipliers& multipliers, ThreadPool& pool);
 
@@ -145,8 +149,8 @@ struct Ascent {
   std::vector<double> history;
 };
 Ascent ascend(const Problem& problem, Method method, const Spectrum& ends, Run& run);
-// What the methods are made of, for whoever runs their iterations: how many (in each stage), the step of the projected gradient, the
-// stages of the continuation, and the temperature of every iteration given the spread of the first gradient.
+// What the methods are made of, for whoever runs their iterations: how many (in each stage), the step of the projected
+// gradient, the stages of the continuation, and the temperature of every iteration given the spread of the first gradient.
 std::int64_t iterations_of(Method method, const Options& options);
 double gradient_step(double alpha, const Spectrum& ends);
 constexpr double kContinuationShares[] = {0.1, 0.3, 0.6, 1.0};
@@ -199,8 +203,8 @@ struct SemidefiniteBound {
   Vector x;             // a relaxed point near the optimum of the relaxation: worth rounding
 };
 // Stops early when the bound is within `target` of the value known to be attained.
-SemidefiniteBound semidefinite_bound(const Problem& problem, BoundEffort effort, double known_value, double target, std::uint64_t seed,
-                                     const std::function<bool()>& expired, ThreadPool& pool);
+SemidefiniteBound semidefinite_bound(const Problem& problem, BoundEffort effort, double known_value, double target,
+                                     std::uint64_t seed, const std::function<bool()>& expired, ThreadPool& pool);
 Bound diagonal_shift_bound(const Problem& problem, const Spectrum& ends, const Subset& start, const Run& run);
 
 }  // namespace coremax::solver

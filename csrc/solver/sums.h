@@ -1,6 +1,7 @@
-// The order of the sums that the CPU and a device must have alike. Elements come in units of kSumUnit; within a unit, lane l of kSumLanes
-// adds the elements congruent to l; the lanes of each group of 32 are added as l with l + 16, + 8, + 4, + 2, + 1, then the eight groups as
-// g with g + 4, + 2, + 1; the units are added as the elements of one unit are. So neither threads nor blocks of a device matter.
+// The order of the sums that the CPU and a device must have alike. Elements come in units of kSumUnit; within a unit, lane l of
+// kSumLanes adds the elements congruent to l; the lanes of each group of 32 are added as l with l + 16, + 8, + 4, + 2, + 1,
+// then the eight groups as g with g + 4, + 2, + 1; the units are added as the elements of one unit are. So neither threads nor
+// blocks of a device matter.
 #pragma once
 
 #include <algorithm>
@@ -42,10 +43,12 @@ auto ordered_sum(ThreadPool& pool, std::int64_t n, const Term& term) {
   constexpr std::int64_t kUnitsPerTask = kReductionBlock / kSumUnit;
   const std::int64_t n_units = (n + kSumUnit - 1) / kSumUnit;
   std::vector<Total> units(static_cast<std::size_t>(n_units));
-  pool.run((n_units + kUnitsPerTask - 1) / kUnitsPerTask, [&](std::int64_t task, ThreadPool::Worker&) {
-    for (std::int64_t unit = task * kUnitsPerTask; unit < std::min(n_units, (task + 1) * kUnitsPerTask); ++unit)
-      units[static_cast<std::size_t>(unit)] = unit_sum(unit * kSumUnit, std::min(n, (unit + 1) * kSumUnit), term);
-  }, kShareBlocksFrom);
+  pool.run((n_units + kUnitsPerTask - 1) / kUnitsPerTask,
+           [&](std::int64_t task, ThreadPool::Worker&) {
+             for (std::int64_t unit = task * kUnitsPerTask; unit < std::min(n_units, (task + 1) * kUnitsPerTask); ++unit)
+               units[static_cast<std::size_t>(unit)] = unit_sum(unit * kSumUnit, std::min(n, (unit + 1) * kSumUnit), term);
+           },
+           kShareBlocksFrom);
   return unit_sum(0, n_units, [&](std::int64_t unit) { return units[static_cast<std::size_t>(unit)]; });
 }
 

@@ -15,8 +15,11 @@ COREMAX_HD inline double better_end(double up, double down, double slope, double
 }
 
 // What taking i in for j adds to f.
-COREMAX_HD inline double swap_change(double gain_i, double gain_j, double alpha, double k_ij) { return gain_i - gain_j + 2 * alpha * k_ij; }
-// Improvements below the rounding error of the gains are none: they could go round in circles. sizes: of the sums that the gains are.
+COREMAX_HD inline double swap_change(double gain_i, double gain_j, double alpha, double k_ij) {
+  return gain_i - gain_j + 2 * alpha * k_ij;
+}
+// Improvements below the rounding error of the gains are none: they could go round in circles. sizes: of the sums that the
+// gains are.
 COREMAX_HD inline bool swap_improves(double change, double size_i, double size_j) { return change > 1e-12 * (size_i + size_j); }
 
 }  // namespace coremax::solver

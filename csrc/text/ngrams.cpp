@@ -1,5 +1,5 @@
-// See text.h. Each worker has a reader, its own counts and, for SHA-256, a memo: natural text repeats itself, and a look-up in a
-// table that fits into the cache costs less than a digest. The memo holds texts whole, so it never changes a result.
+// See text.h. Each worker has a reader, its own counts and, for SHA-256, a memo: natural text repeats itself, and a look-up in
+// a table that fits into the cache costs less than a digest. The memo holds texts whole, so it never changes a result.
 #include <algorithm>
 #include <array>
 #include <string>
@@ -66,8 +66,8 @@ struct Sha256Buckets {
 
 // Calls visit(bucket) for every n-gram of the document, by its last token and then by n; returns the number of tokens.
 template <class Buckets, class Visit>
-std::int64_t visit_ngrams(const Document& document, TokenReader& reader, int ngrams, const Buckets& buckets, const ThreadPool::Worker& worker,
-                          Visit&& visit) {
+std::int64_t visit_ngrams(const Document& document, TokenReader& reader, int ngrams, const Buckets& buckets,
+                          const ThreadPool::Worker& worker, Visit&& visit) {
   constexpr std::int64_t kPollEvery = 4096;
   std::uint64_t hashes[kMaxNgrams + 1];  // [n]: of the n-gram that ends with the newest token
   std::int64_t n_tokens = 0;
@@ -107,7 +107,8 @@ struct NgramHasher::State {
       auto& mine = workers[static_cast<std::size_t>(worker.id())];
       if (!mine) mine = std::make_unique<PerWorker>(*this);
       try {
-        make_visit(i, *mine, [&](auto&& visit) { return visit_document(documents[static_cast<std::size_t>(i)], *mine, worker, visit); });
+        make_visit(i, *mine,
+                   [&](auto&& visit) { return visit_document(documents[static_cast<std::size_t>(i)], *mine, worker, visit); });
       } catch (const Error& error) {
         throw Error(error.kind(), "document " + std::to_string(i) + ": " + error.what());
       }
@@ -117,7 +118,8 @@ struct NgramHasher::State {
   template <class Visit>
   std::int64_t visit_document(const Document& document, PerWorker& mine, const ThreadPool::Worker& worker, Visit&& visit) {
     if (options.hash == Hash::fast)
-      return visit_ngrams(document, mine.reader, options.ngrams, FastBuckets{static_cast<std::uint64_t>(options.n_buckets)}, worker, visit);
+      return visit_ngrams(document, mine.reader, options.ngrams, FastBuckets{static_cast<std::uint64_t>(options.n_buckets)},
+                          worker, visit);
     if (!mine.memo) mine.memo = std::make_unique<Memo>();
     return visit_ngrams(document, mine.reader, options.ngrams, Sha256Buckets{digest, *mine.memo}, worker, visit);
   }
@@ -131,8 +133,10 @@ Characters::Characters(std::vector<std::uint32_t> entries) : entries_(std::move(
 
 NgramHasher::NgramHasher(std::shared_ptr<const Characters> characters, const Options& options) {
   require(options.ngrams >= 1 && options.ngrams <= kMaxNgrams, "ngrams must be from 1 to " + std::to_string(kMaxNgrams));
-  require(options.n_buckets >= 1 && options.n_buckets <= kMaxBuckets, "n_buckets must be from 1 to " + std::to_string(kMaxBuckets));
-  state_ = std::make_unique<State>(State{std::move(characters), options, Sha256Modulo(static_cast<std::uint32_t>(options.n_buckets), options.isa), {}});
+  require(options.n_buckets >= 1 && options.n_buckets <= kMaxBuckets,
+          "n_buckets must be from 1 to " + std::to_string(kMaxBuckets));
+  state_ = std::make_unique<State>(
+      State{std::move(characters), options, Sha256Modulo(static_cast<std::uint32_t>(options.n_buckets), options.isa), {}});
 }
 
 NgramHasher::~NgramHasher() = default;
@@ -157,7 +161,8 @@ std::vector<std::int64_t> NgramHasher::counts() const {
   return total;
 }
 
-void NgramHasher::sum(const std::vector<Document>& documents, const double* values, double* sums, std::int64_t* n_tokens, ThreadPool& pool) {
+void NgramHasher::sum(const std::vector<Document>& documents, const double* values, double* sums, std::int64_t* n_tokens,
+                      ThreadPool& pool) {
   state_->run(documents, pool, [=](std::int64_t i, State::PerWorker&, auto&& each_bucket) {
     double sum = 0;
     n_tokens[i] = each_bucket([&sum, values](std::size_t bucket) { sum += values[bucket]; });

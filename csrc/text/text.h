@@ -64,7 +64,8 @@ class NgramHasher {
   void count(const std::vector<Document>& documents, ThreadPool& pool);
   std::vector<std::int64_t> counts() const;
   // sums[i] = sum over the n-grams of document i of values[bucket]; n_tokens[i] = its number of tokens.
-  void sum(const std::vector<Document>& documents, const double* values, double* sums, std::int64_t* n_tokens, ThreadPool& pool);
+  void sum(const std::vector<Document>& documents, const double* values, double* sums, std::int64_t* n_tokens,
+           ThreadPool& pool);
 
  private:
   struct State;

@@ -10,9 +10,9 @@
 namespace coremax::text {
 namespace {
 
-constexpr std::size_t kRun = 16'384;           // bytes of input between looks at the clock and at the room left
-constexpr std::size_t kGrowth = 4;             // the most bytes a byte can become, whatever the table says
-constexpr std::size_t kCompactFrom = 65'536;   // bytes of old tokens worth moving the kept ones to the front
+constexpr std::size_t kRun = 16'384;          // bytes of input between looks at the clock and at the room left
+constexpr std::size_t kGrowth = 4;            // the most bytes a byte can become, whatever the table says
+constexpr std::size_t kCompactFrom = 65'536;  // bytes of old tokens worth moving the kept ones to the front
 
 std::uint8_t* encode(std::uint32_t code, std::uint8_t* out) {
   const auto tail = [code](int shift) { return static_cast<std::uint8_t>(0x80 | ((code >> shift) & 0x3F)); };

@@ -1,6 +1,6 @@
 // The tile instructions in software, as Intel's manual describes them, so that the AMX filter can be tested where there are no
-// tiles: code that is included after this header gets them in place of the intrinsics. Where the hardware would fault, the first
-// fault is kept and the instruction does nothing. Everything is local to the file that includes this.
+// tiles: code that is included after this header gets them in place of the intrinsics. Where the hardware would fault, the
+// first fault is kept and the instruction does nothing. Everything is local to the file that includes this.
 //
 // One thing is not to the bit: the hardware flushes what is below 2^-126 before rounding, here it is done after.
 #pragma once
@@ -39,12 +39,14 @@ class Tiles {
       tiles_[i].rows = bytes[48 + i];
       tiles_[i].row_bytes = row_bytes;
       if (tiles_[i].rows > kRows || row_bytes > kRowBytes) return fail("a tile is configured larger than a tile is");
-      if ((tiles_[i].rows == 0) != (row_bytes == 0)) return fail("a tile is configured with rows but no columns, or the reverse");
+      if ((tiles_[i].rows == 0) != (row_bytes == 0))
+        return fail("a tile is configured with rows but no columns, or the reverse");
     }
     for (int i = 2; i < 16; ++i)
       if (bytes[i] != 0) return fail("a reserved byte of the configuration is not 0");
     for (int i = kTiles; i < 16; ++i)
-      if (bytes[16 + 2 * i] != 0 || bytes[17 + 2 * i] != 0 || bytes[48 + i] != 0) return fail("a tile is configured that does not exist");
+      if (bytes[16 + 2 * i] != 0 || bytes[17 + 2 * i] != 0 || bytes[48 + i] != 0)
+        return fail("a tile is configured that does not exist");
     configured_ = true;
   }
 
@@ -58,7 +60,8 @@ class Tiles {
     if (!usable(i)) return;
     zero(i);  // what lies beyond the configured size reads as zero
     for (int r = 0; r < tiles_[i].rows; ++r)
-      std::memcpy(tiles_[i].bytes[r], static_cast<const char*>(memory) + r * stride, static_cast<std::size_t>(tiles_[i].row_bytes));
+      std::memcpy(tiles_[i].bytes[r], static_cast<const char*>(memory) + r * stride,
+                  static_cast<std::size_t>(tiles_[i].row_bytes));
   }
 
   void store(int i, void* memory, std::int64_t stride) {
@@ -81,7 +84,8 @@ class Tiles {
   }
 
   // TDPBF16PS: first and second numbers of the pairs are summed apart from zero, by fused multiply-add and in order; the two
-  // sums are added, and then added to the float there was. Subnormal numbers count as zero, in what goes in and in what comes out.
+  // sums are added, and then added to the float there was. Subnormal numbers count as zero, in what goes in and in what comes
+  // out.
   void dot_bfloat16(int sums, int a, int b) {
     if (!fit(sums, a, b)) return;
     for (int m = 0; m < tiles_[sums].rows; ++m)
@@ -108,21 +112,31 @@ class Tiles {
   }
 
   bool usable(int i) {
-    if (!configured_) fail("tiles are used while not configured");
-    else if (i < 0 || i >= kTiles) fail("there is no tile of this number");
-    else if (tiles_[i].rows == 0) fail("a tile is used that the configuration leaves out");
-    else return true;
+    if (!configured_)
+      fail("tiles are used while not configured");
+    else if (i < 0 || i >= kTiles)
+      fail("there is no tile of this number");
+    else if (tiles_[i].rows == 0)
+      fail("a tile is used that the configuration leaves out");
+    else
+      return true;
     return false;
   }
 
   bool fit(int sums, int a, int b) {
     if (!usable(sums) || !usable(a) || !usable(b)) return false;
-    if (sums == a || sums == b || a == b) fail("a tile product of a tile with itself");
-    else if ((tiles_[sums].row_bytes | tiles_[a].row_bytes | tiles_[b].row_bytes) % 4 != 0) fail("a row of a tile ends within a word");
-    else if (tiles_[sums].rows != tiles_[a].rows) fail("left side and sums differ in rows");
-    else if (tiles_[sums].row_bytes != tiles_[b].row_bytes) fail("right side and sums differ in columns");
-    else if (tiles_[a].row_bytes / 4 != tiles_[b].rows) fail("columns of the left side are not the rows of the right side");
-    else return true;
+    if (sums == a || sums == b || a == b)
+      fail("a tile product of a tile with itself");
+    else if ((tiles_[sums].row_bytes | tiles_[a].row_bytes | tiles_[b].row_bytes) % 4 != 0)
+      fail("a row of a tile ends within a word");
+    else if (tiles_[sums].rows != tiles_[a].rows)
+      fail("left side and sums differ in rows");
+    else if (tiles_[sums].row_bytes != tiles_[b].row_bytes)
+      fail("right side and sums differ in columns");
+    else if (tiles_[a].row_bytes / 4 != tiles_[b].rows)
+      fail("columns of the left side are not the rows of the right side");
+    else
+      return true;
     return false;
   }
 

@@ -42,24 +42,27 @@ bool throws(F&& f, std::string_view fragment, std::string& outcome) {
 
 }  // namespace coremax::test
 
-#define TEST(name)                                                            \
-  static void test_##name();                                                  \
+#define TEST(name)                                                                  \
+  static void test_##name();                                                        \
   static const coremax::test::Registration registration_##name{#name, test_##name}; \
   static void test_##name()
 
 #define CHECK(...) coremax::test::record(static_cast<bool>(__VA_ARGS__), __FILE__, __LINE__, #__VA_ARGS__)
 
 // As CHECK, with text that tells which turn of a loop this is.
-#define CHECK_AT(where, ...) \
-  do {                       \
-    if (!static_cast<bool>(__VA_ARGS__)) coremax::test::record(false, __FILE__, __LINE__, #__VA_ARGS__ " at " + std::string(where)); \
-    else coremax::test::record(true, __FILE__, __LINE__, "");                  \
+#define CHECK_AT(where, ...)                                                                      \
+  do {                                                                                            \
+    if (!static_cast<bool>(__VA_ARGS__))                                                          \
+      coremax::test::record(false, __FILE__, __LINE__, #__VA_ARGS__ " at " + std::string(where)); \
+    else                                                                                          \
+      coremax::test::record(true, __FILE__, __LINE__, "");                                        \
   } while (false)
 
 // statement throws `type` with a message that contains `fragment`.
-#define CHECK_THROWS(type, fragment, ...)                                                                          \
-  do {                                                                                                             \
-    std::string check_outcome;                                                                                     \
-    const bool check_ok = coremax::test::throws<type>([&] { __VA_ARGS__; }, fragment, check_outcome);              \
-    coremax::test::record(check_ok, __FILE__, __LINE__, #__VA_ARGS__ " throws \"" + std::string(fragment) + "\": " + check_outcome); \
+#define CHECK_THROWS(type, fragment, ...)                                                              \
+  do {                                                                                                 \
+    std::string check_outcome;                                                                         \
+    const bool check_ok = coremax::test::throws<type>([&] { __VA_ARGS__; }, fragment, check_outcome);  \
+    coremax::test::record(check_ok, __FILE__, __LINE__,                                                \
+                          #__VA_ARGS__ " throws \"" + std::string(fragment) + "\": " + check_outcome); \
   } while (false)

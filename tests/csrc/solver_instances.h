@@ -1,5 +1,5 @@
-// Random problems for the tests of the solver: small ones whose feasible subsets can be enumerated, with and without limits, and
-// graphs of more elements than one reduction block.
+// Random problems for the tests of the solver: small ones whose feasible subsets can be enumerated, with and without limits,
+// and graphs of more elements than one reduction block.
 #pragma once
 
 #include <algorithm>
@@ -53,7 +53,9 @@ struct Instance {
   graph::Csr k;
 
   explicit Instance(std::int64_t size) : n(size), importance(at(size), 0.0), dense(at(size * size), 0.0) {}
-  void connect(std::int64_t i, std::int64_t j, float value) { dense[at(i * n + j)] = dense[at(j * n + i)] = static_cast<double>(value); }
+  void connect(std::int64_t i, std::int64_t j, float value) {
+    dense[at(i * n + j)] = dense[at(j * n + i)] = static_cast<double>(value);
+  }
   void finish() {
     k = {};
     k.indptr.push_back(0);
@@ -137,7 +139,8 @@ struct Limited {
   Problem problem;
 
   // coarse: numbers with many ties.
-  Limited(std::int64_t n, Sign sign, bool grouped, bool priced, bool coarse, unsigned seed) : instance(random_instance(n, sign, 0.5, seed)) {
+  Limited(std::int64_t n, Sign sign, bool grouped, bool priced, bool coarse, unsigned seed)
+      : instance(random_instance(n, sign, 0.5, seed)) {
     std::mt19937 random(seed + 1000);
     const auto below = [&](unsigned end) { return static_cast<std::int64_t>(random() % end); };
     if (coarse) {
@@ -155,7 +158,8 @@ struct Limited {
         groups.push_back(static_cast<std::int32_t>(random() % 3));  // Group 3 is empty.
         inside[at(groups.back())] += base[at(i)];
       }
-      for (const std::int64_t count : inside) problem.limits.push_back({below(static_cast<unsigned>(count + 1)), count + below(3)});
+      for (const std::int64_t count : inside)
+        problem.limits.push_back({below(static_cast<unsigned>(count + 1)), count + below(3)});
       problem.groups = groups.data();
     }
     if (priced) {
@@ -175,7 +179,8 @@ struct Limited {
   // Fixes some elements on the side they have in a feasible subset.
   void fix_some(const Subset& feasible, unsigned seed) {
     std::mt19937 random(seed);
-    for (std::size_t i = 0; i < fixed.size(); ++i) fixed[i] = static_cast<std::int8_t>(random() % 3 == 0 ? (feasible[i] ? 1 : -1) : 0);
+    for (std::size_t i = 0; i < fixed.size(); ++i)
+      fixed[i] = static_cast<std::int8_t>(random() % 3 == 0 ? (feasible[i] ? 1 : -1) : 0);
     problem.fixed = fixed.data();
   }
 
@@ -264,17 +269,18 @@ inline void large_instance(std::int64_t n, bool negative, std::vector<double>& i
   k = csr_of(std::move(rows));
 }
 
-// Blocks of equal size in a ring: edges inside with the density, and to the next block with a tenth of it; importances are uniform
-// over [0, 1], similarities over [lowest, 1].
-inline void block_ring(std::int64_t n, std::int64_t block, double density, double lowest, unsigned seed, std::vector<double>& importance,
-                       graph::Csr& k) {
+// Blocks of equal size in a ring: edges inside with the density, and to the next block with a tenth of it; importances are
+// uniform over [0, 1], similarities over [lowest, 1].
+inline void block_ring(std::int64_t n, std::int64_t block, double density, double lowest, unsigned seed,
+                       std::vector<double>& importance, graph::Csr& k) {
   std::mt19937 random(seed);
   const auto unit = [&] { return static_cast<double>(random() % 4096) / 4096; };
   for (std::int64_t i = 0; i < n; ++i) importance.push_back(unit());
   Rows rows(at(n));
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t j = i + 1; j < std::min(n, (i / block + 2) * block); ++j)
-      if (unit() < (j / block == i / block ? density : 0.1 * density)) connect(rows, i, j, static_cast<float>(lowest + (1 - lowest) * unit()));
+      if (unit() < (j / block == i / block ? density : 0.1 * density))
+        connect(rows, i, j, static_cast<float>(lowest + (1 - lowest) * unit()));
   k = csr_of(std::move(rows));
 }
 

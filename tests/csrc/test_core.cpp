@@ -231,7 +231,8 @@ TEST(pools_on_two_threads_do_not_meet) {
 
 TEST(blocked_sum_has_the_same_bits_for_any_thread_count) {
   const auto term = [](std::int64_t i) { return 1.0 / static_cast<double>(i + 1) * (i % 3 == 0 ? -1.0 : 1.0); };
-  for (const std::int64_t n : {std::int64_t{0}, std::int64_t{1}, kReductionBlock - 1, kReductionBlock, kReductionBlock + 1, 20 * kReductionBlock + 17}) {
+  for (const std::int64_t n : {std::int64_t{0}, std::int64_t{1}, kReductionBlock - 1, kReductionBlock, kReductionBlock + 1,
+                               20 * kReductionBlock + 17}) {
     // The contract in plain code: blocks of kReductionBlock, added up in order.
     double expected = 0;
     for (std::int64_t begin = 0; begin < n; begin += kReductionBlock) {
@@ -311,7 +312,8 @@ TEST(philox_gives_the_published_answers) {
   // kat_vectors of Random123 for philox4x32-10.
   constexpr std::uint32_t kOnes = 0xffffffff;
   CHECK(philox_4x32_10({0, 0, 0, 0}, {0, 0}) == PhiloxBlock{0x6627e8d5, 0xe169c58d, 0xbc57ac4c, 0x9b00dbd8});
-  CHECK(philox_4x32_10({kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes}) == PhiloxBlock{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
+  CHECK(philox_4x32_10({kOnes, kOnes, kOnes, kOnes}, {kOnes, kOnes}) ==
+        PhiloxBlock{0x408f276d, 0x41c83b0e, 0xa20bc7c6, 0x6d5451fd});
   CHECK(philox_4x32_10({0x243f6a88, 0x85a308d3, 0x13198a2e, 0x03707344}, {0xa4093822, 0x299f31d0}) ==
         PhiloxBlock{0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1});
 }
@@ -322,22 +324,26 @@ TEST(philox_mapping_version_1) {
   const PhiloxBlock direct = philox_4x32_10({0x76543210, 0xfedcba98, 1, 0}, {0x89abcdef, 0x01234567});
   CHECK(philox(seed, Stream::race, position) == direct);
   CHECK(random_bits(seed, Stream::race, 2 * (position >> 2)) ==
-        (philox(seed, Stream::race, position >> 2)[0] | static_cast<std::uint64_t>(philox(seed, Stream::race, position >> 2)[1]) << 32));
+        (philox(seed, Stream::race, position >> 2)[0] | static_cast<std::uint64_t>(philox(seed, Stream::race, position >> 2)[1])
+                                                            << 32));
   CHECK(random_bits(seed, Stream::race, 2 * (position >> 2) + 1) ==
-        (philox(seed, Stream::race, position >> 2)[2] | static_cast<std::uint64_t>(philox(seed, Stream::race, position >> 2)[3]) << 32));
+        (philox(seed, Stream::race, position >> 2)[2] | static_cast<std::uint64_t>(philox(seed, Stream::race, position >> 2)[3])
+                                                            << 32));
   CHECK(random_bits(seed, Stream::alias_draw, 5) != random_bits(seed, Stream::race, 5));
 }
 
 TEST(random_bits_in_bulk_are_those_of_each_position) {
   for (const Isa isa : available_isas())
     for (const std::uint64_t seed : {std::uint64_t{0}, ~std::uint64_t{0}, std::uint64_t{0x0123456789abcdef}})
-      for (const std::uint64_t begin : {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x1'ffff'fff0}, std::uint64_t{0x1'ffff'fff1},
-                                        std::uint64_t{0xfedcba9876543211}, ~std::uint64_t{0} - 999})
+      for (const std::uint64_t begin :
+           {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{0x1'ffff'fff0}, std::uint64_t{0x1'ffff'fff1},
+            std::uint64_t{0xfedcba9876543211}, ~std::uint64_t{0} - 999})
         for (const std::int64_t count : {0, 1, 2, 3, 63, 64, 65, 66, 127, 128, 129, 1000}) {
           std::vector<std::uint64_t> bits(static_cast<std::size_t>(count) + 1, 77);
           fill_random_bits(seed, Stream::race, begin, count, bits.data(), isa);
           bool same = bits.back() == 77;
-          for (std::uint64_t i = 0; i + 1 < bits.size(); ++i) same = same && bits[i] == random_bits(seed, Stream::race, begin + i);
+          for (std::uint64_t i = 0; i + 1 < bits.size(); ++i)
+            same = same && bits[i] == random_bits(seed, Stream::race, begin + i);
           CHECK_AT(std::string(isa_name(isa)) + ", begin " + std::to_string(begin) + ", count " + std::to_string(count), same);
         }
 }
@@ -367,7 +373,8 @@ TEST(portable_log_is_within_two_units) {
   for (std::uint64_t i = 0; i < 20'000; ++i) {
     // Close to 1, where the result is small and its relative error would show.
     const double distance = std::ldexp(open_unit(random_bits(8, Stream::race, i)), -static_cast<int>(i % 52));
-    for (const double x : {1 + distance, 1 - distance / 2}) worst = std::max(worst, ulps(portable_log(x), std::log(static_cast<long double>(x))));
+    for (const double x : {1 + distance, 1 - distance / 2})
+      worst = std::max(worst, ulps(portable_log(x), std::log(static_cast<long double>(x))));
   }
   for (const double edge : {0.70710678118654752440, 1.4142135623730951}) {
     for (const double x : {std::nextafter(edge, 0.0), edge, std::nextafter(edge, 2.0)})
@@ -413,7 +420,7 @@ TEST(portable_exp_at_the_ends_of_its_range) {
   CHECK(portable_exp(-std::numeric_limits<double>::max()) == 0);
   CHECK(std::isnan(portable_exp(kNaN)));
   CHECK(portable_exp(std::numeric_limits<double>::denorm_min()) == 1);
-  CHECK(std::isfinite(portable_exp(709.782712893384)));   // log of the largest double, rounded down
+  CHECK(std::isfinite(portable_exp(709.782712893384)));  // log of the largest double, rounded down
   CHECK(portable_exp(709.7827128933841) == kInfinity);
   CHECK(portable_exp(-745.1332191019411) == std::numeric_limits<double>::denorm_min());
   CHECK(portable_exp(-745.1332191019412) == 0);
@@ -421,7 +428,8 @@ TEST(portable_exp_at_the_ends_of_its_range) {
 
 TEST(portable_exp_keeps_its_bits) {
   std::uint64_t seen = 0;
-  for (std::uint64_t i = 0; i < 100'000; ++i) seen = seen * 31 + std::bit_cast<std::uint64_t>(portable_exp(-746 + 1456 * open_unit(random_bits(11, Stream::race, i))));
+  for (std::uint64_t i = 0; i < 100'000; ++i)
+    seen = seen * 31 + std::bit_cast<std::uint64_t>(portable_exp(-746 + 1456 * open_unit(random_bits(11, Stream::race, i))));
   CHECK_AT(std::to_string(seen), seen == 14632317503660976475U);  // a change of this is a change of relaxed points
 }
 

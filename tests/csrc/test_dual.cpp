@@ -38,13 +38,14 @@ struct Tally {
   std::int64_t free = 0;
 
   std::string text() const {
-    return std::to_string(tight) + " of " + std::to_string(bounds) + " tight, " + std::to_string(fixed) + " fixed, " + std::to_string(free) + " free";
+    return std::to_string(tight) + " of " + std::to_string(bounds) + " tight, " + std::to_string(fixed) + " fixed, " +
+           std::to_string(free) + " free";
   }
 };
 
 // What a dual bound says, against all feasible subsets; value[mask] is f. Its incumbents are the best of them and some other.
-void check_dual(const Problem& problem, const std::vector<unsigned>& feasible, const std::vector<double>& value, const std::string& where,
-                ThreadPool& pool, Tally& tally) {
+void check_dual(const Problem& problem, const std::vector<unsigned>& feasible, const std::vector<double>& value,
+                const std::string& where, ThreadPool& pool, Tally& tally) {
   const std::int64_t n = problem.n();
   Vector best_with(at(n), kNothing);
   Vector best_without(at(n), kNothing);
@@ -92,7 +93,8 @@ TEST(dual_bound_and_what_it_fixes_agree_with_enumeration) {
       std::vector<unsigned> feasible;
       for (unsigned mask = 0; mask < value.size(); ++mask)
         if (std::popcount(mask) == p) feasible.push_back(mask);
-      const std::string where = "n " + std::to_string(instance.n) + " p " + std::to_string(p) + " alpha " + std::to_string(alpha);
+      const std::string where =
+          "n " + std::to_string(instance.n) + " p " + std::to_string(p) + " alpha " + std::to_string(alpha);
       check_dual(instance.problem(p, alpha), feasible, value, where, pool, tally);
     }
   });
@@ -124,7 +126,8 @@ TEST(support_prices_prove_the_support) {
     std::mt19937 random(static_cast<unsigned>(n));
     const auto draw = [&](double scale, double shift, bool ties) {
       Vector s(at(n));
-      for (double& value : s) value = scale * (shift + (ties ? static_cast<double>(random() % 4) : static_cast<double>(random() % 4096) / 1024) - 2);
+      for (double& value : s)
+        value = scale * (shift + (ties ? static_cast<double>(random() % 4) : static_cast<double>(random() % 4096) / 1024) - 2);
       return s;
     };
     const auto most = [&](const Vector& s) {
@@ -235,7 +238,8 @@ TEST(dual_cells_are_solved_exactly) {
   CHECK(!solver::Cell().compile(40, complete));
 }
 
-// Cells far smaller than the problem, from programs solved hardly or well: many overlap, and share edges that no cut has paid for.
+// Cells far smaller than the problem, from programs solved hardly or well: many overlap, and share edges that no cut has paid
+// for.
 TEST(dual_cells_that_overlap_keep_the_bound) {
   ThreadPool pool(1);
   std::int64_t n_shared = 0;
@@ -294,7 +298,8 @@ TEST(dual_bound_is_tight_at_a_small_budget_and_the_same_bits_for_any_thread_coun
       ThreadPool pool(threads);
       const Dual other = solver::dual_bound(problem, options, incumbent, value, never, pool);
       CHECK(same_bits({other.bound.value}, {first.bound.value}));
-      CHECK(same_bits(other.x, first.x) && same_bits(other.loss_in, first.loss_in) && same_bits(other.loss_out, first.loss_out));
+      CHECK(same_bits(other.x, first.x) && same_bits(other.loss_in, first.loss_in) &&
+            same_bits(other.loss_out, first.loss_out));
       CHECK(other.iterations == first.iterations && other.n_cuts == first.n_cuts && other.n_cells == first.n_cells);
     }
   }
@@ -334,7 +339,8 @@ TEST(dual_bound_is_close_under_limits_and_the_same_bits_for_any_thread_count) {
         ThreadPool pool(3);
         const Dual other = solver::dual_bound(problem, options, incumbent, value, never, pool);
         CHECK(same_bits({other.bound.value}, {first.bound.value}));
-        CHECK(same_bits(other.x, first.x) && same_bits(other.loss_in, first.loss_in) && same_bits(other.loss_out, first.loss_out));
+        CHECK(same_bits(other.x, first.x) && same_bits(other.loss_in, first.loss_in) &&
+              same_bits(other.loss_out, first.loss_out));
       }
     }
 }

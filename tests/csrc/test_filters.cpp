@@ -91,9 +91,9 @@ std::vector<Candidate> filters_here() {
 
 // Rows of one side: the numbers, and the same packed.
 struct Rows {
-  std::int64_t n;        // with filling
-  std::int64_t n_filled;  // rows at the end that only fill the last group
-  std::int64_t width;    // numbers in a row
+  std::int64_t n;                   // with filling
+  std::int64_t n_filled;            // rows at the end that only fill the last group
+  std::int64_t width;               // numbers in a row
   std::vector<std::int32_t> whole;  // [row][number], for the integer codes
   std::vector<float> real;          // for bfloat16
   AlignedBuffer<std::uint32_t> words;
@@ -125,7 +125,8 @@ void fill_real(Rows& rows, std::int64_t r, std::mt19937& random) {
   const float size = std::ldexp(1.0f, static_cast<int>(random() % 13) - 6);
   for (std::int64_t c = 0; c < rows.width; ++c) {
     const float value = random() % 8 == 0 ? 0.0f : size * normal(random);
-    rows.real[static_cast<std::size_t>(r * rows.width + c)] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) & 0xFFFF0000U);
+    rows.real[static_cast<std::size_t>(r * rows.width + c)] =
+        std::bit_cast<float>(std::bit_cast<std::uint32_t>(value) & 0xFFFF0000U);
   }
 }
 
@@ -138,18 +139,28 @@ std::uint32_t word_of(const Rows& rows, std::int64_t r, std::int64_t w, Code cod
   const int bits = 32 / per_word;
   std::uint32_t word = 0;
   for (int i = 0; i < per_word; ++i)
-    word |= (static_cast<std::uint32_t>(rows.whole[static_cast<std::size_t>(r * rows.width + w * per_word + i)]) & ((1U << bits) - 1)) << (i * bits);
+    word |= (static_cast<std::uint32_t>(rows.whole[static_cast<std::size_t>(r * rows.width + w * per_word + i)]) &
+             ((1U << bits) - 1))
+            << (i * bits);
   return word;
 }
 
-// Scales are powers of two: then there is one rounding in a product of whole numbers, and its value does not depend on the order.
+// Scales are powers of two: then there is one rounding in a product of whole numbers, and its value does not depend on the
+// order.
 Rows make_rows(std::int64_t n_groups, std::int64_t n_words, std::int64_t n_filled, Code code, std::mt19937& random) {
   const std::int64_t n = n_groups * kGroupRows;
   const std::int64_t width = n_words * (code == Code::int8 ? 4 : 2);
   const auto size = static_cast<std::size_t>(n * width);
   const bool whole = code != Code::bfloat16;
-  Rows rows{n, n_filled, width, std::vector<std::int32_t>(whole ? size : 0), std::vector<float>(whole ? 0 : size),
-            AlignedBuffer<std::uint32_t>(n * n_words), AlignedBuffer<float>(n), AlignedBuffer<float>(n), AlignedBuffer<float>(n)};
+  Rows rows{n,
+            n_filled,
+            width,
+            std::vector<std::int32_t>(whole ? size : 0),
+            std::vector<float>(whole ? 0 : size),
+            AlignedBuffer<std::uint32_t>(n * n_words),
+            AlignedBuffer<float>(n),
+            AlignedBuffer<float>(n),
+            AlignedBuffer<float>(n)};
   for (std::int64_t r = 0; r < n; ++r) {
     const bool filling = rows.filling(r);
     if (!filling) whole ? fill_whole(rows, r, code, random) : fill_real(rows, r, random);
@@ -167,9 +178,13 @@ Rows make_rows(std::int64_t n_groups, std::int64_t n_words, std::int64_t n_fille
 class Trial {
  public:
   Trial(const Candidate& candidate, std::int64_t row_groups, std::int64_t column_groups, std::int64_t n_words, unsigned seed)
-      : candidate_(candidate), code_(candidate.filter->code), n_words_(n_words), random_(seed),
+      : candidate_(candidate),
+        code_(candidate.filter->code),
+        n_words_(n_words),
+        random_(seed),
         rows_(make_rows(row_groups, n_words, random_() % 6, code_, random_)),
-        columns_(make_rows(column_groups, n_words, random_() % 6, code_, random_)), ld_(columns_.n + 5),
+        columns_(make_rows(column_groups, n_words, random_() % 6, code_, random_)),
+        ld_(columns_.n + 5),
         where_(candidate.name + ", " + std::to_string(row_groups) + " x " + std::to_string(column_groups) + " groups, " +
                std::to_string(n_words) + " words") {}
 
@@ -259,7 +274,8 @@ class Trial {
     Rows& side = by_row ? rows_ : columns_;
     const Rows& other = by_row ? columns_ : rows_;
     const auto real_rows = static_cast<unsigned>(other.n - other.n_filled);
-    for (std::int64_t r = 0; r < side.n - side.n_filled; ++r) side.threshold.data()[r] = offered(by_row, r, random_() % real_rows);
+    for (std::int64_t r = 0; r < side.n - side.n_filled; ++r)
+      side.threshold.data()[r] = offered(by_row, r, random_() % real_rows);
   }
 
   // Every row of one side has the smallest threshold that nothing reaches.
@@ -283,7 +299,8 @@ class Trial {
       for (std::int64_t r = 0; r < side.n; ++r) {
         const auto kind = random_() % 40;
         float limit = -kInfinity;
-        for (int i = 0; i < 12; ++i) limit = std::max(limit, offered(by_row, r, random_() % static_cast<unsigned>(other.n - other.n_filled)));
+        for (int i = 0; i < 12; ++i)
+          limit = std::max(limit, offered(by_row, r, random_() % static_cast<unsigned>(other.n - other.n_filled)));
         side.threshold.data()[r] = side.filling(r) || kind < 10 ? kInfinity : kind == 10 ? -kInfinity : limit;
       }
     }
@@ -316,7 +333,8 @@ class Trial {
       const std::int64_t q = places[h] & 0xFFFF;
       const bool in_range = p < rows_.n && q < columns_.n;
       const auto pair = static_cast<std::size_t>(p * columns_.n + q);
-      if (!in_range || seen[pair] || !expected(p, q) || std::bit_cast<std::uint32_t>(values[h]) != std::bit_cast<std::uint32_t>(product(p, q))) {
+      if (!in_range || seen[pair] || !expected(p, q) ||
+          std::bit_cast<std::uint32_t>(values[h]) != std::bit_cast<std::uint32_t>(product(p, q))) {
         ++wrong;
       } else {
         seen[pair] = true;
@@ -448,7 +466,8 @@ TEST(emulated_int8_products) {
   tiles.dot_int8(0, 1, 2);
   tiles.store(0, sums, 4);
   CHECK(sums[0] == 10 + (-128 - 254 - 3 + 16384) + (10 - 18 + 28 + 800));
-  const std::int64_t second = std::numeric_limits<std::int32_t>::max() + std::int64_t{-128 * (-128 + 127 - 1 - 128)} + 127 * (2 - 3 + 4 + 100);
+  const std::int64_t second =
+      std::numeric_limits<std::int32_t>::max() + std::int64_t{-128 * (-128 + 127 - 1 - 128)} + 127 * (2 - 3 + 4 + 100);
   CHECK(sums[1] == static_cast<std::int32_t>(static_cast<std::uint32_t>(second)));  // wraps around
 }
 

@@ -53,7 +53,8 @@ struct Neighbors {
   }
 };
 
-Neighbors topk(const MatrixView& x, std::int64_t k, Metric metric, Isa isa, int threads, const std::vector<std::int64_t>* rows = nullptr) {
+Neighbors topk(const MatrixView& x, std::int64_t k, Metric metric, Isa isa, int threads,
+               const std::vector<std::int64_t>* rows = nullptr) {
   const std::int64_t n = rows != nullptr ? static_cast<std::int64_t>(rows->size()) : x.n_rows;
   Neighbors result;
   if (k > 0 && k < n) {
@@ -61,7 +62,8 @@ Neighbors topk(const MatrixView& x, std::int64_t k, Metric metric, Isa isa, int 
     result.similarities.assign(static_cast<std::size_t>(n * k), -7);
   }
   ThreadPool pool(threads);
-  graph::topk(x, rows != nullptr ? rows->data() : nullptr, n, k, metric, isa, graph::Search::automatic, pool, result.indices.data(), result.similarities.data());
+  graph::topk(x, rows != nullptr ? rows->data() : nullptr, n, k, metric, isa, graph::Search::automatic, pool,
+              result.indices.data(), result.similarities.data());
   return result;
 }
 
@@ -83,7 +85,9 @@ std::vector<std::int64_t> ranking(const std::vector<double>& scores, std::int64_
   std::vector<std::int64_t> order(scores.size());
   std::iota(order.begin(), order.end(), 0);
   order.erase(order.begin() + self);
-  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)]; });
+  std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) {
+    return scores[static_cast<std::size_t>(a)] > scores[static_cast<std::size_t>(b)];
+  });
   return order;
 }
 
@@ -118,8 +122,8 @@ bool matches_oracle(const Matrix& x, std::int64_t k, Metric metric, const Neighb
 }
 
 std::string name(std::int64_t n, std::int64_t d, std::int64_t k, Metric metric, Isa isa, int threads) {
-  return "n " + std::to_string(n) + " d " + std::to_string(d) + " k " + std::to_string(k) + " metric " + std::to_string(static_cast<int>(metric)) + " isa " +
-         isa_name(isa) + " threads " + std::to_string(threads);
+  return "n " + std::to_string(n) + " d " + std::to_string(d) + " k " + std::to_string(k) + " metric " +
+         std::to_string(static_cast<int>(metric)) + " isa " + isa_name(isa) + " threads " + std::to_string(threads);
 }
 
 // The scalar level on one thread against the oracle, and every other level and thread count against its bits.
@@ -127,7 +131,8 @@ void check_all(const Matrix& x, std::int64_t k, Metric metric) {
   const Neighbors first = topk(x.view(), k, metric, Isa::scalar, 1);
   CHECK_AT(name(x.n, x.d, k, metric, Isa::scalar, 1), matches_oracle(x, k, metric, first));
   for (const Isa isa : available_isas())
-    for (const int threads : {1, 2, 3}) CHECK_AT(name(x.n, x.d, k, metric, isa, threads), topk(x.view(), k, metric, isa, threads).same_bits(first));
+    for (const int threads : {1, 2, 3})
+      CHECK_AT(name(x.n, x.d, k, metric, isa, threads), topk(x.view(), k, metric, isa, threads).same_bits(first));
 }
 
 TEST(topk_agrees_with_the_oracle_at_lane_edges) {
@@ -156,7 +161,8 @@ TEST(topk_with_all_rows_equal_takes_the_lowest_numbers) {
       const Neighbors got = topk(x.view(), 70, metric, isa, 2);
       bool good = true;
       for (std::int64_t i = 0; i < 300; ++i)
-        for (std::int64_t j = 0; j < 70; ++j) good = good && got.indices[static_cast<std::size_t>(i * 70 + j)] == (j < i ? j : j + 1);
+        for (std::int64_t j = 0; j < 70; ++j)
+          good = good && got.indices[static_cast<std::size_t>(i * 70 + j)] == (j < i ? j : j + 1);
       CHECK_AT(isa_name(isa), good);
     }
 }
@@ -170,7 +176,8 @@ TEST(topk_has_the_same_bits_on_every_level_for_any_floats) {
     for (const Metric metric : kMetrics) {
       const Neighbors first = topk(x.view(), 11, metric, Isa::scalar, 1);
       for (const Isa isa : available_isas())
-        for (const int threads : {1, 2, 3}) CHECK_AT(name(150, d, 11, metric, isa, threads), topk(x.view(), 11, metric, isa, threads).same_bits(first));
+        for (const int threads : {1, 2, 3})
+          CHECK_AT(name(150, d, 11, metric, isa, threads), topk(x.view(), 11, metric, isa, threads).same_bits(first));
     }
   }
 }
@@ -200,11 +207,13 @@ TEST(topk_of_a_subset_is_topk_of_its_rows) {
   std::shuffle(rows.begin(), rows.end(), std::mt19937(12));
   rows.resize(41);
   Matrix copy{41, 19, {}};
-  for (const std::int64_t row : rows) copy.values.insert(copy.values.end(), x.values.begin() + row * 19, x.values.begin() + (row + 1) * 19);
+  for (const std::int64_t row : rows)
+    copy.values.insert(copy.values.end(), x.values.begin() + row * 19, x.values.begin() + (row + 1) * 19);
   for (const Metric metric : kMetrics)
     for (const Isa isa : available_isas())
       for (const int threads : {1, 3})
-        CHECK_AT(name(41, 19, 6, metric, isa, threads), topk(x.view(), 6, metric, isa, threads, &rows).same_bits(topk(copy.view(), 6, metric, isa, threads)));
+        CHECK_AT(name(41, 19, 6, metric, isa, threads),
+                 topk(x.view(), 6, metric, isa, threads, &rows).same_bits(topk(copy.view(), 6, metric, isa, threads)));
 }
 
 TEST(topk_reads_rows_at_any_stride) {
@@ -231,7 +240,8 @@ std::uint16_t half_bits(double value) {
   const double magnitude = std::abs(value);
   if (magnitude < 0x1p-14) return static_cast<std::uint16_t>(sign | static_cast<std::uint16_t>(magnitude * 0x1p24));
   const int exponent = std::ilogb(magnitude);
-  return static_cast<std::uint16_t>(sign | ((exponent + 15) << 10) | static_cast<int>((std::ldexp(magnitude, -exponent) - 1) * 1024));
+  return static_cast<std::uint16_t>(sign | ((exponent + 15) << 10) |
+                                    static_cast<int>((std::ldexp(magnitude, -exponent) - 1) * 1024));
 }
 
 std::uint16_t bfloat_bits(float value) { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(value) >> 16); }
@@ -281,7 +291,8 @@ TEST(half_precision_is_read_exactly) {
     CHECK_AT(std::to_string(bits), static_cast<double>(through_topk(bits, 0x3C00, DType::float16)) == value);
     CHECK_AT(std::to_string(bits), static_cast<double>(through_topk(bits | 0x8000, 0x3C00, DType::float16)) == -value);
   }
-  for (const float value : {1.5f, -3.0f, 0x1p100f, 0x1.02p-30f, -0.0f}) CHECK(through_topk(bfloat_bits(value), bfloat_bits(1), DType::bfloat16) == value);
+  for (const float value : {1.5f, -3.0f, 0x1p100f, 0x1.02p-30f, -0.0f})
+    CHECK(through_topk(bfloat_bits(value), bfloat_bits(1), DType::bfloat16) == value);
 }
 
 TEST(topk_names_the_first_bad_element) {
@@ -290,9 +301,11 @@ TEST(topk_names_the_first_bad_element) {
       Matrix x = integers(3000, 3, 21);
       x.values[1311 * 3 + 2] = std::numeric_limits<float>::quiet_NaN();
       x.values[1600 * 3 + 1] = -std::numeric_limits<float>::infinity();
-      for (const Metric metric : kMetrics) CHECK_THROWS(Error, "x[1311, 2] is nan; embeddings must be finite", topk(x.view(), 2, metric, Isa::scalar, threads));
+      for (const Metric metric : kMetrics)
+        CHECK_THROWS(Error, "x[1311, 2] is nan; embeddings must be finite", topk(x.view(), 2, metric, Isa::scalar, threads));
       x.values[1311 * 3 + 2] = 0;
-      CHECK_THROWS(Error, "x[1600, 1] is -inf; embeddings must be finite", topk(x.view(), 2, Metric::dot, Isa::scalar, threads));
+      CHECK_THROWS(Error, "x[1600, 1] is -inf; embeddings must be finite",
+                   topk(x.view(), 2, Metric::dot, Isa::scalar, threads));
     }
   const std::uint16_t halves[4] = {0x3C00, 0x3C00, 0x3C00, 0x7C00};
   CHECK_THROWS(Error, "x[1, 1] is inf", topk({halves, DType::float16, 2, 2, 2}, 1, Metric::dot, Isa::scalar, 1));
@@ -318,8 +331,11 @@ TEST(topk_refuses_a_zero_row_under_cosine_only) {
 
 TEST(topk_checks_k) {
   const Matrix x = integers(5, 3, 23);
-  for (const std::int64_t k : {-1, 0, 5, 6}) CHECK_THROWS(Error, "k must be from 1 to n - 1 = 4, got " + std::to_string(k), topk(x.view(), k, Metric::dot, Isa::scalar, 1));
-  CHECK_THROWS(Error, "k must be from 1 to n - 1 = 0", topk({x.values.data(), DType::float32, 1, 3, 3}, 1, Metric::dot, Isa::scalar, 1));
+  for (const std::int64_t k : {-1, 0, 5, 6})
+    CHECK_THROWS(Error, "k must be from 1 to n - 1 = 4, got " + std::to_string(k),
+                 topk(x.view(), k, Metric::dot, Isa::scalar, 1));
+  CHECK_THROWS(Error, "k must be from 1 to n - 1 = 0",
+               topk({x.values.data(), DType::float32, 1, 3, 3}, 1, Metric::dot, Isa::scalar, 1));
 }
 
 TEST(topk_survives_extreme_magnitudes) {
@@ -345,9 +361,11 @@ TEST(topk_survives_extreme_magnitudes) {
     }
   }
   const float huge[4] = {3e38f, 0, 2e38f, 1};
-  CHECK_THROWS(Error, "the dot product of rows 0 and 1 overflows float32", topk({huge, DType::float32, 2, 2, 2}, 1, Metric::dot, Isa::scalar, 1));
+  CHECK_THROWS(Error, "the dot product of rows 0 and 1 overflows float32",
+               topk({huge, DType::float32, 2, 2, 2}, 1, Metric::dot, Isa::scalar, 1));
   const double beyond[4] = {1, 2, 1e300, 4};
-  CHECK_THROWS(Error, "x[1, 0] is beyond the range of float32", topk({beyond, DType::float64, 2, 2, 2}, 1, Metric::cosine, Isa::scalar, 1));
+  CHECK_THROWS(Error, "x[1, 0] is beyond the range of float32",
+               topk({beyond, DType::float64, 2, 2, 2}, 1, Metric::cosine, Isa::scalar, 1));
 }
 
 TEST(topk_norms_do_not_vanish) {
@@ -385,7 +403,10 @@ TEST(topk_passes_a_stop_on) {
   for (const int threads : {1, 2}) {
     Stop stop;
     ThreadPool pool(threads, &stop);
-    const auto run = [&] { graph::topk(x.view(), nullptr, 2000, 3, Metric::dot, Isa::scalar, graph::Search::automatic, pool, neighbors.data(), similarities.data()); };
+    const auto run = [&] {
+      graph::topk(x.view(), nullptr, 2000, 3, Metric::dot, Isa::scalar, graph::Search::automatic, pool, neighbors.data(),
+                  similarities.data());
+    };
     // The caller may find no chunk left for itself and then has no occasion to look at Control, but not every time.
     CHECK_THROWS(std::runtime_error, "stop", for (int turn = 0; turn < 50; ++turn) run());
     stop.left = 1'000'000;
@@ -443,14 +464,16 @@ struct Lists {
 
 bool equals_dense(const graph::Csr& csr, std::int64_t n, const std::vector<double>& matrix, const std::vector<bool>& present) {
   if (static_cast<std::int64_t>(csr.indptr.size()) != n + 1 || csr.indptr[0] != 0) return false;
-  if (csr.indptr.back() != static_cast<std::int64_t>(csr.indices.size()) || csr.indices.size() != csr.values.size()) return false;
+  if (csr.indptr.back() != static_cast<std::int64_t>(csr.indices.size()) || csr.indices.size() != csr.values.size())
+    return false;
   if (static_cast<std::ptrdiff_t>(csr.indices.size()) != std::count(present.begin(), present.end(), true)) return false;
   for (std::int64_t i = 0; i < n; ++i)
     for (std::int64_t e = csr.indptr[static_cast<std::size_t>(i)]; e < csr.indptr[static_cast<std::size_t>(i) + 1]; ++e) {
       const std::int64_t j = csr.indices[static_cast<std::size_t>(e)];
       if (e > csr.indptr[static_cast<std::size_t>(i)] && j <= csr.indices[static_cast<std::size_t>(e) - 1]) return false;
       if (!present[static_cast<std::size_t>(i * n + j)]) return false;
-      if (static_cast<double>(csr.values[static_cast<std::size_t>(e)]) != matrix[static_cast<std::size_t>(i * n + j)]) return false;
+      if (static_cast<double>(csr.values[static_cast<std::size_t>(e)]) != matrix[static_cast<std::size_t>(i * n + j)])
+        return false;
     }
   return true;
 }
@@ -468,7 +491,9 @@ TEST(symmetric_agrees_with_the_dense_matrix) {
       for (const int threads : {1, 2, 3}) {
         ThreadPool pool(threads);
         CHECK(equals_dense(graph::symmetric(lists.view(), pool), n, dense, present));
-        CHECK(equals_dense(graph::symmetric({n, 0, indptr.data(), narrow.data(), DType::int32, wide.data(), DType::float64}, pool), n, dense, present));
+        CHECK(equals_dense(
+            graph::symmetric({n, 0, indptr.data(), narrow.data(), DType::int32, wide.data(), DType::float64}, pool), n, dense,
+            present));
       }
     }
 }
@@ -478,7 +503,8 @@ TEST(symmetric_reads_ragged_lists) {
   const std::vector<std::int64_t> indices{1, 2, 0};
   const std::vector<float> values{0.5f, 0.25f, 0.75f};
   ThreadPool pool(1);
-  const graph::Csr csr = graph::symmetric({3, 0, indptr.data(), indices.data(), DType::int64, values.data(), DType::float32}, pool);
+  const graph::Csr csr =
+      graph::symmetric({3, 0, indptr.data(), indices.data(), DType::int64, values.data(), DType::float32}, pool);
   CHECK(csr.indptr == std::vector<std::int64_t>{0, 2, 3, 4});
   CHECK(csr.indices == std::vector<std::int32_t>{1, 2, 0, 0});
   CHECK(csr.values == std::vector<float>{0.25f, 0.5f, 0.25f, 0.5f});
@@ -502,8 +528,9 @@ TEST(symmetric_is_symmetric_and_the_same_for_any_thread_count) {
       const auto begin = first.indices.begin() + first.indptr[j];
       const auto end = first.indices.begin() + first.indptr[j + 1];
       const auto found = std::lower_bound(begin, end, static_cast<std::int32_t>(i));
-      mirrored = mirrored && found != end && *found == i &&
-                 first.values[static_cast<std::size_t>(found - first.indices.begin())] == first.values[static_cast<std::size_t>(e)];
+      mirrored =
+          mirrored && found != end && *found == i &&
+          first.values[static_cast<std::size_t>(found - first.indices.begin())] == first.values[static_cast<std::size_t>(e)];
     }
   CHECK(mirrored);
 }
@@ -520,7 +547,8 @@ TEST(symmetric_names_bad_entries) {
   CHECK_THROWS(Error, "the similarity of rows 4 and 7 is inf", graph::symmetric(lists.view(), pool));
   const std::vector<std::int64_t> indices{1, 1, 1, 0, 0, 0};
   const std::vector<float> huge(6, 3e38f);
-  CHECK_THROWS(Error, "add up to more than float32 holds", graph::symmetric({2, 3, nullptr, indices.data(), DType::int64, huge.data(), DType::float32}, pool));
+  CHECK_THROWS(Error, "add up to more than float32 holds",
+               graph::symmetric({2, 3, nullptr, indices.data(), DType::int64, huge.data(), DType::float32}, pool));
 }
 
 }  // namespace

@@ -116,7 +116,8 @@ void fill_edges(Matrix& x, Random& random, float levels) {
 void fill_aligned(Matrix& x, Random& random) {
   for (std::int64_t i = 0; i < x.n; ++i) {
     const bool up = i % 4 == 1;
-    for (std::int64_t c = 0; c < x.d; ++c) x.at(i, c) = i % 2 == 0 ? 127.0f : static_cast<float>(60 + whole(random, 60)) + (up ? 0.51f : 0.49f);
+    for (std::int64_t c = 0; c < x.d; ++c)
+      x.at(i, c) = i % 2 == 0 ? 127.0f : static_cast<float>(60 + whole(random, 60)) + (up ? 0.51f : 0.49f);
     x.at(i, 0) = 127;
     if (i % 8 >= 4)
       for (std::int64_t c = 0; c < x.d; ++c) x.at(i, c) = -x.at(i, c);
@@ -129,36 +130,47 @@ const std::vector<Kind>& kinds() {
       {"edges of int8", [](Matrix& x, Random& random) { fill_edges(x, random, 127); }},
       {"edges of int16", [](Matrix& x, Random& random) { fill_edges(x, random, 32767); }},
       {"aligned residuals", fill_aligned},
-      {"edges of bfloat16", [](Matrix& x, Random& random) {
-         for (float& value : x.values) value = (1 + (static_cast<float>(whole(random, 128)) + 0.5f) / 128) * std::ldexp(random() % 2 == 0 ? 1.0f : -1.0f, whole(random, 8));
+      {"edges of bfloat16",
+       [](Matrix& x, Random& random) {
+         for (float& value : x.values)
+           value = (1 + (static_cast<float>(whole(random, 128)) + 0.5f) / 128) *
+                   std::ldexp(random() % 2 == 0 ? 1.0f : -1.0f, whole(random, 8));
        }},
-      {"scales by row", [](Matrix& x, Random& random) {
+      {"scales by row",
+       [](Matrix& x, Random& random) {
          fill_normal(x, random);
          for (std::int64_t i = 0; i < x.n; ++i) {
            const int exponent = whole(random, 60) - 30;
            for (std::int64_t c = 0; c < x.d; ++c) x.at(i, c) = std::ldexp(x.at(i, c), exponent);
          }
        }},
-      {"scales by element", [](Matrix& x, Random& random) {
+      {"scales by element",
+       [](Matrix& x, Random& random) {
          for (float& value : x.values) value = std::ldexp(normal(random), whole(random, 40) - 20);
        }},
-      {"far off", [](Matrix& x, Random& random) {
+      {"far off",
+       [](Matrix& x, Random& random) {
          std::vector<float> centre(static_cast<std::size_t>(x.d));
          for (float& value : centre) value = 1000 * normal(random);
          for (std::size_t at = 0; at < x.values.size(); ++at) x.values[at] = centre[at % centre.size()] + normal(random);
        }},
-      {"one giant", [](Matrix& x, Random& random) {
+      {"one giant",
+       [](Matrix& x, Random& random) {
          fill_normal(x, random);
          for (std::int64_t c = 0; c < x.d; ++c) x.at(x.n / 2, c) *= 1e6f;
        }},
-      {"denormal", [](Matrix& x, Random& random) {
+      {"denormal",
+       [](Matrix& x, Random& random) {
          for (std::int64_t i = 0; i < x.n; ++i)
-           for (std::int64_t c = 0; c < x.d; ++c) x.at(i, c) = normal(random) * (i % 3 == 0 || random() % 3 == 0 ? 1e-40f : 1.0f);
+           for (std::int64_t c = 0; c < x.d; ++c)
+             x.at(i, c) = normal(random) * (i % 3 == 0 || random() % 3 == 0 ? 1e-40f : 1.0f);
          for (std::int64_t i = 0; i < x.n; ++i) x.at(i, 0) = i % 3 == 0 ? 1e-39f : 1.0f;
        }},
       {"all equal", [](Matrix& x, Random&) { std::fill(x.values.begin(), x.values.end(), 0.3f); }},
-      {"one-hot", [](Matrix& x, Random& random) {
-         for (std::int64_t i = 0; i < x.n; ++i) x.at(i, whole(random, static_cast<int>(x.d))) = 1 + static_cast<float>(whole(random, 3));
+      {"one-hot",
+       [](Matrix& x, Random& random) {
+         for (std::int64_t i = 0; i < x.n; ++i)
+           x.at(i, whole(random, static_cast<int>(x.d))) = 1 + static_cast<float>(whole(random, 3));
        }},
   };
   return list;
@@ -178,13 +190,22 @@ std::vector<std::uint32_t> first_numbers(std::int64_t n) {
 class Packed {
  public:
   Packed(const Matrix& x, Metric metric, const Filter& filter)
-      : metric_(metric), filter_(filter), pool_(1), source_(x.view(), nullptr, x.n, metric, pool_), packer_(source_, metric, filter),
-        layout_(Layout::in_order(first_numbers(x.n), 32)), packed_(packer_, layout_, pool_), n_(layout_.n_positions()),
-        width_(source_.padded_columns()), staged_(n_ * width_), products_(static_cast<std::size_t>(n_ * n_)) {
+      : metric_(metric),
+        filter_(filter),
+        pool_(1),
+        source_(x.view(), nullptr, x.n, metric, pool_),
+        packer_(source_, metric, filter),
+        layout_(Layout::in_order(first_numbers(x.n), 32)),
+        packed_(packer_, layout_, pool_),
+        n_(layout_.n_positions()),
+        width_(source_.padded_columns()),
+        staged_(n_ * width_),
+        products_(static_cast<std::size_t>(n_ * n_)) {
     source_.stage(0, x.n, n_, staged_.data());
     for (std::int64_t p = 0; p < n_; p += kMostFilterRowGroups * kGroupRows) {
       const std::int64_t count = std::min(kMostFilterRowGroups * kGroupRows, n_ - p);
-      filter.products(packed_.side(p, count, nullptr), packed_.side(0, n_, nullptr), packed_.n_words(), products_.data() + p * n_, n_);
+      filter.products(packed_.side(p, count, nullptr), packed_.side(0, n_, nullptr), packed_.n_words(),
+                      products_.data() + p * n_, n_);
     }
   }
 
@@ -207,7 +228,9 @@ class Packed {
   double low_precision(std::int64_t p, std::int64_t q) const {
     return static_cast<double>(product(p, q)) + static_cast<double>(packed_.shift(p)) + static_cast<double>(packed_.shift(q));
   }
-  double bound(std::int64_t p, std::int64_t q) const { return static_cast<double>(error_bound(packed_.terms(p), packed_.terms(q))); }
+  double bound(std::int64_t p, std::int64_t q) const {
+    return static_cast<double>(error_bound(packed_.terms(p), packed_.terms(q)));
+  }
   const PackedRows& rows() const { return packed_; }
   const Layout& layout() const { return layout_; }
   const Packer& packer() const { return packer_; }
@@ -236,7 +259,8 @@ double check_bound(const std::string& where, const Packed& rows, std::int64_t n)
       const auto score = static_cast<double>(rows.canonical(p, q));
       const double error = std::fabs(rows.low_precision(p, q) - score);
       // As the search has it: a float sum of product and one shift against the score without the other.
-      const double in_steps = static_cast<double>(rows.product(p, q) + rows.rows().shift(q)) - (score - static_cast<double>(rows.rows().shift(p)));
+      const double in_steps =
+          static_cast<double>(rows.product(p, q) + rows.rows().shift(q)) - (score - static_cast<double>(rows.rows().shift(p)));
       const double in_double = std::fabs(rows.low_precision(p, q) - rows.in_double(p, q));
       if (!(std::isfinite(bound) && error <= bound && std::fabs(in_steps) <= bound && in_double <= bound)) ++wrong;
       largest_share = std::max(largest_share, error / bound);
@@ -295,7 +319,8 @@ TEST(sums_of_long_rows_do_not_overflow) {
     for (const std::int64_t d : {140'000, 493'211}) {
       Matrix x(16, d);
       for (std::int64_t i = 0; i < x.n; ++i)
-        for (std::int64_t c = 0; c < d; ++c) x.at(i, c) = (i % 2 == 0 ? 1.0f : -1.0f) * (c % 977 == 0 && i % 4 >= 2 ? 1.01f : 1.0f);
+        for (std::int64_t c = 0; c < d; ++c)
+          x.at(i, c) = (i % 2 == 0 ? 1.0f : -1.0f) * (c % 977 == 0 && i % 4 >= 2 ? 1.01f : 1.0f);
       check_bound(candidate.name + ", d = " + std::to_string(d), Packed(x, Metric::dot, *candidate.filter), x.n);
     }
   check_no_fault("long rows");
@@ -312,7 +337,8 @@ TEST(rounding_of_sums_is_in_the_bound) {
     if (code == Code::int8) continue;
     Matrix x(32, kColumns);
     for (std::int64_t i = 0; i < x.n; ++i) {
-      std::fill_n(x.values.begin() + i * kColumns, kColumns, static_cast<float>(160 + 2 * i));  // 8 digits, as bfloat16 has them
+      std::fill_n(x.values.begin() + i * kColumns, kColumns,
+                  static_cast<float>(160 + 2 * i));  // 8 digits, as bfloat16 has them
       x.at(i, 0) = code == Code::int16 ? 32767.0f : 32512.0f;
     }
     const Packed rows(x, Metric::dot, *candidate.filter);
@@ -320,7 +346,8 @@ TEST(rounding_of_sums_is_in_the_bound) {
     if (code == Code::int16) CHECK_AT(candidate.name + ": " + std::to_string(share), share > 0.3);
     double largest = 0;  // in units of 2^-24
     for (std::int64_t p = 0; p < x.n; ++p)
-      for (std::int64_t q = 0; q < x.n; ++q) largest = std::max(largest, std::fabs(static_cast<double>(rows.canonical(p, q)) / rows.in_double(p, q) - 1) * 0x1p24);
+      for (std::int64_t q = 0; q < x.n; ++q)
+        largest = std::max(largest, std::fabs(static_cast<double>(rows.canonical(p, q)) / rows.in_double(p, q) - 1) * 0x1p24);
     CHECK_AT(candidate.name + ": " + std::to_string(largest), largest > 100);
   }
   check_no_fault("sums");
@@ -334,9 +361,9 @@ double largest_bound(const Packed& rows, std::int64_t n) {
   return largest;
 }
 
-// A bound that is too large is safe and useless. Rounding to s = max / 127 leaves a residual of norm s sqrt(d / 12) in each of two
-// unit rows; max is about 3 / sqrt(d) here, so 2 * 3 / 127 / sqrt(12) = 0.014. 2^15 levels: limited by the norm, 2 sqrt(d / 12) /
-// 46000. bfloat16: 2^-9 of each element at most, less than 2^-8 for two rows, and its sums' rounding, 2 d u.
+// A bound that is too large is safe and useless. Rounding to s = max / 127 leaves a residual of norm s sqrt(d / 12) in each of
+// two unit rows; max is about 3 / sqrt(d) here, so 2 * 3 / 127 / sqrt(12) = 0.014. 2^15 levels: limited by the norm, 2 sqrt(d /
+// 12) / 46000. bfloat16: 2^-9 of each element at most, less than 2^-8 for two rows, and its sums' rounding, 2 d u.
 TEST(bounds_are_not_loose) {
   for (const Candidate& candidate : filters_here()) {
     Random random(2);
@@ -350,7 +377,8 @@ TEST(bounds_are_not_loose) {
   CHECK(true);
 }
 
-// The tests of the bound can fail: with these rows an error takes up nearly all of it. The rows' opposites make their mean zero.
+// The tests of the bound can fail: with these rows an error takes up nearly all of it. The rows' opposites make their mean
+// zero.
 TEST(bounds_are_nearly_reached) {
   for (const Candidate& candidate : filters_here()) {
     if (candidate.filter->code != Code::int8) continue;
@@ -378,7 +406,8 @@ TEST(cosines_far_off_the_origin_are_shifted) {
     Matrix centred = x;
     for (float& value : centred.values) value -= 10;
     CHECK_AT(candidate.name, rows.packer().shifted());
-    CHECK_AT(candidate.name, largest_bound(rows, kRows) < 0.2 * largest_bound(Packed(centred, Metric::cosine, *candidate.filter), kRows) + 1e-4);
+    CHECK_AT(candidate.name, largest_bound(rows, kRows) <
+                                 0.2 * largest_bound(Packed(centred, Metric::cosine, *candidate.filter), kRows) + 1e-4);
   }
   CHECK(true);
 }
@@ -449,9 +478,7 @@ TEST(waiters_are_let_go) {
   PairSchedule schedule({{0, 0}, {0, 1}}, 2);
   const auto held = schedule.take([] {});
   std::atomic<int> n_idle = 0;
-  std::thread waiter([&] {
-    CHECK(schedule.take([&] { ++n_idle; }) == PairSchedule::Pair(0, 1));
-  });
+  std::thread waiter([&] { CHECK(schedule.take([&] { ++n_idle; }) == PairSchedule::Pair(0, 1)); });
   while (n_idle < 2) std::this_thread::yield();
   schedule.give_back(*held);
   waiter.join();
@@ -477,7 +504,8 @@ TEST(what_idle_throws_leaves_take) {
   CHECK(schedule.take([] {}) == PairSchedule::Pair(0, 1));
 }
 
-// ---- Layouts and partitions --------------------------------------------------------------------------------------------------
+// ---- Layouts and partitions
+// --------------------------------------------------------------------------------------------------
 
 // Every row once, blocks one behind the other at multiples of a group, filled up at the end only.
 void check_layout(const std::string& where, const Layout& layout, std::int64_t n, std::int64_t most_rows) {
@@ -544,14 +572,16 @@ void check_groups(const std::string& where, const Partition& groups, std::int64_
       for (std::int64_t p = block.first; p < block.first + block.n_rows; ++p) {
         const std::size_t row = layout.row_at[static_cast<std::size_t>(p)];
         CHECK_AT(where, groups.nearest[row * static_cast<std::size_t>(groups.n_nearest)] == centre_of_block[b]);
-        if (p > block.first) CHECK_AT(where, groups.closeness[layout.row_at[static_cast<std::size_t>(p - 1)]] >= groups.closeness[row]);
+        if (p > block.first)
+          CHECK_AT(where, groups.closeness[layout.row_at[static_cast<std::size_t>(p - 1)]] >= groups.closeness[row]);
       }
     }
   }
   // The nearest centres of a row are different ones.
   for (std::size_t i = 0; i < static_cast<std::size_t>(n); ++i) {
     const auto* begin = groups.nearest.data() + i * static_cast<std::size_t>(groups.n_nearest);
-    CHECK_AT(where, std::set<std::uint16_t>(begin, begin + groups.n_nearest).size() == static_cast<std::size_t>(groups.n_nearest));
+    CHECK_AT(where,
+             std::set<std::uint16_t>(begin, begin + groups.n_nearest).size() == static_cast<std::size_t>(groups.n_nearest));
     CHECK_AT(where, *std::max_element(begin, begin + groups.n_nearest) < groups.n_centres);
   }
 }
@@ -597,20 +627,27 @@ TEST(near_rows_share_a_group) {
     for (const Metric metric : {Metric::cosine, Metric::euclidean}) {
       const ScaledRows source(x.view(), nullptr, x.n, metric, pool);
       const Partition groups = partition(source, metric, kScalarScores, *candidate.filter, pool, {16, 1, 2, 0});
-      for (std::int64_t i = 0; i < x.n; ++i) CHECK_AT(candidate.name, groups.nearest[static_cast<std::size_t>(i)] == i * 16 / x.n);
+      for (std::int64_t i = 0; i < x.n; ++i)
+        CHECK_AT(candidate.name, groups.nearest[static_cast<std::size_t>(i)] == i * 16 / x.n);
     }
   }
   CHECK(true);
 }
 
-// ---- Candidate lists -----------------------------------------------------------------------------------------------------------
+// ---- Candidate lists
+// -----------------------------------------------------------------------------------------------------------
 
 // One list for each row, offered all other rows in some order, by low-precision value or by canonical score.
 class ListTrial {
  public:
   ListTrial(const Matrix& x, Metric metric, const Filter& filter)
-      : x_(x), metric_(metric), pool_(1), source_(x.view(), nullptr, x.n, metric, pool_), packed_(x, metric, filter),
-        rescorer_(source_, (metric == Metric::euclidean ? kScalarScores.negated_distance : kScalarScores.dot).row, ceiling_of(metric)) {}
+      : x_(x),
+        metric_(metric),
+        pool_(1),
+        source_(x.view(), nullptr, x.n, metric, pool_),
+        packed_(x, metric, filter),
+        rescorer_(source_, (metric == Metric::euclidean ? kScalarScores.negated_distance : kScalarScores.dot).row,
+                  ceiling_of(metric)) {}
 
   // How many of 4 offers come as scores; 4 means all.
   void run(const std::string& where, std::int64_t k, std::int64_t capacity, unsigned n_scores, Random& random) {
@@ -678,7 +715,8 @@ TEST(lists_keep_the_best_of_what_they_are_offered) {
         for (const std::int64_t k : {1, 5, 16, 40}) {
           const std::string where = candidate.name + ", " + kind + ", " + name_of(metric) + ", k = " + std::to_string(k);
           for (const unsigned n_scores : {0u, 1u, 4u})
-            for (const std::int64_t capacity : {CandidateLists::smallest_capacity(k), 4 * k + 64}) trial.run(where, k, capacity, n_scores, random);
+            for (const std::int64_t capacity : {CandidateLists::smallest_capacity(k), 4 * k + 64})
+              trial.run(where, k, capacity, n_scores, random);
         }
       }
   CHECK(true);
@@ -706,7 +744,8 @@ TEST(lists_that_are_offered_too_little_say_so) {
   CHECK(true);
 }
 
-// ---- The search over every filter --------------------------------------------------------------------------------------------
+// ---- The search over every filter
+// --------------------------------------------------------------------------------------------
 
 struct Answer {
   std::vector<std::int64_t> neighbors;
@@ -715,7 +754,8 @@ struct Answer {
   Answer(std::int64_t n, std::int64_t k) : neighbors(static_cast<std::size_t>(n * k), -7), similarities(neighbors.size(), -7) {}
   Output output(std::int64_t k) { return {k, neighbors.data(), similarities.data()}; }
   bool same_bits(const Answer& other) const {
-    return neighbors == other.neighbors && std::memcmp(similarities.data(), other.similarities.data(), similarities.size() * sizeof(float)) == 0;
+    return neighbors == other.neighbors &&
+           std::memcmp(similarities.data(), other.similarities.data(), similarities.size() * sizeof(float)) == 0;
   }
 };
 

@@ -1,5 +1,5 @@
-// One answer of every engine, as a hash of its bits: the same on every ISA level, compiler, system and architecture. Recorded once:
-// a change of one is a change of what users get for the same input and seed, and belongs into the changelog.
+// One answer of every engine, as a hash of its bits: the same on every ISA level, compiler, system and architecture. Recorded
+// once: a change of one is a change of what users get for the same input and seed, and belongs into the changelog.
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
@@ -56,7 +56,8 @@ void check(const std::string& what, const Hash& hash, std::uint64_t expected) {
 // Numbers in (0, 1), of Philox, since distributions of the standard library differ between libraries.
 std::vector<double> numbers(std::int64_t count, std::uint64_t seed) {
   std::vector<double> values(at(count));
-  for (std::int64_t i = 0; i < count; ++i) values[at(i)] = open_unit(random_bits(seed, Stream::race, static_cast<std::uint64_t>(i)));
+  for (std::int64_t i = 0; i < count; ++i)
+    values[at(i)] = open_unit(random_bits(seed, Stream::race, static_cast<std::uint64_t>(i)));
   return values;
 }
 
@@ -75,7 +76,8 @@ struct Rows {
   Rows() {
     const std::vector<float> centres = floats(60 * kD, 2);
     for (std::int64_t i = 0; i < kN; ++i)
-      for (std::int64_t c = 0; c < kD; ++c) values[at(i * kD + c)] = 0.5f * values[at(i * kD + c)] + centres[at(i % 60 * kD + c)];
+      for (std::int64_t c = 0; c < kD; ++c)
+        values[at(i * kD + c)] = 0.5f * values[at(i * kD + c)] + centres[at(i % 60 * kD + c)];
   }
   MatrixView view() const { return {values.data(), DType::float32, kN, kD, kD}; }
 };
@@ -87,12 +89,14 @@ struct Neighbors {
 
 Neighbors neighbors_of(const Rows& rows, std::int64_t k, graph::Metric metric, Isa isa, ThreadPool& pool) {
   Neighbors found{std::vector<std::int64_t>(at(Rows::kN * k)), std::vector<float>(at(Rows::kN * k))};
-  graph::topk(rows.view(), nullptr, Rows::kN, k, metric, isa, graph::Search::automatic, pool, found.indices.data(), found.similarities.data());
+  graph::topk(rows.view(), nullptr, Rows::kN, k, metric, isa, graph::Search::automatic, pool, found.indices.data(),
+              found.similarities.data());
   return found;
 }
 
 graph::Csr kernel_of(const Neighbors& found, std::int64_t k, ThreadPool& pool) {
-  return graph::symmetric({Rows::kN, k, nullptr, found.indices.data(), DType::int64, found.similarities.data(), DType::float32}, pool);
+  return graph::symmetric({Rows::kN, k, nullptr, found.indices.data(), DType::int64, found.similarities.data(), DType::float32},
+                          pool);
 }
 
 TEST(known_answers_of_the_functions) {
@@ -121,7 +125,8 @@ TEST(known_answers_of_the_graph) {
     for (const graph::Metric metric : {graph::Metric::cosine, graph::Metric::dot, graph::Metric::euclidean}) {
       const Neighbors found = neighbors_of(rows, 10, metric, isa, pool);
       const auto number = static_cast<std::size_t>(metric);
-      check(std::string(isa_name(isa)) + ", metric " + std::to_string(number), Hash().add(found.indices).add(found.similarities), kExpected[number]);
+      check(std::string(isa_name(isa)) + ", metric " + std::to_string(number),
+            Hash().add(found.indices).add(found.similarities), kExpected[number]);
     }
   }
   const graph::Csr kernel = kernel_of(neighbors_of(rows, 10, graph::Metric::cosine, Isa::scalar, pool), 10, pool);
@@ -140,7 +145,9 @@ TEST(known_answers_of_sampling) {
     std::vector<std::int64_t> draws(5000);
     table.sample(5000, 11, 3, draws.data(), isa, pool);
     check(std::string("alias ") + isa_name(isa), Hash().add(draws), 0x2d6160537b4a8e6d);
-    const auto race = [&](bool logs) { return sampling::sample_without_replacement(weights.data(), DType::float64, kN, 3000, logs, 12, isa, pool); };
+    const auto race = [&](bool logs) {
+      return sampling::sample_without_replacement(weights.data(), DType::float64, kN, 3000, logs, 12, isa, pool);
+    };
     check(std::string("race ") + isa_name(isa), Hash().add(race(false)), 0xc44f7956ff2881fa);
     check(std::string("race of logarithms ") + isa_name(isa), Hash().add(race(true)), 0x1573514744ca9437);
   }
@@ -170,7 +177,8 @@ TEST(known_answers_of_the_scores) {
   constexpr std::uint64_t kExpected[] = {0x07c5d2ab2a79987d, 0xb978f58a6ea1bee8, 0x73a6ce8e91c76fc7};
   for (const scores::Score score : {scores::Score::el2n, scores::Score::margin, scores::Score::entropy}) {
     const auto number = static_cast<std::size_t>(score);
-    scores::from_probabilities(score, view, score == scores::Score::entropy ? nullptr : labels.data(), DType::int64, out.data(), pool);
+    scores::from_probabilities(score, view, score == scores::Score::entropy ? nullptr : labels.data(), DType::int64, out.data(),
+                               pool);
     check("score " + std::to_string(number), Hash().add(out), kExpected[number]);
   }
   const Rows rows;
@@ -196,7 +204,8 @@ TEST(known_answers_of_selection) {
   const selection::Edges edges{Rows::kN, kernel.indptr.data(), kernel.indices.data(), weights.data()};
   std::vector<std::int64_t> ranks(values.size());
   std::iota(ranks.begin(), ranks.end(), 0);
-  check("discount", Hash().add(selection::take_and_discount(edges, values.data(), ranks.data(), 500, pool)), 0xae9b457fe024ffac);
+  check("discount", Hash().add(selection::take_and_discount(edges, values.data(), ranks.data(), 500, pool)),
+        0xae9b457fe024ffac);
   std::vector<float> highest(at(Rows::kN));
   const std::vector<std::int64_t> offsets{0, 10, 400, Rows::kN};
   for (const Isa isa : available_isas()) {
@@ -221,9 +230,15 @@ TEST(known_answers_of_the_solver) {
     std::uint64_t hash;
   };
   constexpr Expected kExpected[] = {
-      {Method::automatic, 0x190512838e2ffa7d}, {Method::pgd, 0x265f85fbae871792}, {Method::continuation, 0x28a624a81a3c85f6},
-      {Method::softmax, 0x66efa80c32b9015a}, {Method::annealed, 0xc6cb710f90799887}, {Method::greedy, 0xc80ec765f50a271d},
-      {Method::swap_annealing, 0x40e0b746fa4f0039}, {Method::heat_bath, 0x04521a13212d1b47}, {Method::lp, 0xa3bea9eac9377ef5},
+      {Method::automatic, 0x190512838e2ffa7d},
+      {Method::pgd, 0x265f85fbae871792},
+      {Method::continuation, 0x28a624a81a3c85f6},
+      {Method::softmax, 0x66efa80c32b9015a},
+      {Method::annealed, 0xc6cb710f90799887},
+      {Method::greedy, 0xc80ec765f50a271d},
+      {Method::swap_annealing, 0x40e0b746fa4f0039},
+      {Method::heat_bath, 0x04521a13212d1b47},
+      {Method::lp, 0xa3bea9eac9377ef5},
   };
   for (const Expected& expected : kExpected) {
     solver::Options options;
@@ -252,7 +267,8 @@ TEST(known_answers_of_the_solver) {
   options.effort = solver::Effort::fast;
   options.bound = solver::BoundEffort::tight;
   const solver::Result result = solver::solve(problem, options, pool);
-  check("solver, tight bound", Hash().add(result.indices).add(std::vector<double>{result.objective, result.upper_bound}), 0x1a37d4653bdf6461);
+  check("solver, tight bound", Hash().add(result.indices).add(std::vector<double>{result.objective, result.upper_bound}),
+        0x1a37d4653bdf6461);
 }
 
 TEST(known_answers_of_text) {

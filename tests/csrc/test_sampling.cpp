@@ -36,16 +36,19 @@ AliasTable table_of(const std::vector<double>& weights, int threads = 1) {
   return AliasTable(weights.data(), DType::float64, static_cast<std::int64_t>(weights.size()), pool);
 }
 
-std::vector<std::int64_t> draw(const AliasTable& table, std::int64_t size, std::uint64_t seed, std::uint64_t offset = 0, int threads = 1) {
+std::vector<std::int64_t> draw(const AliasTable& table, std::int64_t size, std::uint64_t seed, std::uint64_t offset = 0,
+                               int threads = 1) {
   std::vector<std::int64_t> out(at(size), -1);
   ThreadPool pool(threads);
   table.sample(size, seed, offset, out.data(), resolve_isa(""), pool);
   return out;
 }
 
-std::vector<std::int64_t> race(const std::vector<double>& weights, std::int64_t size, std::uint64_t seed, int threads = 1, bool logs = false) {
+std::vector<std::int64_t> race(const std::vector<double>& weights, std::int64_t size, std::uint64_t seed, int threads = 1,
+                               bool logs = false) {
   ThreadPool pool(threads);
-  return sampling::sample_without_replacement(weights.data(), DType::float64, static_cast<std::int64_t>(weights.size()), size, logs, seed, available_isas().back(), pool);
+  return sampling::sample_without_replacement(weights.data(), DType::float64, static_cast<std::int64_t>(weights.size()), size,
+                                              logs, seed, available_isas().back(), pool);
 }
 
 int unit_bits(std::int64_t n) {
@@ -62,7 +65,9 @@ std::vector<std::pair<std::uint64_t, std::int64_t>> cells_of(const AliasTable& t
   return cells;
 }
 
-AliasTable table_of_cells(const std::vector<std::uint64_t>& words) { return AliasTable(words.data(), static_cast<std::int64_t>(words.size() / 2)); }
+AliasTable table_of_cells(const std::vector<std::uint64_t>& words) {
+  return AliasTable(words.data(), static_cast<std::int64_t>(words.size() / 2));
+}
 
 // The units that element i has over all cells.
 std::vector<Wide> units_of(const AliasTable& table) {
@@ -78,7 +83,8 @@ std::vector<Wide> units_of(const AliasTable& table) {
 
 // Weights of every shape that has its own way through the builder.
 std::vector<std::vector<double>> weight_cases() {
-  std::vector<std::vector<double>> cases{{1}, {5e-324}, {1, 1}, {0, 3}, {3, 0}, {1, 2, 3}, {1, 0, 3}, {1e308, 1e308, 1e308}, {1e-320, 2e-320, 0}, {1e308, 1e-308}};
+  std::vector<std::vector<double>> cases{
+      {1}, {5e-324}, {1, 1}, {0, 3}, {3, 0}, {1, 2, 3}, {1, 0, 3}, {1e308, 1e308, 1e308}, {1e-320, 2e-320, 0}, {1e308, 1e-308}};
   std::mt19937_64 random(1);
   for (const int n : {2, 3, 4, 5, 7, 8, 9, 64, 65, 1000, 5000}) {
     std::vector<double> uniform, skewed, sparse, one;
@@ -146,12 +152,15 @@ void check_probabilities(const std::vector<double>& weights) {
     sum = next;
   }
   const auto units = units_of(table_of(weights, 2));
-  const long double total = static_cast<long double>(units.size()) * std::ldexp(1.0L, unit_bits(static_cast<std::int64_t>(units.size())));
+  const long double total =
+      static_cast<long double>(units.size()) * std::ldexp(1.0L, unit_bits(static_cast<std::int64_t>(units.size())));
   long double worst = 0;
   for (std::size_t i = 0; i < units.size(); ++i)
-    worst = std::max(worst, std::abs(static_cast<long double>(units[i]) / total - static_cast<long double>(std::ldexp(weights[i], -exponent)) / sum));
-  CHECK_AT("n " + std::to_string(weights.size()) + ", error 2^" + std::to_string(static_cast<double>(std::log2(worst + 1e-300L))),
-           worst <= 0x1p-50L + (weights.size() < 65536 ? 0 : 0x1p-30L / static_cast<long double>(weights.size())));
+    worst = std::max(worst, std::abs(static_cast<long double>(units[i]) / total -
+                                     static_cast<long double>(std::ldexp(weights[i], -exponent)) / sum));
+  CHECK_AT(
+      "n " + std::to_string(weights.size()) + ", error 2^" + std::to_string(static_cast<double>(std::log2(worst + 1e-300L))),
+      worst <= 0x1p-50L + (weights.size() < 65536 ? 0 : 0x1p-30L / static_cast<long double>(weights.size())));
 }
 
 TEST(alias_probabilities_are_within_the_promised_error) {
@@ -214,11 +223,13 @@ TEST(alias_layouts_of_other_sizes) {
         CHECK_AT(where, cells_of(table) == cells_of(AliasTable(weights.data(), DType::float64, n, layout, one)));
         const long double unit = std::ldexp(1.0L, layout.unit_bits);
         const auto units = units_of(table);
-        CHECK_AT(where, std::accumulate(units.begin(), units.end(), Wide{0}) == Wide(static_cast<std::uint64_t>(n)) << layout.unit_bits);
+        CHECK_AT(where, std::accumulate(units.begin(), units.end(), Wide{0}) == Wide(static_cast<std::uint64_t>(n))
+                                                                                    << layout.unit_bits);
         long double worst = 0;
         for (std::size_t i = 0; i < units.size(); ++i) {
           CHECK_AT(where, weights[i] > 0 || units[i] == 0);
-          worst = std::max(worst, std::abs(static_cast<long double>(units[i]) - static_cast<long double>(weights[i]) / sum * unit * static_cast<long double>(n)));
+          worst = std::max(worst, std::abs(static_cast<long double>(units[i]) -
+                                           static_cast<long double>(weights[i]) / sum * unit * static_cast<long double>(n)));
         }
         CHECK_AT(where + ", off by units: " + std::to_string(static_cast<double>(worst)), worst <= 4);
         const auto cells = cells_of(table);
@@ -237,8 +248,9 @@ TEST(alias_equal_weights_fill_their_cells) {
 
 TEST(alias_update_takes_other_weights_in_the_same_memory) {
   ThreadPool pool(2);
-  std::vector<std::vector<double>> sequence{packer_cases(70'000, 1)[0], packer_cases(70'000, 2)[3], packer_cases(66'000, 3)[0], {1, 2, 3}, packer_cases(80'000, 4)[1],
-                                            packer_cases(50'000, 5)[0]};
+  std::vector<std::vector<double>> sequence{packer_cases(70'000, 1)[0], packer_cases(70'000, 2)[3],
+                                            packer_cases(66'000, 3)[0], {1, 2, 3},
+                                            packer_cases(80'000, 4)[1], packer_cases(50'000, 5)[0]};
   AliasTable table = table_of(sequence[0]);
   const void* memory = table.cells();
   for (const auto& weights : sequence) {
@@ -264,7 +276,8 @@ TEST(alias_update_refused_leaves_the_table_as_it_was) {
     CHECK(cells_of(table) == before);
   }
   CHECK_THROWS(Error, "weights is empty", table.update(bad.data(), DType::float64, 0, pool));
-  CHECK_THROWS(Error, "an alias table holds up to 2^40", table.update(bad.data(), DType::float64, (std::int64_t{1} << 40) + 1, pool));
+  CHECK_THROWS(Error, "an alias table holds up to 2^40",
+               table.update(bad.data(), DType::float64, (std::int64_t{1} << 40) + 1, pool));
   bad.assign(70'000, 0.0);
   CHECK_THROWS(Error, "weights has no positive element", table.update(bad.data(), DType::float64, 70'000, pool));
   CHECK(cells_of(table) == before);
@@ -329,13 +342,17 @@ TEST(alias_draws_follow_the_documented_mapping) {
     const AliasTable table = table_of(weights);
     const auto cells = cells_of(table);
     const auto n = static_cast<std::uint64_t>(table.n());
-    for (const auto& [seed, offset] : {std::pair<std::uint64_t, std::uint64_t>{0, 0}, {~std::uint64_t{0}, 1}, {42, (std::uint64_t{1} << 63) - 1}, {7, 0xffffffff}}) {
+    for (const auto& [seed, offset] : {std::pair<std::uint64_t, std::uint64_t>{0, 0},
+                                       {~std::uint64_t{0}, 1},
+                                       {42, (std::uint64_t{1} << 63) - 1},
+                                       {7, 0xffffffff}}) {
       const auto got = draw(table, 200, seed, offset);
       bool good = true;
       for (std::uint64_t i = 0; i < 200; ++i) {
         const std::uint64_t position = offset + i;
-        const PhiloxBlock block = philox_4x32_10(
-            {static_cast<std::uint32_t>(position >> 1), static_cast<std::uint32_t>(position >> 33), 0, 0}, {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
+        const PhiloxBlock block =
+            philox_4x32_10({static_cast<std::uint32_t>(position >> 1), static_cast<std::uint32_t>(position >> 33), 0, 0},
+                           {static_cast<std::uint32_t>(seed), static_cast<std::uint32_t>(seed >> 32)});
         const std::size_t half = position % 2 == 0 ? 0 : 2;
         const std::uint64_t bits = block[half] | static_cast<std::uint64_t>(block[half + 1]) << 32;
         const auto cell = static_cast<std::size_t>(Wide{bits} * n >> 64);
@@ -363,7 +380,8 @@ TEST(alias_coin_wins_below_its_threshold_only) {
 TEST(alias_draws_never_take_a_weight_of_zero) {
   for (const auto& weights : weight_cases()) {
     const auto draws = draw(table_of(weights), 20'000, 5);
-    CHECK(std::all_of(draws.begin(), draws.end(), [&](std::int64_t i) { return i >= 0 && at(i) < weights.size() && weights[at(i)] > 0; }));
+    CHECK(std::all_of(draws.begin(), draws.end(),
+                      [&](std::int64_t i) { return i >= 0 && at(i) < weights.size() && weights[at(i)] > 0; }));
   }
 }
 
@@ -386,9 +404,11 @@ TEST(alias_draws_depend_on_seed_and_position_alone) {
   const AliasTable table = table_of(weights);
   const auto all = draw(table, 20'000, 9);
   for (const int threads : {2, 3}) CHECK(draw(table, 20'000, 9, 0, threads) == all);
-  for (const std::int64_t size : {0, 1, 2, 4095, 4096, 4097}) CHECK(draw(table, size, 9) == std::vector<std::int64_t>(all.begin(), all.begin() + size));
+  for (const std::int64_t size : {0, 1, 2, 4095, 4096, 4097})
+    CHECK(draw(table, size, 9) == std::vector<std::int64_t>(all.begin(), all.begin() + size));
   for (const std::int64_t offset : {1, 2, 4097}) {
-    CHECK(draw(table, 5000, 9, static_cast<std::uint64_t>(offset), 2) == std::vector<std::int64_t>(all.begin() + offset, all.begin() + offset + 5000));
+    CHECK(draw(table, 5000, 9, static_cast<std::uint64_t>(offset), 2) ==
+          std::vector<std::int64_t>(all.begin() + offset, all.begin() + offset + 5000));
   }
   CHECK(draw(table, 100, 10) != draw(table, 100, 9));
 }
@@ -461,17 +481,20 @@ TEST(no_weights_are_refused) {
 TEST(race_follows_the_documented_mapping) {
   for (const auto& weights : weight_cases()) {
     const double largest = *std::max_element(weights.begin(), weights.end());
-    if (*std::min_element(weights.begin(), weights.end()) * 1e100 < largest && weights.size() < 4) continue;  // has a test of its own
+    if (*std::min_element(weights.begin(), weights.end()) * 1e100 < largest && weights.size() < 4)
+      continue;  // has a test of its own
     for (const std::uint64_t seed : {std::uint64_t{0}, std::uint64_t{123456789012345}}) {
       std::vector<std::pair<double, std::int64_t>> runners;
       for (std::size_t i = 0; i < weights.size(); ++i) {
         const double waiting = -portable_log(open_unit(random_bits(seed, Stream::race, i)));
-        if (weights[i] > 0) runners.emplace_back(waiting / std::ldexp(weights[i], -std::ilogb(largest)), static_cast<std::int64_t>(i));
+        if (weights[i] > 0)
+          runners.emplace_back(waiting / std::ldexp(weights[i], -std::ilogb(largest)), static_cast<std::int64_t>(i));
       }
       std::sort(runners.begin(), runners.end());
       std::vector<std::int64_t> expected;
       for (const auto& runner : runners) expected.push_back(runner.second);
-      for (const std::int64_t size : {std::int64_t{0}, std::int64_t{1}, static_cast<std::int64_t>(expected.size()) / 2, static_cast<std::int64_t>(expected.size())}) {
+      for (const std::int64_t size : {std::int64_t{0}, std::int64_t{1}, static_cast<std::int64_t>(expected.size()) / 2,
+                                      static_cast<std::int64_t>(expected.size())}) {
         const bool good = race(weights, size, seed, 2) == std::vector<std::int64_t>(expected.begin(), expected.begin() + size);
         CHECK_AT("n " + std::to_string(weights.size()), good);
       }
@@ -487,7 +510,8 @@ TEST(race_is_the_same_for_any_thread_count_and_type) {
   const auto first = race(wide, 5000, 1);
   for (const int threads : {1, 2, 3}) {
     ThreadPool pool(threads);
-    CHECK(sampling::sample_without_replacement(narrow.data(), DType::float32, 20'000, 5000, false, 1, available_isas().back(), pool) == first);
+    CHECK(sampling::sample_without_replacement(narrow.data(), DType::float32, 20'000, 5000, false, 1, available_isas().back(),
+                                               pool) == first);
   }
   CHECK(std::vector<std::int64_t>(first.begin(), first.begin() + 1234) == race(wide, 1234, 1));
 }
@@ -498,7 +522,8 @@ TEST(race_draws_each_positive_weight_once) {
     auto all = race(weights, positive, 2);
     std::sort(all.begin(), all.end());
     CHECK(std::adjacent_find(all.begin(), all.end()) == all.end());
-    CHECK(std::all_of(all.begin(), all.end(), [&](std::int64_t i) { return i >= 0 && at(i) < weights.size() && weights[at(i)] > 0; }));
+    CHECK(std::all_of(all.begin(), all.end(),
+                      [&](std::int64_t i) { return i >= 0 && at(i) < weights.size() && weights[at(i)] > 0; }));
     CHECK_THROWS(Error, "but only " + std::to_string(positive) + " weights are positive", race(weights, positive + 1, 2));
   }
 }
@@ -530,7 +555,8 @@ TEST(race_stays_proportional_over_the_whole_range_of_doubles) {
   CHECK_AT(std::to_string(wins), std::abs(wins - 3000) < 4.9 * std::sqrt(4000 * 0.75 * 0.25));
 }
 
-// What a race must give, from the mapping in sampling.h: all times, sorted. A quotient is compared by exponent, then significand.
+// What a race must give, from the mapping in sampling.h: all times, sorted. A quotient is compared by exponent, then
+// significand.
 std::vector<std::int64_t> plain_race(const std::vector<double>& weights, bool logs, std::uint64_t seed) {
   struct Time {
     int exponent;
@@ -565,15 +591,20 @@ void check_race(const std::string& name, const std::vector<double>& weights, boo
   const auto n = static_cast<std::int64_t>(weights.size());
   const auto n_positive = static_cast<std::int64_t>(expected.size());
   const std::vector<float> narrow(weights.begin(), weights.end());
-  const bool fits = std::equal(weights.begin(), weights.end(), narrow.begin(), [](double w, float f) { return w == static_cast<double>(f); });
-  for (std::int64_t size : {std::int64_t{0}, std::int64_t{1}, std::int64_t{100}, n_positive / 10, n_positive / 2, n_positive - 1, n_positive}) {
+  const bool fits =
+      std::equal(weights.begin(), weights.end(), narrow.begin(), [](double w, float f) { return w == static_cast<double>(f); });
+  for (std::int64_t size :
+       {std::int64_t{0}, std::int64_t{1}, std::int64_t{100}, n_positive / 10, n_positive / 2, n_positive - 1, n_positive}) {
     size = std::min(size, n_positive);
     const std::vector<std::int64_t> first(expected.begin(), expected.begin() + size);
     for (const Isa isa : available_isas()) {
       ThreadPool pool(isa == Isa::scalar ? 1 : 3);
       const std::string where = name + ", size " + std::to_string(size) + ", " + isa_name(isa);
-      CHECK_AT(where, sampling::sample_without_replacement(weights.data(), DType::float64, n, size, logs, seed, isa, pool) == first);
-      if (fits) CHECK_AT(where + ", float32", sampling::sample_without_replacement(narrow.data(), DType::float32, n, size, logs, seed, isa, pool) == first);
+      CHECK_AT(where,
+               sampling::sample_without_replacement(weights.data(), DType::float64, n, size, logs, seed, isa, pool) == first);
+      if (fits)
+        CHECK_AT(where + ", float32",
+                 sampling::sample_without_replacement(narrow.data(), DType::float32, n, size, logs, seed, isa, pool) == first);
     }
   }
 }
@@ -617,7 +648,8 @@ TEST(race_lifts_a_limit_that_too_few_reach) {
   const std::int64_t n = 70'000;
   for (const double sampled : {1e6, 1e-6, 0.0}) {
     std::vector<double> weights(at(n), 1.0);
-    for (std::uint64_t s = 0; s < 2000; ++s) weights[static_cast<std::size_t>(Wide{random_bits(9, Stream::race_sample, s)} * n >> 64)] = sampled;
+    for (std::uint64_t s = 0; s < 2000; ++s)
+      weights[static_cast<std::size_t>(Wide{random_bits(9, Stream::race_sample, s)} * n >> 64)] = sampled;
     check_race("sampled " + std::to_string(sampled), weights, false, 9);
   }
 }
@@ -638,10 +670,13 @@ TEST(runners_are_sorted_stably) {
       for (const std::int64_t wanted : {std::int64_t{0}, n / 3, n}) {
         auto sorted = runners;
         std::vector<sampling::Runner> scratch(at(n));
-        pool.run(1, [&](std::int64_t, ThreadPool::Worker& worker) { sampling::sort_runners(sorted.data(), scratch.data(), n, wanted, worker); });
+        pool.run(1, [&](std::int64_t, ThreadPool::Worker& worker) {
+          sampling::sort_runners(sorted.data(), scratch.data(), n, wanted, worker);
+        });
         const auto same = [](const auto& a, const auto& b) { return a.time == b.time && a.index == b.index; };
         CHECK_AT(std::to_string(n), std::equal(sorted.begin(), sorted.begin() + wanted, expected.begin(), same));
-        std::sort(sorted.begin(), sorted.end(), [](const auto& a, const auto& b) { return std::tie(a.time, a.index) < std::tie(b.time, b.index); });
+        std::sort(sorted.begin(), sorted.end(),
+                  [](const auto& a, const auto& b) { return std::tie(a.time, a.index) < std::tie(b.time, b.index); });
         CHECK_AT(std::to_string(n), std::equal(sorted.begin(), sorted.end(), expected.begin(), same));
       }
     }
@@ -660,7 +695,9 @@ TEST(a_race_can_be_stopped) {
     Stop stop;
     stop.left = checks;
     ThreadPool pool(2, &stop);
-    CHECK_THROWS(Error, "stopped", sampling::sample_without_replacement(weights.data(), DType::float64, 1'000'000, 900'000, false, 1, available_isas().back(), pool));
+    CHECK_THROWS(Error, "stopped",
+                 sampling::sample_without_replacement(weights.data(), DType::float64, 1'000'000, 900'000, false, 1,
+                                                      available_isas().back(), pool));
   }
 }
 

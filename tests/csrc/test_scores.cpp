@@ -1,4 +1,5 @@
-// The scores' own pieces: rows against centres, sums in whole numbers, the row kernels of every level, and where rows are refused.
+// The scores' own pieces: rows against centres, sums in whole numbers, the row kernels of every level, and where rows are
+// refused.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -65,7 +66,8 @@ TEST(nearest_centres_are_those_of_plain_code) {
       for (const Isa isa : available_isas())
         for (const int threads : {1, 3}) {
           ThreadPool pool(threads);
-          graph::nearest_centres(rows, centres, own.data(), isa, {nearest.data(), cosine.data(), own_cosine.data(), nullptr}, pool);
+          graph::nearest_centres(rows, centres, own.data(), isa, {nearest.data(), cosine.data(), own_cosine.data(), nullptr},
+                                 pool);
           if (first_cosine == std::vector<float>(at(n))) first_cosine = cosine, first = nearest;
           CHECK_AT(where, first == nearest && first_cosine == cosine);
           for (std::int64_t i = 0; i < n; ++i) {
@@ -75,7 +77,8 @@ TEST(nearest_centres_are_those_of_plain_code) {
             CHECK_AT(where, nearest[at(i)] != own[at(i)]);
             CHECK_AT(where, std::abs(static_cast<double>(cosine[at(i)]) - best) < 1e-6);
             CHECK_AT(where, std::abs(plain_cosine(values.data() + i * d, centres.row(nearest[at(i)]), d) - best) < 1e-6);
-            CHECK_AT(where, std::abs(static_cast<double>(own_cosine[at(i)]) - plain_cosine(values.data() + i * d, centres.row(own[at(i)]), d)) < 1e-6);
+            CHECK_AT(where, std::abs(static_cast<double>(own_cosine[at(i)]) -
+                                     plain_cosine(values.data() + i * d, centres.row(own[at(i)]), d)) < 1e-6);
           }
         }
     }
@@ -185,9 +188,11 @@ TEST(row_kernels_agree_with_the_library_and_with_each_other) {
     for (const Isa isa : available_isas()) {
       const scores::RowKernels& kernels = scores::rows_of(isa);
       CHECK_AT(isa_name(isa), std::abs(kernels.sum_plogp(q.data(), n) - plogp) <= 1e-15 * static_cast<double>(n));
-      CHECK_AT(isa_name(isa), std::abs(kernels.sum_divergence(p.data(), q.data(), n, 1e-8) - divergence) <= 2e-15 * (1 + divergence));
+      CHECK_AT(isa_name(isa),
+               std::abs(kernels.sum_divergence(p.data(), q.data(), n, 1e-8) - divergence) <= 2e-15 * (1 + divergence));
       CHECK_AT(isa_name(isa), same_bits(kernels.sum_plogp(q.data(), n), scalar.sum_plogp(q.data(), n)));
-      CHECK_AT(isa_name(isa), same_bits(kernels.sum_divergence(p.data(), q.data(), n, 1e-8), scalar.sum_divergence(p.data(), q.data(), n, 1e-8)));
+      CHECK_AT(isa_name(isa), same_bits(kernels.sum_divergence(p.data(), q.data(), n, 1e-8),
+                                        scalar.sum_divergence(p.data(), q.data(), n, 1e-8)));
     }
   }
 }
@@ -198,7 +203,8 @@ TEST(rows_are_checked_on_every_level) {
       const scores::RowKernels& kernels = scores::rows_of(isa);
       std::vector<double> out(40, -1.0);
       for (std::int64_t bad = 0; bad < n; ++bad)
-        for (const double value : {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1e-30, 1.5}) {
+        for (const double value :
+             {std::numeric_limits<double>::quiet_NaN(), std::numeric_limits<double>::infinity(), -1e-30, 1.5}) {
           std::vector<double> row(at(n), 0.25);
           std::vector<float> narrow(row.begin(), row.end());
           double sum = 0;

@@ -17,14 +17,16 @@ using namespace coremax;
 
 std::size_t at(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-std::vector<std::int64_t> plain_order(const selection::Edges& edges, std::vector<double> values, const std::vector<std::int64_t>& ranks, std::int64_t budget) {
+std::vector<std::int64_t> plain_order(const selection::Edges& edges, std::vector<double> values,
+                                      const std::vector<std::int64_t>& ranks, std::int64_t budget) {
   std::vector<std::int64_t> order;
   std::vector<char> taken(values.size(), 0);
   for (std::int64_t turn = 0; turn < budget; ++turn) {
     std::int64_t best = -1;
     for (std::int64_t i = 0; i < edges.n; ++i) {
       if (taken[at(i)] != 0) continue;
-      if (best < 0 || values[at(i)] > values[at(best)] || (values[at(i)] == values[at(best)] && ranks[at(i)] < ranks[at(best)])) best = i;
+      if (best < 0 || values[at(i)] > values[at(best)] || (values[at(i)] == values[at(best)] && ranks[at(i)] < ranks[at(best)]))
+        best = i;
     }
     taken[at(best)] = 1;
     order.push_back(best);
@@ -58,7 +60,8 @@ TEST(selection_takes_the_highest_and_discounts) {
     std::shuffle(ranks.begin(), ranks.end(), random);
     ThreadPool pool(1);
     for (const std::int64_t budget : {std::int64_t{0}, std::int64_t{1}, n / 2, n}) {
-      CHECK_AT(std::to_string(n), selection::take_and_discount(edges, values.data(), ranks.data(), budget, pool) == plain_order(edges, values, ranks, budget));
+      CHECK_AT(std::to_string(n), selection::take_and_discount(edges, values.data(), ranks.data(), budget, pool) ==
+                                      plain_order(edges, values, ranks, budget));
     }
   }
 }
@@ -86,7 +89,8 @@ TEST(selection_finds_the_highest_earlier_cosine) {
         double highest = -1;
         for (std::int64_t j = offsets[c]; j < i; ++j) {
           double sum = 0;
-          for (std::int64_t k = 0; k < d; ++k) sum += static_cast<double>(rows[at(i * d + k)]) * static_cast<double>(rows[at(j * d + k)]);
+          for (std::int64_t k = 0; k < d; ++k)
+            sum += static_cast<double>(rows[at(i * d + k)]) * static_cast<double>(rows[at(j * d + k)]);
           highest = std::max(highest, sum);
         }
         CHECK_AT(std::to_string(i), std::abs(static_cast<double>(found[at(i)]) - highest) < 1e-6 && found[at(i)] <= 1.0f);
@@ -94,7 +98,8 @@ TEST(selection_finds_the_highest_earlier_cosine) {
     }
     std::vector<float> alone(at(n));
     ThreadPool single(1);
-    selection::highest_earlier_cosine(rows.data(), d, offsets.data(), std::ssize(offsets) - 1, Isa::scalar, alone.data(), single);
+    selection::highest_earlier_cosine(rows.data(), d, offsets.data(), std::ssize(offsets) - 1, Isa::scalar, alone.data(),
+                                      single);
     CHECK_AT(std::to_string(d), alone == found);
   }
 }

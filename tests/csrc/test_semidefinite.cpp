@@ -24,7 +24,8 @@ TEST(semidefinite_bound_holds) {
     const auto optima = instance.optima(alpha);
     for (std::int64_t p = 1; p <= instance.n; p += instance.n > 5 ? 2 : 1)
       for (const BoundEffort effort : {BoundEffort::fast, BoundEffort::tight}) {
-        const std::string where = "n " + std::to_string(instance.n) + " p " + std::to_string(p) + " alpha " + std::to_string(alpha);
+        const std::string where =
+            "n " + std::to_string(instance.n) + " p " + std::to_string(p) + " alpha " + std::to_string(alpha);
         const auto result = solver::semidefinite_bound(instance.problem(p, alpha), effort, -1e300, 0, 1, never, pool);
         CHECK_AT(where, result.proved);
         CHECK_AT(where, result.bound.value >= optima[at(p)] - 1e-13 * (1 + std::abs(optima[at(p)])));
@@ -67,7 +68,8 @@ TEST(semidefinite_bound_holds_on_a_long_path) {
       const Problem problem = problem_of(importance, k, p, kAlpha);
       for (const BoundEffort effort : {BoundEffort::fast, BoundEffort::tight}) {
         const auto result = solver::semidefinite_bound(problem, effort, optimum, 0, 1, never, pool);
-        const std::string where = "p " + std::to_string(p) + ": " + std::to_string(optimum) + " <= " + std::to_string(result.bound.value);
+        const std::string where =
+            "p " + std::to_string(p) + ": " + std::to_string(optimum) + " <= " + std::to_string(result.bound.value);
         CHECK_AT(where, !result.proved);
         CHECK_AT(where, result.bound.value >= optimum - 1e-11 * (1 + std::abs(optimum)));
         // On a tree the inequalities of edges leave no gap; at one element kept the relaxation has hardly anything to go by.

@@ -69,7 +69,8 @@ TEST(solver_agrees_with_enumeration) {
     const auto optima = instance.optima(alpha);
     for (std::int64_t p = 1; p <= instance.n; ++p) {
       const Result result = solve(instance.problem(p, alpha), search);
-      const std::string where = "n " + std::to_string(instance.n) + " p " + std::to_string(p) + " alpha " + std::to_string(alpha);
+      const std::string where =
+          "n " + std::to_string(instance.n) + " p " + std::to_string(p) + " alpha " + std::to_string(alpha);
       CHECK_AT(where, is_subset_of_size(result, instance.n, p));
       CHECK_AT(where, std::abs(result.objective - instance.f(result.indices, alpha)) <= kSlack);
       CHECK_AT(where, result.objective <= optima[at(p)] + kSlack);
@@ -127,7 +128,8 @@ TEST(solver_bound_holds_on_larger_problems) {
         const Instance block = random_instance(kBlock, sign, 0.6, static_cast<unsigned>(1000 + b));
         for (std::int64_t i = 0; i < kBlock; ++i) {
           all.importance[at(b * kBlock + i)] = block.importance[at(i)];
-          for (std::int64_t j = 0; j < i; ++j) all.connect(b * kBlock + i, b * kBlock + j, static_cast<float>(block.dense[at(i * kBlock + j)]));
+          for (std::int64_t j = 0; j < i; ++j)
+            all.connect(b * kBlock + i, b * kBlock + j, static_cast<float>(block.dense[at(i * kBlock + j)]));
         }
         const auto optima = block.optima(alpha);
         std::vector<double> next(best.size() + kBlock, -std::numeric_limits<double>::infinity());
@@ -139,8 +141,9 @@ TEST(solver_bound_holds_on_larger_problems) {
       for (const std::int64_t p : {1, 20, 100, 199}) {
         const double optimum = best[at(p)];
         const Result result = solve(all.problem(p, alpha), {}, 2);
-        const std::string where = "sign " + std::to_string(static_cast<int>(sign)) + " p " + std::to_string(p) + " alpha " + std::to_string(alpha) + ": " +
-                                  std::to_string(result.objective) + " <= " + std::to_string(optimum) + " <= " + std::to_string(result.upper_bound);
+        const std::string where = "sign " + std::to_string(static_cast<int>(sign)) + " p " + std::to_string(p) + " alpha " +
+                                  std::to_string(alpha) + ": " + std::to_string(result.objective) +
+                                  " <= " + std::to_string(optimum) + " <= " + std::to_string(result.upper_bound);
         CHECK_AT(where, result.upper_bound >= optimum - 1e-11 * (1 + std::abs(optimum)));
         CHECK_AT(where, result.objective <= optimum + kSlack * (1 + std::abs(optimum)));
         CHECK_AT(where, result.objective >= optimum - 0.05 * (1 + std::abs(optimum)));
@@ -224,7 +227,8 @@ TEST(elements_are_put_in_a_random_order_where_some_are_tied) {
   CHECK(!std::is_sorted(order.begin(), order.end()));
   std::vector<std::int64_t> sorted = order;
   std::sort(sorted.begin(), sorted.end());
-  CHECK(sorted.size() == 300 && sorted.front() == 0 && sorted.back() == 299 && std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end());
+  CHECK(sorted.size() == 300 && sorted.front() == 0 && sorted.back() == 299 &&
+        std::adjacent_find(sorted.begin(), sorted.end()) == sorted.end());
 }
 
 TEST(solver_takes_apart_a_cluster_of_duplicates) {
@@ -333,7 +337,8 @@ TEST(solver_passes_a_stop_on) {
 
 TEST(solver_checks_its_input) {
   Instance instance = random_instance(5, Sign::positive, 0.5, 58);
-  for (const std::int64_t p : {-1, 0, 6}) CHECK_THROWS(Error, "budget must be from 1 to n = 5, got " + std::to_string(p), solve(instance.problem(p, 1)));
+  for (const std::int64_t p : {-1, 0, 6})
+    CHECK_THROWS(Error, "budget must be from 1 to n = 5, got " + std::to_string(p), solve(instance.problem(p, 1)));
   for (const double alpha : {-0.5, std::nan(""), std::numeric_limits<double>::infinity()})
     CHECK_THROWS(Error, "alpha must be from 0 to 1e100", solve(instance.problem(2, alpha)));
   std::vector<double> x0(5, 0.4);
@@ -355,7 +360,8 @@ TEST(solver_answers_at_extreme_scales) {
       const Result result = solve(instance.problem(p, alpha));
       const std::string where = "alpha 2^" + std::to_string(std::log2(alpha)) + " p " + std::to_string(p);
       CHECK_AT(where, is_subset_of_size(result, 8, p));
-      CHECK_AT(where, std::isfinite(result.upper_bound) && result.upper_bound >= optima[at(p)] - 1e-12 * (1 + std::abs(optima[at(p)])));
+      CHECK_AT(where, std::isfinite(result.upper_bound) &&
+                          result.upper_bound >= optima[at(p)] - 1e-12 * (1 + std::abs(optima[at(p)])));
       CHECK_AT(where, best_swap(instance, result.indices, alpha) <= kSlack * (1 + alpha));
       CHECK_AT(where, std::all_of(result.x.begin(), result.x.end(), [](double x) { return x >= 0 && x <= 1; }));
     }
@@ -406,7 +412,8 @@ TEST(presolve_leaves_the_same_problem) {
     const solver::Reduced reduced(limited.problem, false, pool);
     const Problem& part = reduced.problem();
     CHECK_AT(where, reduced.n_proved() == 0 && part.fixed == nullptr);
-    CHECK_AT(where, solver::has_costs(part) == solver::has_costs(limited.problem) && solver::has_groups(part) == solver::has_groups(limited.problem));
+    CHECK_AT(where, solver::has_costs(part) == solver::has_costs(limited.problem) &&
+                        solver::has_groups(part) == solver::has_groups(limited.problem));
     // Every subset of the part is feasible there if and only if it is in the whole, and has the same f.
     std::size_t feasible = 0;
     Subset subset(at(part.n()));
@@ -432,7 +439,9 @@ bool is_inside(const Limited& limited, const Vector& x, double slack, double gro
   std::vector<double> inside(problem.limits.size(), 0.0);
   for (std::size_t i = 0; i < x.size() && !inside.empty(); ++i) inside[at(limited.groups[i])] += x[i];
   for (std::size_t g = 0; g < inside.size(); ++g)
-    if (inside[g] < static_cast<double>(problem.limits[g].low) - group_slack || inside[g] > static_cast<double>(problem.limits[g].high) + group_slack) return false;
+    if (inside[g] < static_cast<double>(problem.limits[g].low) - group_slack ||
+        inside[g] > static_cast<double>(problem.limits[g].high) + group_slack)
+      return false;
   if (!limited.costs.empty()) return dot(x, limited.costs) <= problem.cost_limit * (1 + slack);
   return std::abs(std::accumulate(x.begin(), x.end(), 0.0) - static_cast<double>(problem.budget)) <= slack;
 }
@@ -459,7 +468,8 @@ TEST(support_is_the_maximum_over_the_relaxed_set) {
           if (!found.extra.empty()) price[i] += found.extra[i];
           surplus += std::max(0.0, s[i] - price[i]);
         }
-        for (const Subset& subset : subsets) CHECK_AT(where, dot(price, solver::as_vector(subset)) <= upper - surplus + 1e-6 * scale);
+        for (const Subset& subset : subsets)
+          CHECK_AT(where, dot(price, solver::as_vector(subset)) <= upper - surplus + 1e-6 * scale);
         CHECK_AT(where, is_inside(limited, found.x, 1e-9, 1e-9));
         CHECK_AT(where, upper >= dot(s, found.x) - 1e-12 * scale);
         CHECK_AT(where, upper <= dot(s, found.x) + 1e-6 * scale);
@@ -468,7 +478,8 @@ TEST(support_is_the_maximum_over_the_relaxed_set) {
         // The fractional knapsack by its textbook greedy.
         std::vector<std::size_t> order(s.size());
         std::iota(order.begin(), order.end(), 0);
-        std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return s[a] / limited.costs[a] > s[b] / limited.costs[b]; });
+        std::sort(order.begin(), order.end(),
+                  [&](std::size_t a, std::size_t b) { return s[a] / limited.costs[a] > s[b] / limited.costs[b]; });
         double left = limited.problem.cost_limit;
         double knapsack = 0;
         for (const std::size_t i : order) {
@@ -543,7 +554,8 @@ TEST(ledger_keeps_count) {
       subset[at(i)] ^= 1;
       const auto inside = [&](std::size_t g) {
         std::int64_t count = 0;
-        for (std::size_t m = 0; m < subset.size(); ++m) count += subset[m] && solver::group(problem, static_cast<std::int64_t>(m)) == g;
+        for (std::size_t m = 0; m < subset.size(); ++m)
+          count += subset[m] && solver::group(problem, static_cast<std::int64_t>(m)) == g;
         return count;
       };
       std::int64_t missing = 0;
@@ -556,7 +568,8 @@ TEST(ledger_keeps_count) {
       CHECK_AT(where, ledger.missing() == missing && ledger.surplus() == surplus);
       CHECK_AT(where, ledger.count() == std::count(subset.begin(), subset.end(), 1));
       long double used = 0;
-      for (std::size_t m = 0; m < subset.size(); ++m) used += subset[m] ? solver::cost(problem, static_cast<std::int64_t>(m)) : 0.0;
+      for (std::size_t m = 0; m < subset.size(); ++m)
+        used += subset[m] ? solver::cost(problem, static_cast<std::int64_t>(m)) : 0.0;
       CHECK_AT(where, std::abs(ledger.used() - static_cast<double>(used)) <= 2e-16 * static_cast<double>(used));
       CHECK_AT(where, ledger.feasible() == limited.meets(subset));
       if (problem.limits.empty()) continue;
@@ -601,7 +614,8 @@ struct Conditions {
   bool signs_hold = true;
 };
 template <class Response>
-Conditions conditions(const Limited& limited, const Vector& x, const solver::Multipliers& multipliers, const Response& response) {
+Conditions conditions(const Limited& limited, const Vector& x, const solver::Multipliers& multipliers,
+                      const Response& response) {
   const Problem& problem = limited.problem;
   Conditions found;
   std::vector<double> inside(problem.limits.size(), 0.0);
@@ -618,8 +632,10 @@ Conditions conditions(const Limited& limited, const Vector& x, const solver::Mul
     found.signs_hold = multipliers.total >= -1e-12 && (all_spent || multipliers.total <= 1e-12);
   }
   for (std::size_t g = 0; g < inside.size(); ++g) {
-    if (multipliers.group[g] > 1e-9) found.signs_hold = found.signs_hold && inside[g] >= static_cast<double>(problem.limits[g].high) - 0.2;
-    if (multipliers.group[g] < -1e-9) found.signs_hold = found.signs_hold && inside[g] <= static_cast<double>(problem.limits[g].low) + 0.2;
+    if (multipliers.group[g] > 1e-9)
+      found.signs_hold = found.signs_hold && inside[g] >= static_cast<double>(problem.limits[g].high) - 0.2;
+    if (multipliers.group[g] < -1e-9)
+      found.signs_hold = found.signs_hold && inside[g] <= static_cast<double>(problem.limits[g].low) + 0.2;
   }
   return found;
 }
@@ -642,7 +658,9 @@ TEST(projection_meets_its_optimality_conditions) {
       for (double& value : g) value = 2 * unit() - 1;
       solver::Multipliers multipliers;
       const Vector y = solver::project(limited.problem, x, g, step, multipliers, pool);
-      const auto response = [&](std::int64_t i, double lambda) { return std::clamp(x[at(i)] + step * (g[at(i)] - lambda), 0.0, 1.0); };
+      const auto response = [&](std::int64_t i, double lambda) {
+        return std::clamp(x[at(i)] + step * (g[at(i)] - lambda), 0.0, 1.0);
+      };
       const Conditions found = conditions(limited, y, multipliers, response);
       CHECK_AT(where + " error " + std::to_string(found.largest_error), found.largest_error <= 1e-8);
       CHECK_AT(where, found.signs_hold);
@@ -653,7 +671,8 @@ TEST(projection_meets_its_optimality_conditions) {
       if (n > 9) continue;
       Vector away(at(n));
       for (std::size_t i = 0; i < away.size(); ++i) away[i] = x[i] + step * g[i] - y[i];
-      for (const Subset& subset : limited.feasible_subsets()) CHECK_AT(where, dot(away, solver::as_vector(subset)) <= dot(away, y) + 1e-2 * (1 + step));
+      for (const Subset& subset : limited.feasible_subsets())
+        CHECK_AT(where, dot(away, solver::as_vector(subset)) <= dot(away, y) + 1e-2 * (1 + step));
     }
   });
   CHECK_AT(std::to_string(exact) + " of " + std::to_string(grouped), exact >= 0.9 * grouped);
@@ -671,7 +690,9 @@ TEST(fermi_meets_its_optimality_conditions) {
       for (double& value : g) value = static_cast<double>(random() % 4096) / 2048 - 1;
       solver::Multipliers multipliers;
       const Vector y = solver::fermi(limited.problem, g, temperature, multipliers, pool);
-      const auto response = [&](std::int64_t i, double lambda) { return 1 / (1 + std::exp((lambda - g[at(i)]) / temperature)); };
+      const auto response = [&](std::int64_t i, double lambda) {
+        return 1 / (1 + std::exp((lambda - g[at(i)]) / temperature));
+      };
       const Conditions found = conditions(limited, y, multipliers, response);
       CHECK_AT(where + " error " + std::to_string(found.largest_error), found.largest_error <= 1e-8);
       CHECK_AT(where, found.signs_hold);
@@ -712,10 +733,12 @@ TEST(multipliers_are_found_in_few_steps_at_any_scale) {
           Count count;
           ThreadPool pool(1, &count);
           solver::Multipliers multipliers;
-          const Vector x = soft ? solver::fermi(problem, g, 0.3, multipliers, pool) : solver::project(problem, Vector(10, 0.4), g, 1.0, multipliers, pool);
+          const Vector x = soft ? solver::fermi(problem, g, 0.3, multipliers, pool)
+                                : solver::project(problem, Vector(10, 0.4), g, 1.0, multipliers, pool);
           double used = 0;
           for (std::int64_t i = 0; i < 10; ++i) used += x[at(i)] * solver::cost(problem, i);
-          CHECK_AT(std::to_string(scale), std::all_of(x.begin(), x.end(), [](double value) { return value >= 0 && value <= 1; }));
+          CHECK_AT(std::to_string(scale),
+                   std::all_of(x.begin(), x.end(), [](double value) { return value >= 0 && value <= 1; }));
           CHECK_AT(std::to_string(used), scale > 1 || (priced ? used <= 16 * (1 + 1e-6) : std::abs(used - 5) <= 1e-6));
         }
       }
@@ -758,7 +781,8 @@ TEST(heat_bath_is_the_same_for_a_seed_and_any_thread_count) {
     CHECK(first.size() == 5 && first[0].iterations == 60);
     for (const int threads : {2, 3, 7}) {
       const auto other = heat_bath_of(problem, 5, threads, 5);
-      for (std::size_t c = 0; c < 5; ++c) CHECK(other[c].subset == first[c].subset && same_bits(other[c].history, first[c].history));
+      for (std::size_t c = 0; c < 5; ++c)
+        CHECK(other[c].subset == first[c].subset && same_bits(other[c].history, first[c].history));
     }
     const auto reseeded = heat_bath_of(problem, 6, 1, 5);
     const auto alone = heat_bath_of(problem, 5, 1, 1);
@@ -770,7 +794,8 @@ TEST(heat_bath_is_the_same_for_a_seed_and_any_thread_count) {
       // The potentials hold the count, the cost and the groups nearly where they are to be.
       const solver::Ledger ledger(problem, first[c].subset);
       CHECK_AT("used " + std::to_string(ledger.used()), std::abs(ledger.used() - ledger.limit()) <= 0.02 * ledger.limit());
-      CHECK_AT("missing " + std::to_string(ledger.missing()) + " surplus " + std::to_string(ledger.surplus()), ledger.missing() + ledger.surplus() <= 40);
+      CHECK_AT("missing " + std::to_string(ledger.missing()) + " surplus " + std::to_string(ledger.surplus()),
+               ledger.missing() + ledger.surplus() <= 40);
     }
   }
 }
@@ -817,8 +842,9 @@ TEST(enumeration_sums_costs_exactly) {
   CHECK(solver::enumerate(problem, pool).subset.empty());
 }
 
-constexpr solver::Method kMethods[] = {solver::Method::automatic, solver::Method::pgd,    solver::Method::annealed,       solver::Method::continuation,
-                                       solver::Method::softmax,   solver::Method::greedy, solver::Method::swap_annealing, solver::Method::heat_bath};
+constexpr solver::Method kMethods[] = {solver::Method::automatic,      solver::Method::pgd,      solver::Method::annealed,
+                                       solver::Method::continuation,   solver::Method::softmax,  solver::Method::greedy,
+                                       solver::Method::swap_annealing, solver::Method::heat_bath};
 
 // What the best addition, removal or swap within the limits would add to f.
 double best_move(const Limited& limited, const Subset& subset) {
@@ -839,7 +865,8 @@ TEST(polish_ends_where_no_move_improves) {
   ThreadPool pool(1);
   std::int64_t moves = 0;
   for_each_limited({2, 3, 5, 9, 24}, 3, [&](Limited& limited, const std::string& where) {
-    const bool positive = std::all_of(limited.instance.dense.begin(), limited.instance.dense.end(), [](double value) { return value >= 0; });
+    const bool positive =
+        std::all_of(limited.instance.dense.begin(), limited.instance.dense.end(), [](double value) { return value >= 0; });
     std::mt19937 random(3);
     for (int turn = 0; turn < 6; ++turn) {
       Subset subset(at(limited.instance.n));
@@ -864,7 +891,8 @@ TEST(every_method_respects_the_limits_and_its_promises) {
     const auto unfixed = limited.feasible_subsets();
     if (unfixed.size() % 2 == 0) limited.fix_some(unfixed[unfixed.size() / 2], static_cast<unsigned>(unfixed.size()));
     const double best = largest_f(limited, limited.feasible_subsets());
-    const bool positive = std::all_of(limited.instance.dense.begin(), limited.instance.dense.end(), [](double value) { return value >= 0; });
+    const bool positive =
+        std::all_of(limited.instance.dense.begin(), limited.instance.dense.end(), [](double value) { return value >= 0; });
     for (const solver::Method method : kMethods) {
       const std::string at_method = where + " " + solver::name(method);
       Options options;

@@ -70,7 +70,9 @@ TEST(sha256_is_the_same_on_every_level) {
 TEST(reader_gives_tokens_and_their_ngrams) {
   const auto characters = simple_characters();
   TokenReader reader(characters->entries(), 2);
-  const std::string text = "  Ab, c!! \xE2\x84\xAA" "ELVIN";
+  const std::string text =
+      "  Ab, c!! \xE2\x84\xAA"
+      "ELVIN";
   const std::vector<std::string> tokens{"ab", ",", "c", "!!", "kelvin"};
   ThreadPool pool(1);
   pool.run(1, [&](std::int64_t, ThreadPool::Worker& worker) {
@@ -108,22 +110,27 @@ TEST(reader_keeps_ngrams_when_it_moves_them) {
     reader.open(document(text));
     for (std::size_t i = 0; reader.next(worker); ++i) {
       std::string joined;
-      for (std::size_t back = std::min<std::size_t>(i, kKept) + 1; back-- > 0;) joined += tokens[i - back] + (back > 0 ? " " : "");
+      for (std::size_t back = std::min<std::size_t>(i, kKept) + 1; back-- > 0;)
+        joined += tokens[i - back] + (back > 0 ? " " : "");
       const int n = static_cast<int>(std::min<std::size_t>(i, kKept)) + 1;
-      CHECK_AT(std::to_string(i), std::string(reinterpret_cast<const char*>(reader.ngram(n)), reader.ngram_length(n)) == joined);
+      CHECK_AT(std::to_string(i),
+               std::string(reinterpret_cast<const char*>(reader.ngram(n)), reader.ngram_length(n)) == joined);
     }
   });
 }
 
 TEST(text_that_is_not_utf8_is_refused) {
-  for (const char* bad : {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF", "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80",
-                          "\xF5\x80\x80\x80", "\xFF", "\xC3", "\xC3(", "\xE2\x84", "\xE2\x84(", "\xF0\x9F\x98", "\xF0\x9F\x98("})
+  for (const char* bad : {"\x80", "\xBF", "\xC0\x80", "\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xED\xBF\xBF",
+                          "\xF0\x8F\xBF\xBF", "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xFF", "\xC3", "\xC3(", "\xE2\x84",
+                          "\xE2\x84(", "\xF0\x9F\x98", "\xF0\x9F\x98("})
     for (const std::string before : {"", "abc", "abc "})
       for (const int threads : {1, 2}) {
         const std::string text = before + bad;
-        CHECK_THROWS(Error, "document 1: byte " + std::to_string(before.size()) + " is not UTF-8", counts_of({"good", text, text}, {}, threads));
+        CHECK_THROWS(Error, "document 1: byte " + std::to_string(before.size()) + " is not UTF-8",
+                     counts_of({"good", text, text}, {}, threads));
       }
-  for (const char* good : {"\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {
+  for (const char* good :
+       {"\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xF0\x90\x80\x80", "\xF4\x8F\xBF\xBF"}) {
     std::int64_t total = 0;
     for (const std::int64_t count : counts_of({good}, {})) total += count;
     CHECK(total == 1);

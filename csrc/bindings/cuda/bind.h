@@ -1,6 +1,6 @@
-// What the bindings of the words share in the module _cuda. A binding is five steps, as for the CPU: parse, check, view, release the GIL and
-// call, wrap. Arrays come as views that import_array made on the stream of the call; outputs are arrays that Python asked the caller's library
-// for. The Python layer has found out device and stream (_device.py) and passes both.
+// What the bindings of the words share in the module _cuda. A binding is five steps, as for the CPU: parse, check, view,
+// release the GIL and call, wrap. Arrays come as views that import_array made on the stream of the call; outputs are arrays
+// that Python asked the caller's library for. The Python layer has found out device and stream (_device.py) and passes both.
 #pragma once
 
 #include <pybind11/pybind11.h>
@@ -32,13 +32,15 @@ void call_device(const Place& place, F&& f) {
 }
 
 // Checks the Python layer has made already, made again: an array of the call's device, of that form.
-const Array& expect(const Array& array, const Place& place, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes);
+const Array& expect(const Array& array, const Place& place, const char* name, std::size_t ndim,
+                    std::initializer_list<DType> dtypes);
 
 // The memory of an output of that shape, which must be the caller's to write.
 template <class T>
 T* output(const Array& array, const Place& place, const char* name, const std::vector<std::int64_t>& shape, DType dtype) {
   expect(array, place, name, shape.size(), {dtype});
-  if (array.readonly || !array.contiguous() || array.shape != shape) throw py::value_error(std::string(name) + " is no output of this call");
+  if (array.readonly || !array.contiguous() || array.shape != shape)
+    throw py::value_error(std::string(name) + " is no output of this call");
   return static_cast<T*>(const_cast<void*>(array.data));
 }
 

@@ -9,14 +9,15 @@ namespace {
 
 constexpr auto kEmbeddingTypes = {DType::float32, DType::float64, DType::float16, DType::bfloat16, DType::int8};
 
-void topk(const Array& x, std::int64_t k, const std::string& metric_name, const std::string& search, const Array& neighbors, const Array& similarities,
-          const Place& place) {
+void topk(const Array& x, std::int64_t k, const std::string& metric_name, const std::string& search, const Array& neighbors,
+          const Array& similarities, const Place& place) {
   expect(x, place, "x", 2, kEmbeddingTypes);
   require(x.rows_contiguous(), "x: the elements of a row must be adjacent");
   const MatrixView view{x.data, x.dtype, x.size(0), x.size(1), x.strides.at(0)};
   require(view.n_cols >= 1, "x must have a column");
   const graph::Metric metric = parse_metric(metric_name);
-  require(k >= 1 && k < view.n_rows, "k must be from 1 to n - 1 = " + std::to_string(view.n_rows - 1) + ", got " + std::to_string(k));
+  require(k >= 1 && k < view.n_rows,
+          "k must be from 1 to n - 1 = " + std::to_string(view.n_rows - 1) + ", got " + std::to_string(k));
   const std::vector<std::int64_t> shape{view.n_rows, k};
   auto* neighbors_out = output<std::int64_t>(neighbors, place, "neighbors", shape, DType::int64);
   auto* similarities_out = output<float>(similarities, place, "similarities", shape, DType::float32);
@@ -33,8 +34,10 @@ std::int64_t topk_extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, co
 }  // namespace
 
 void bind_cuda_graph(py::module_& module) {
-  module.def("topk", &topk, py::arg("x"), py::arg("k"), py::arg("metric"), py::arg("search"), py::arg("neighbors"), py::arg("similarities"), py::arg("place"));
-  module.def("topk_extra_bytes", &topk_extra_bytes, py::arg("n"), py::arg("d"), py::arg("k"), py::arg("search"), py::arg("place"));
+  module.def("topk", &topk, py::arg("x"), py::arg("k"), py::arg("metric"), py::arg("search"), py::arg("neighbors"),
+             py::arg("similarities"), py::arg("place"));
+  module.def("topk_extra_bytes", &topk_extra_bytes, py::arg("n"), py::arg("d"), py::arg("k"), py::arg("search"),
+             py::arg("place"));
 }
 
 }  // namespace coremax::bindings

@@ -65,7 +65,8 @@ void update(SharedTable& shared, const Array& weights, const Place& place) {
 void draw(SharedTable& shared, std::uint64_t seed, std::uint64_t offset, const Array& out, const Place& place) {
   const std::int64_t size = out.shape.empty() ? 0 : out.size(0);
   auto* data = output<std::int64_t>(out, place, "out", {size}, DType::int64);
-  shared.use(place, [&](AliasTable& table, const cuda::Stream& stream, Control*) { table.sample(size, seed, offset, data, stream); });
+  shared.use(place,
+             [&](AliasTable& table, const cuda::Stream& stream, Control*) { table.sample(size, seed, offset, data, stream); });
 }
 
 void draw_at(SharedTable& shared, const Array& positions, std::uint64_t seed, const Array& out, const Place& place) {
@@ -92,12 +93,14 @@ py::array cells(SharedTable& shared, const Place& place) {
   return py::array(type, {static_cast<py::ssize_t>(n), py::ssize_t{2}}, copy.release(), owner);
 }
 
-void draw_without_replacement(const Array& weights, bool log_weights, std::uint64_t seed, const Array& out, const Place& place) {
+void draw_without_replacement(const Array& weights, bool log_weights, std::uint64_t seed, const Array& out,
+                              const Place& place) {
   expect(weights, place, "weights", 1, kWeightTypes);
   const std::int64_t size = out.shape.empty() ? 0 : out.size(0);
   auto* data = output<std::int64_t>(out, place, "out", {size}, DType::int64);
   call_device(place, [&](const cuda::Stream& stream, Control& control) {
-    sampling::on_cuda::sample_without_replacement(weights.data, weights.dtype, weights.size(0), size, log_weights, seed, data, stream, &control);
+    sampling::on_cuda::sample_without_replacement(weights.data, weights.dtype, weights.size(0), size, log_weights, seed, data,
+                                                  stream, &control);
   });
 }
 
@@ -112,8 +115,8 @@ void bind_cuda_sampling(py::module_& module) {
       .def("sample", &draw, py::arg("seed"), py::arg("offset"), py::arg("out"), py::arg("place"))
       .def("sample_at", &draw_at, py::arg("positions"), py::arg("seed"), py::arg("out"), py::arg("place"))
       .def("cells", &cells, py::arg("place"), "A copy of the cells [n, 2] on the host, threshold and alias.");
-  module.def("sample_without_replacement", &draw_without_replacement, py::arg("weights"), py::arg("log_weights"), py::arg("seed"), py::arg("out"),
-             py::arg("place"));
+  module.def("sample_without_replacement", &draw_without_replacement, py::arg("weights"), py::arg("log_weights"),
+             py::arg("seed"), py::arg("out"), py::arg("place"));
 }
 
 }  // namespace coremax::bindings

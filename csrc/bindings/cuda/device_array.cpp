@@ -1,5 +1,5 @@
-// An array on the device that belongs to no library: a DLPack producer over memory of its own. Results are given to callers whose library
-// can not be asked for memory; tests bring their data with it.
+// An array on the device that belongs to no library: a DLPack producer over memory of its own. Results are given to callers
+// whose library can not be asked for memory; tests bring their data with it.
 #include <pybind11/numpy.h>
 #include <pybind11/stl.h>
 
@@ -47,7 +47,8 @@ class DeviceArray {
     memory_ = std::make_shared<cuda::SharedMemory>(bytes_);
   }
 
-  // stream: of the reader, which has to wait for all that is in the call's stream now; None: the legacy default stream, -1: no need to.
+  // stream: of the reader, which has to wait for all that is in the call's stream now; None: the legacy default stream, -1: no
+  // need to.
   py::capsule dlpack(const py::object& stream, const py::object& max_version) const {
     const std::int64_t reader = stream.is_none() ? kLegacyDefaultStream : stream.cast<std::int64_t>();
     if (reader != place_.stream && reader >= 0) {
@@ -56,8 +57,10 @@ class DeviceArray {
       written.record(place_.view());
       written.hold(Place{place_.device, reader}.view());
     }
-    const bool versioned = !max_version.is_none() && max_version.cast<std::pair<std::uint32_t, std::uint32_t>>().first >= dlpack::kMajorVersion;
-    return versioned ? capsule<dlpack::ManagedTensorVersioned>("dltensor_versioned") : capsule<dlpack::ManagedTensor>("dltensor");
+    const bool versioned =
+        !max_version.is_none() && max_version.cast<std::pair<std::uint32_t, std::uint32_t>>().first >= dlpack::kMajorVersion;
+    return versioned ? capsule<dlpack::ManagedTensorVersioned>("dltensor_versioned")
+                     : capsule<dlpack::ManagedTensor>("dltensor");
   }
 
   std::pair<int, int> device() const { return {dlpack::kCuda, place_.device}; }
@@ -94,8 +97,13 @@ class DeviceArray {
     exported->memory = memory_;
     Managed& managed = exported->managed;
     if constexpr (requires { managed.version; }) managed.version = {dlpack::kMajorVersion, 0};
-    managed.tensor = {memory_->data(), {dlpack::kCuda, place_.device}, static_cast<std::int32_t>(shape_.size()), type_.code,
-                      exported->shape.data(), exported->strides.data(), 0};
+    managed.tensor = {memory_->data(),
+                      {dlpack::kCuda, place_.device},
+                      static_cast<std::int32_t>(shape_.size()),
+                      type_.code,
+                      exported->shape.data(),
+                      exported->strides.data(),
+                      0};
     managed.manager = exported.get();
     managed.deleter = [](Managed* self) { delete static_cast<Exported<Managed>*>(self->manager); };
     // A capsule that nobody took still has its name.
@@ -133,7 +141,8 @@ void write(const Array& out, const py::buffer& values, const Place& place) {
 
 }  // namespace
 
-const Array& expect(const Array& array, const Place& place, const char* name, std::size_t ndim, std::initializer_list<DType> dtypes) {
+const Array& expect(const Array& array, const Place& place, const char* name, std::size_t ndim,
+                    std::initializer_list<DType> dtypes) {
   if (array.device_number != place.device) throw py::type_error(std::string(name) + " is not on the device of the call");
   expect_form(array, name, ndim, dtypes);
   return array;
@@ -149,9 +158,12 @@ void bind_device_array(py::module_& module) {
       .def_readonly("stream", &Place::stream);
   py::class_<DeviceArray>(module, "DeviceArray", "An array on a CUDA device, to be read through DLPack.")
       .def(py::init<std::vector<std::int64_t>, std::string, Place>(), py::arg("shape"), py::arg("dtype"), py::arg("place"))
-      .def("__dlpack__", [](const DeviceArray& array, const py::object& stream, const py::object& max_version, const py::object&,
-                            const py::object&) { return array.dlpack(stream, max_version); },
-           py::kw_only(), py::arg("stream") = py::none(), py::arg("max_version") = py::none(), py::arg("dl_device") = py::none(), py::arg("copy") = py::none())
+      .def(
+          "__dlpack__",
+          [](const DeviceArray& array, const py::object& stream, const py::object& max_version, const py::object&,
+             const py::object&) { return array.dlpack(stream, max_version); },
+          py::kw_only(), py::arg("stream") = py::none(), py::arg("max_version") = py::none(), py::arg("dl_device") = py::none(),
+          py::arg("copy") = py::none())
       .def("__dlpack_device__", &DeviceArray::device)
       .def_property_readonly("shape", [](const DeviceArray& array) { return py::tuple(py::cast(array.shape())); })
       .def_property_readonly("dtype", &DeviceArray::dtype)

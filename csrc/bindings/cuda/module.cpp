@@ -1,4 +1,5 @@
-// The extension module of the CUDA backend: what devices there are, the error table, and the words. Importing it needs no driver.
+// The extension module of the CUDA backend: what devices there are, the error table, and the words. Importing it needs no
+// driver.
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
 
@@ -29,7 +30,8 @@ py::list devices() {
 }  // namespace
 
 PYBIND11_MODULE(_cuda, module, py::mod_gil_not_used()) {
-  module.doc() = "The engines of coremax on CUDA devices. Private: use the functions of the package coremax, which check and explain.";
+  module.doc() =
+      "The engines of coremax on CUDA devices. Private: use the functions of the package coremax, which check and explain.";
   py::register_local_exception_translator(&coremax::bindings::translate);
   module.attr("__version__") = COREMAX_VERSION;
   module.def("is_available", [] { return coremax::cuda::why_not().empty(); }, "Whether there is a device that can be used.");

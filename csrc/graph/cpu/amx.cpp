@@ -9,7 +9,8 @@
 //   tile stores     4 a block, 64 cycles of the store ports, which have little else to do.
 //   scan            64 vectors of 6 instructions on the vector ports (convert, 2 multiplications, minimum, comparison, test of
 //                   the mask; bfloat16 converts nothing): 3 cycles each, 192 together (bfloat16 160). With shifts 8: 256 (224).
-//   transposition   80 such instructions a group and step, for two groups, done for one of 9 blocks: 11 cycles a block and step.
+//   transposition   80 such instructions a group and step, for two groups, done for one of 9 blocks: 11 cycles a block and
+//   step.
 // The tile unit and the vector ports work side by side, so a block costs the larger of the two sums:
 //               tile unit   vector ports                       bound by         share of the tile unit's peak
 //   int8, 128         128   192 + 22 = 214                     scan             60 %
@@ -27,11 +28,11 @@ namespace {
 
 #include "graph/cpu/filter512.h"
 
-constexpr std::int64_t kStepWords = 16;                        // words in a row of a tile
+constexpr std::int64_t kStepWords = 16;  // words in a row of a tile
 constexpr std::int64_t kTileWords = kStepWords * kGroupRows;
-constexpr std::int64_t kTileStride = 64;                       // bytes from row to row, wherever a tile lies
-constexpr std::int64_t kBlockGroups = 2;                       // a block is 2 x 2 groups
-constexpr std::int64_t kSliceRows = 8;                         // rows of one tile that are scanned between steps
+constexpr std::int64_t kTileStride = 64;  // bytes from row to row, wherever a tile lies
+constexpr std::int64_t kBlockGroups = 2;  // a block is 2 x 2 groups
+constexpr std::int64_t kSliceRows = 8;    // rows of one tile that are scanned between steps
 constexpr std::int64_t kTileSlices = kGroupRows / kSliceRows;
 // Transposed steps that are kept for the blocks to come: 2 groups of 2048 int8 or 1024 bfloat16 numbers, 64 KiB of stack. Those
 // beyond are transposed for each block anew, at a cost of about as much as their tile products.
@@ -85,9 +86,9 @@ inline void transpose(const std::uint32_t* in, std::uint32_t* out) {
   for (std::int64_t row = 0; row < kGroupRows; row += 4) {
     __m512i words[4];
     for (std::int64_t w = 0; w < 4; ++w) words[w] = every_fourth_word(in + w * kGroupRows + row);
-    const __m512i first_low = _mm512_unpacklo_epi32(words[0], words[1]);    // rows 0 and 1: words 0, 1
-    const __m512i first_high = _mm512_unpackhi_epi32(words[0], words[1]);   // rows 2 and 3
-    const __m512i second_low = _mm512_unpacklo_epi32(words[2], words[3]);   // rows 0 and 1: words 2, 3
+    const __m512i first_low = _mm512_unpacklo_epi32(words[0], words[1]);   // rows 0 and 1: words 0, 1
+    const __m512i first_high = _mm512_unpackhi_epi32(words[0], words[1]);  // rows 2 and 3
+    const __m512i second_low = _mm512_unpacklo_epi32(words[2], words[3]);  // rows 0 and 1: words 2, 3
     const __m512i second_high = _mm512_unpackhi_epi32(words[2], words[3]);
     std::uint32_t* to = out + row * kStepWords;
     _mm512_store_si512(to, _mm512_unpacklo_epi64(first_low, second_low));
@@ -219,7 +220,8 @@ inline void all_blocks(const FilterSide& rows, const FilterSide& columns, std::i
 }
 
 template <class Operation>
-std::int64_t tile_filter(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, std::uint32_t* places, float* products) {
+std::int64_t tile_filter(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, std::uint32_t* places,
+                         float* products) {
   Hits hits{places, products};
   all_blocks<Operation>(rows, columns, n_words, [&](const __m512i* sums, std::int64_t row, std::int64_t group) {
     test_rows<Operation>(sums, 1, kSliceRows, rows, row, ColumnGroup(columns, group), hits);

@@ -25,7 +25,8 @@ inline __m256 accumulate(__m256 a, __m256 b, __m256 sum) {
 }
 
 template <bool kDistance>
-void tile(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, std::int64_t width, float* scores, std::int64_t ld) {
+void tile(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, std::int64_t width, float* scores,
+          std::int64_t ld) {
   constexpr int kA = 3;
   constexpr int kB = 2;
   for (std::int64_t c = 0; c < n_b; c += kB)
@@ -100,7 +101,8 @@ struct Strip {
       }
     }
   }
-  __m256 product(int r, int half, const FilterSide& rows, std::int64_t row, const FilterSide& columns, std::int64_t column) const {
+  __m256 product(int r, int half, const FilterSide& rows, std::int64_t row, const FilterSide& columns,
+                 std::int64_t column) const {
     const __m256 scale = _mm256_mul_ps(_mm256_load_ps(columns.scale + column + 8 * half), _mm256_set1_ps(rows.scale[row + r]));
     return _mm256_mul_ps(_mm256_cvtepi32_ps(sums[r][half]), scale);
   }
@@ -116,7 +118,8 @@ inline void all_strips(const FilterSide& rows, const FilterSide& columns, std::i
 }
 
 // Without shifts both comparisons are one with the lower threshold.
-inline __m256 passing(__m256 product, const FilterSide& rows, std::int64_t row, const FilterSide& columns, std::int64_t column) {
+inline __m256 passing(__m256 product, const FilterSide& rows, std::int64_t row, const FilterSide& columns,
+                      std::int64_t column) {
   const __m256 by_row = _mm256_set1_ps(rows.threshold[row]);
   const __m256 by_column = _mm256_load_ps(columns.threshold + column);
   if (rows.shift == nullptr) return _mm256_cmp_ps(product, _mm256_min_ps(by_row, by_column), _CMP_GE_OQ);
@@ -124,7 +127,8 @@ inline __m256 passing(__m256 product, const FilterSide& rows, std::int64_t row, 
                       _mm256_cmp_ps(_mm256_add_ps(product, _mm256_set1_ps(rows.shift[row])), by_column, _CMP_GE_OQ));
 }
 
-std::int64_t filter(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, std::uint32_t* places, float* products) {
+std::int64_t filter(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, std::uint32_t* places,
+                    float* products) {
   std::int64_t count = 0;
   all_strips(rows, columns, n_words, [&](const Strip& strip, std::int64_t row, std::int64_t column) {
     for (int r = 0; r < kStripRows; ++r)

@@ -45,7 +45,8 @@ inline __m512 reduce(const __m512 (&sums)[4][4]) {
 }
 
 template <bool kDistance>
-void tile(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, std::int64_t width, float* scores, std::int64_t ld) {
+void tile(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, std::int64_t width, float* scores,
+          std::int64_t ld) {
   const __m512i by_rows = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
   for (std::int64_t c = 0; c < n_b; c += 4)
     for (std::int64_t r = 0; r < n_a; r += 4) {
@@ -80,7 +81,8 @@ void row_scores(const float* a, const float* b, std::int64_t n_b, std::int64_t w
     for (std::int64_t w = 0; w < width; w += 16) {
       const __m512 left = _mm512_load_ps(a + w);
       for (int i = 0; i < 4; ++i)
-        for (int j = 0; j < 4; ++j) sums[i][j] = accumulate<kDistance>(left, _mm512_load_ps(pb + (4 * i + j) * width + w), sums[i][j]);
+        for (int j = 0; j < 4; ++j)
+          sums[i][j] = accumulate<kDistance>(left, _mm512_load_ps(pb + (4 * i + j) * width + w), sums[i][j]);
     }
     __m512 block = _mm512_permutexvar_ps(by_rows, reduce(sums));
     if constexpr (kDistance) block = _mm512_xor_ps(block, _mm512_set1_ps(-0.0f));

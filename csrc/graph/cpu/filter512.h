@@ -14,8 +14,8 @@ constexpr std::int64_t kPanelGroups = 3;
 // compiler (GCC 12) no longer keeps the accumulators in registers, at less than half the speed. `start` holds what each row's
 // sums start from.
 template <class Operation, int kGroups>
-[[gnu::noinline]] void strip_sums(const std::uint32_t* rows, const std::uint32_t* columns, std::int64_t n_words, const std::int32_t* start,
-                                  __m512i* out) {
+[[gnu::noinline]] void strip_sums(const std::uint32_t* rows, const std::uint32_t* columns, std::int64_t n_words,
+                                  const std::int32_t* start, __m512i* out) {
   __m512i sums[kStripRows][kGroups];
 #pragma GCC unroll 8
   for (int r = 0; r < kStripRows; ++r)
@@ -24,7 +24,8 @@ template <class Operation, int kGroups>
   for (std::int64_t w = 0; w < n_words; ++w) {
     __m512i column[kGroups];
 #pragma GCC unroll 3
-    for (int g = 0; g < kGroups; ++g) column[g] = Operation::column(_mm512_load_si512(columns + (g * n_words + w) * kGroupRows));
+    for (int g = 0; g < kGroups; ++g)
+      column[g] = Operation::column(_mm512_load_si512(columns + (g * n_words + w) * kGroupRows));
 #pragma GCC unroll 8
     for (int r = 0; r < kStripRows; ++r) {
       const __m512i row = _mm512_set1_epi32(static_cast<int>(rows[w * kGroupRows + r]));
@@ -46,8 +47,8 @@ inline void panel(const FilterSide& rows, const FilterSide& columns, std::int64_
   __m512i sums[kStripRows * kGroups];
   for (std::int64_t row = 0; row < rows.n_groups * kGroupRows; row += kStripRows) {
     const std::int64_t group = row / kGroupRows * kGroupRows;
-    strip_sums<Operation, kGroups>(rows.words + group * n_words + (row - group), columns.words + first_group * kGroupRows * n_words, n_words,
-                                   start + row, sums);
+    strip_sums<Operation, kGroups>(rows.words + group * n_words + (row - group),
+                                   columns.words + first_group * kGroupRows * n_words, n_words, start + row, sums);
     body(sums, kGroups, row, first_group);
   }
 }
@@ -55,9 +56,11 @@ inline void panel(const FilterSide& rows, const FilterSide& columns, std::int64_
 template <class Operation, class Body>
 inline void all_panels(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, Body&& body) {
   alignas(64) std::int32_t start[kMostFilterRowGroups * kGroupRows];
-  for (std::int64_t g = 0; g < rows.n_groups; ++g) Operation::start(rows.words + g * n_words * kGroupRows, n_words, start + g * kGroupRows);
+  for (std::int64_t g = 0; g < rows.n_groups; ++g)
+    Operation::start(rows.words + g * n_words * kGroupRows, n_words, start + g * kGroupRows);
   std::int64_t g = 0;
-  for (; g + kPanelGroups <= columns.n_groups; g += kPanelGroups) panel<Operation, kPanelGroups>(rows, columns, g, n_words, start, body);
+  for (; g + kPanelGroups <= columns.n_groups; g += kPanelGroups)
+    panel<Operation, kPanelGroups>(rows, columns, g, n_words, start, body);
   if (columns.n_groups - g == 2) panel<Operation, 2>(rows, columns, g, n_words, start, body);
   if (columns.n_groups - g == 1) panel<Operation, 1>(rows, columns, g, n_words, start, body);
 }
@@ -70,7 +73,8 @@ struct ColumnGroup {
   ColumnGroup(const FilterSide& columns, std::int64_t group)
       : scale(_mm512_load_ps(columns.scale + group * kGroupRows)),
         shift(columns.shift == nullptr ? _mm512_setzero_ps() : _mm512_load_ps(columns.shift + group * kGroupRows)),
-        threshold(_mm512_load_ps(columns.threshold + group * kGroupRows)), first(group * kGroupRows) {}
+        threshold(_mm512_load_ps(columns.threshold + group * kGroupRows)),
+        first(group * kGroupRows) {}
 };
 
 // Where hits go.
@@ -92,8 +96,8 @@ struct Hits {
 // Tests the sums of consecutive rows, `stride` vectors apart, with one group of columns. Without shifts both comparisons are
 // one with the lower threshold.
 template <class Operation, bool kShifted>
-inline void test_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_rows, const FilterSide& rows, std::int64_t first_row,
-                      const ColumnGroup& columns, Hits& hits) {
+inline void test_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_rows, const FilterSide& rows,
+                      std::int64_t first_row, const ColumnGroup& columns, Hits& hits) {
   const float* scales = rows.scale + first_row;
   const float* shifts = kShifted ? rows.shift + first_row : nullptr;
   const float* thresholds = rows.threshold + first_row;
@@ -102,12 +106,15 @@ inline void test_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_r
     const __m512 scale = _mm512_mul_ps(columns.scale, _mm512_set1_ps(scales[r]));
     const __m512 product = _mm512_mul_ps(Operation::to_float(_mm512_load_si512(sums + r * stride)), scale);
     if constexpr (kShifted) {
-      const __mmask16 by_row = _mm512_cmp_ps_mask(_mm512_add_ps(product, columns.shift), _mm512_set1_ps(thresholds[r]), _CMP_GE_OQ);
-      const __mmask16 by_column = _mm512_cmp_ps_mask(_mm512_add_ps(product, _mm512_set1_ps(shifts[r])), columns.threshold, _CMP_GE_OQ);
+      const __mmask16 by_row =
+          _mm512_cmp_ps_mask(_mm512_add_ps(product, columns.shift), _mm512_set1_ps(thresholds[r]), _CMP_GE_OQ);
+      const __mmask16 by_column =
+          _mm512_cmp_ps_mask(_mm512_add_ps(product, _mm512_set1_ps(shifts[r])), columns.threshold, _CMP_GE_OQ);
       if (!_kortestz_mask16_u8(by_row, by_column)) [[unlikely]]
         hits.add(_kor_mask16(by_row, by_column), product, first_row + r, columns.first);
     } else {
-      const __mmask16 passing = _mm512_cmp_ps_mask(product, _mm512_min_ps(columns.threshold, _mm512_set1_ps(thresholds[r])), _CMP_GE_OQ);
+      const __mmask16 passing =
+          _mm512_cmp_ps_mask(product, _mm512_min_ps(columns.threshold, _mm512_set1_ps(thresholds[r])), _CMP_GE_OQ);
       if (!_kortestz_mask16_u8(passing, passing)) [[unlikely]]
         hits.add(passing, product, first_row + r, columns.first);
     }
@@ -115,8 +122,8 @@ inline void test_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_r
 }
 
 template <class Operation>
-inline void test_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_rows, const FilterSide& rows, std::int64_t first_row,
-                      const ColumnGroup& columns, Hits& hits) {
+inline void test_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_rows, const FilterSide& rows,
+                      std::int64_t first_row, const ColumnGroup& columns, Hits& hits) {
   if (rows.shift != nullptr)
     test_rows<Operation, true>(sums, stride, n_rows, rows, first_row, columns, hits);
   else
@@ -125,17 +132,19 @@ inline void test_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_r
 
 // Stores their products instead.
 template <class Operation>
-inline void store_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_rows, const FilterSide& rows, std::int64_t first_row,
-                       const FilterSide& columns, std::int64_t group, float* out, std::int64_t ld) {
+inline void store_rows(const __m512i* sums, std::int64_t stride, std::int64_t n_rows, const FilterSide& rows,
+                       std::int64_t first_row, const FilterSide& columns, std::int64_t group, float* out, std::int64_t ld) {
   const __m512 scale = _mm512_load_ps(columns.scale + group * kGroupRows);
   for (std::int64_t r = 0; r < n_rows; ++r) {
     const __m512 both = _mm512_mul_ps(scale, _mm512_set1_ps(rows.scale[first_row + r]));
-    _mm512_storeu_ps(out + (first_row + r) * ld + group * kGroupRows, _mm512_mul_ps(Operation::to_float(_mm512_load_si512(sums + r * stride)), both));
+    _mm512_storeu_ps(out + (first_row + r) * ld + group * kGroupRows,
+                     _mm512_mul_ps(Operation::to_float(_mm512_load_si512(sums + r * stride)), both));
   }
 }
 
 template <class Operation>
-std::int64_t filter(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, std::uint32_t* places, float* products) {
+std::int64_t filter(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, std::uint32_t* places,
+                    float* products) {
   Hits hits{places, products};
   all_panels<Operation>(rows, columns, n_words, [&](const __m512i* sums, int n_groups, std::int64_t row, std::int64_t group) {
     for (int g = 0; g < n_groups; ++g)

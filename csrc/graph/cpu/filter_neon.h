@@ -60,7 +60,8 @@ inline void all_products(const FilterSide& rows, const FilterSide& columns, std:
 }
 
 // Without shifts both comparisons are one with the lower threshold.
-inline uint32x4_t passing(float32x4_t product, const FilterSide& rows, std::int64_t row, const FilterSide& columns, std::int64_t column) {
+inline uint32x4_t passing(float32x4_t product, const FilterSide& rows, std::int64_t row, const FilterSide& columns,
+                          std::int64_t column) {
   const float32x4_t by_row = vdupq_n_f32(rows.threshold[row]);
   const float32x4_t by_column = vld1q_f32(columns.threshold + column);
   if (rows.shift == nullptr) return vcgeq_f32(product, vminq_f32(by_row, by_column));
@@ -69,11 +70,13 @@ inline uint32x4_t passing(float32x4_t product, const FilterSide& rows, std::int6
 }
 
 template <class Operation>
-std::int64_t filter(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, std::uint32_t* places, float* products) {
+std::int64_t filter(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, std::uint32_t* places,
+                    float* products) {
   std::int64_t count = 0;
   all_products<Operation>(rows, columns, n_words, [&](const float32x4_t* found, std::int64_t row, std::int64_t column) {
     uint32x4_t passed[kGroupQuarters];
-    for (int quarter = 0; quarter < kGroupQuarters; ++quarter) passed[quarter] = passing(found[quarter], rows, row, columns, column + 4 * quarter);
+    for (int quarter = 0; quarter < kGroupQuarters; ++quarter)
+      passed[quarter] = passing(found[quarter], rows, row, columns, column + 4 * quarter);
     const uint32x4_t any = vorrq_u32(vorrq_u32(passed[0], passed[1]), vorrq_u32(passed[2], passed[3]));
     if (vmaxvq_u32(any) == 0) [[likely]]
       return;

@@ -20,8 +20,8 @@ constexpr std::int64_t kRescoreMultiple = 16;
 
 // scores[r * ld + c] = canonical score of row r of a with row c of b. Rows are 64-byte aligned, `width` floats long (a
 // multiple of 16) and contiguous.
-using TileKernel = void (*)(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, std::int64_t width, float* scores,
-                            std::int64_t ld);
+using TileKernel = void (*)(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, std::int64_t width,
+                            float* scores, std::int64_t ld);
 // scores[c] = canonical score of the row a with row c of b.
 using RowKernel = void (*)(const float* a, const float* b, std::int64_t n_b, std::int64_t width, float* scores);
 
@@ -54,8 +54,8 @@ constexpr std::int64_t kMostFilterRowGroups = 4;
 // Finds the pairs with product + shift_q >= threshold_p or product + shift_p >= threshold_q, p a row of `rows` and q of
 // `columns`. places[h] = p << 16 | q, both counted from the side's start; products[h] their product. Room for every pair and
 // kGroupRows more. Returns how many.
-using FilterKernel = std::int64_t (*)(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, std::uint32_t* places,
-                                      float* products);
+using FilterKernel = std::int64_t (*)(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words,
+                                      std::uint32_t* places, float* products);
 // products[p * ld + q] = product(p, q); thresholds and shifts are not used.
 using ProductKernel = void (*)(const FilterSide& rows, const FilterSide& columns, std::int64_t n_words, float* products,
                                std::int64_t ld);
@@ -65,7 +65,8 @@ struct Filter {
   std::int64_t word_multiple;  // rows are padded with zeros to a multiple of this many words
   FilterKernel filter;
   ProductKernel products;
-  double words_per_ns;  // about how many words of pairs a core gets through: weighs the filter against scoring what it lets pass
+  double
+      words_per_ns;  // about how many words of pairs a core gets through: weighs the filter against scoring what it lets pass
 };
 
 // ---- The tables ---------------------------------------------------------------------------------------------------------

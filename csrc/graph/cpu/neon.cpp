@@ -28,7 +28,8 @@ inline float32x4_t accumulate(float32x4_t a, float32x4_t b, float32x4_t sum) {
 }
 
 template <bool kDistance>
-void tile(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, std::int64_t width, float* scores, std::int64_t ld) {
+void tile(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, std::int64_t width, float* scores,
+          std::int64_t ld) {
   constexpr int kA = 3;
   constexpr int kB = 2;
   for (std::int64_t c = 0; c < n_b; c += kB)
@@ -84,7 +85,8 @@ std::int64_t above(const float* scores, std::int64_t n, float threshold, std::in
   std::int64_t c = 0;
   for (; c + 16 <= n; c += 16) {
     uint32x4_t any = vdupq_n_u32(0);
-    for (int quarter = 0; quarter < kQuarters; ++quarter) any = vorrq_u32(any, vcgtq_f32(vld1q_f32(scores + c + 4 * quarter), limit));
+    for (int quarter = 0; quarter < kQuarters; ++quarter)
+      any = vorrq_u32(any, vcgtq_f32(vld1q_f32(scores + c + 4 * quarter), limit));
     if (vmaxvq_u32(any) == 0) [[likely]]
       continue;
     for (std::int64_t i = c; i < c + 16; ++i)
@@ -125,7 +127,8 @@ struct Int8 {
       }
     }
     for (int r = 0; r < kRows; ++r)
-      for (int quarter = 0; quarter < kQuarters; ++quarter) out[r * kQuarters + quarter] = vpaddq_s32(pairs[r][quarter][0], pairs[r][quarter][1]);
+      for (int quarter = 0; quarter < kQuarters; ++quarter)
+        out[r * kQuarters + quarter] = vpaddq_s32(pairs[r][quarter][0], pairs[r][quarter][1]);
   }
 };
 

@@ -23,7 +23,8 @@ float score(const float* a, const float* b, std::int64_t width) {
 }
 
 template <bool kDistance>
-void tile(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, std::int64_t width, float* scores, std::int64_t ld) {
+void tile(const float* a, std::int64_t n_a, const float* b, std::int64_t n_b, std::int64_t width, float* scores,
+          std::int64_t ld) {
   for (std::int64_t r = 0; r < n_a; ++r)
     for (std::int64_t c = 0; c < n_b; ++c) scores[r * ld + c] = score<kDistance>(a + r * width, b + c * width, width);
 }

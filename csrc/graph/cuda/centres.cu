@@ -1,4 +1,5 @@
-// Rows against a few vectors: classes added up, and every row compared with their centres. The counterpart of graph/centres.cpp.
+// Rows against a few vectors: classes added up, and every row compared with their centres. The counterpart of
+// graph/centres.cpp.
 #include "graph/cuda/centres.h"
 
 #include <algorithm>
@@ -16,12 +17,13 @@ constexpr int kColumnsAtOnce = kDirectDepth;
 __device__ bool has_direction(double norm) { return norm >= kSmallestNorm && norm <= kLargestNorm; }
 __device__ RowScale unit_scale(double norm) { return has_direction(norm) ? split_scale(1 / norm) : kNoScale; }
 
-// Tiles of rows in the order of their labels. First four threads to a row, one for each sum of its norm; then a thread to a column, for some of the
-// tile's rows, whose sum it hands on where the label changes.
+// Tiles of rows in the order of their labels. First four threads to a row, one for each sum of its norm; then a thread to a
+// column, for some of the tile's rows, whose sum it hands on where the label changes.
 template <class T>
-__global__ void __launch_bounds__(kSumThreads) sum_rows(const T* data, std::int64_t stride, std::int64_t n, std::int64_t d, Classes classes, int columns_at_once,
-                                                        std::int64_t width, double* norms, unsigned long long* sums, std::uint64_t* bad_row) {
-  COREMAX_SHARED(rows, const T*[kSumRows]);
+__global__ void __launch_bounds__(kSumThreads)
+    sum_rows(const T* data, std::int64_t stride, std::int64_t n, std::int64_t d, Classes classes, int columns_at_once,
+             std::int64_t width, double* norms, unsigned long long* sums, std::uint64_t* bad_row) {
+  COREMAX_SHARED(rows, const T* [kSumRows]);
   COREMAX_SHARED(scales, RowScale[kSumRows]);
   COREMAX_SHARED(labels, std::int32_t[kSumRows]);  // -1: not to be added
   const int thread = static_cast<int>(threadIdx.x);
@@ -50,7 +52,8 @@ __global__ void __launch_bounds__(kSumThreads) sum_rows(const T* data, std::int6
       scales[r] = unit_scale(norm);
       labels[r] = is_row && good ? classes.labels[number] : -1;
       if (is_row) norms[number] = norm;
-      if (is_row && some && !good) atomicMin(reinterpret_cast<unsigned long long*>(bad_row), static_cast<unsigned long long>(number));
+      if (is_row && some && !good)
+        atomicMin(reinterpret_cast<unsigned long long*>(bad_row), static_cast<unsigned long long>(number));
     }
   }
   __syncthreads();
@@ -84,7 +87,8 @@ __global__ void __launch_bounds__(kSumThreads) sum_rows(const T* data, std::int6
 }
 
 // A block to a label. The squares are added up in the order of the columns, as on the CPU, so by one thread.
-__global__ void __launch_bounds__(kDirectionThreads) directions(const unsigned long long* sums, std::int64_t width, float* centres) {
+__global__ void __launch_bounds__(kDirectionThreads)
+    directions(const unsigned long long* sums, std::int64_t width, float* centres) {
   COREMAX_SHARED(squares, double[kDirectionThreads]);
   COREMAX_SHARED(total, double);
   const unsigned long long* row = sums + std::int64_t{blockIdx.x} * width;
@@ -102,7 +106,8 @@ __global__ void __launch_bounds__(kDirectionThreads) directions(const unsigned l
     __syncthreads();
   }
   const double scale = total == 0 ? 0 : 1 / std::sqrt(total);
-  for (std::int64_t c = threadIdx.x; c < width; c += kDirectionThreads) centres[std::int64_t{blockIdx.x} * width + c] = static_cast<float>(value(c) * scale);
+  for (std::int64_t c = threadIdx.x; c < width; c += kDirectionThreads)
+    centres[std::int64_t{blockIdx.x} * width + c] = static_cast<float>(value(c) * scale);
 }
 
 // How a block's half-warps lie over a tile of rows and centres.
@@ -111,18 +116,22 @@ struct TileShape {
   static constexpr int kColumnSides = kCompareThreads / kHalf / kRowSides;
   static constexpr int kRows = kRowSides * kSide;
   static constexpr int kColumns = kColumnSides * kSide;
-  static constexpr std::int64_t kSharedBytes = sizeof(float) * (kColumns * kDirectStride + kRows * (kColumns + 1)) + sizeof(RowScale) * kRows;  // but for the rows
+  static constexpr std::int64_t kSharedBytes =
+      sizeof(float) * (kColumns * kDirectStride + kRows * (kColumns + 1)) + sizeof(RowScale) * kRows;  // but for the rows
 };
 
-// Blocks of rows against tiles of centres. The rows stay in shared memory (`kept` columns are all there are), or come piece by piece anew for each tile.
+// Blocks of rows against tiles of centres. The rows stay in shared memory (`kept` columns are all there are), or come piece by
+// piece anew for each tile.
 template <class T, class Shape>
-__global__ void __launch_bounds__(kCompareThreads) compare_rows(const T* data, std::int64_t stride, std::int64_t n, std::int64_t d, Classes classes, const double* norms,
-                                                               const float* centres, std::int64_t width, int kept, float* own, float* other) {
+__global__ void __launch_bounds__(kCompareThreads)
+    compare_rows(const T* data, std::int64_t stride, std::int64_t n, std::int64_t d, Classes classes, const double* norms,
+                 const float* centres, std::int64_t width, int kept, float* own, float* other) {
   constexpr int kRows = Shape::kRows;
   constexpr int kColumns = Shape::kColumns;
   constexpr int kParts = kCompareThreads / kRows;  // threads that look at a row's scores
   constexpr int kPart = kColumns / kParts;
-  float* const row_values = cuda::dynamic_shared<float>();  // [kRows, kept + 2]: halves of a warp, 8 rows apart, use different banks
+  float* const row_values =
+      cuda::dynamic_shared<float>();  // [kRows, kept + 2]: halves of a warp, 8 rows apart, use different banks
   COREMAX_SHARED(centre_values, float[kColumns][kDirectStride]);
   COREMAX_SHARED(scales, RowScale[kRows]);
   COREMAX_SHARED(scores, float[kRows][kColumns + 1]);
@@ -162,7 +171,8 @@ __global__ void __launch_bounds__(kCompareThreads) compare_rows(const T* data, s
         }
       __syncthreads();
       for (int c = lane; c < columns; c += kHalf)
-        step_pairs<false>(&row_values[first_row * row_stride + at + c], row_stride, &centre_values[first_column][c], kDirectStride, sums);
+        step_pairs<false>(&row_values[first_row * row_stride + at + c], row_stride, &centre_values[first_column][c],
+                          kDirectStride, sums);
       __syncthreads();
     }
     add_lanes(sums, lane);
@@ -195,29 +205,32 @@ __global__ void __launch_bounds__(kCompareThreads) compare_rows(const T* data, s
 
 }  // namespace
 
-void sum_by_label(const MatrixView& x, const Classes& classes, std::int64_t width, double* norms, unsigned long long* sums, std::uint64_t* bad_row,
-                  const cuda::Stream& stream) {
-  const int columns_at_once = static_cast<int>(std::clamp<std::uint64_t>(std::bit_ceil(static_cast<std::uint64_t>(x.n_cols)), kSumThreads / kSumRows, kSumThreads));
+void sum_by_label(const MatrixView& x, const Classes& classes, std::int64_t width, double* norms, unsigned long long* sums,
+                  std::uint64_t* bad_row, const cuda::Stream& stream) {
+  const int columns_at_once = static_cast<int>(
+      std::clamp<std::uint64_t>(std::bit_ceil(static_cast<std::uint64_t>(x.n_cols)), kSumThreads / kSumRows, kSumThreads));
   with_element_type(x.dtype, [&]<class T>(T) {
-    cuda::launch(stream, {cuda::blocks_for(x.n_rows, kSumRows), kSumThreads}, sum_rows<T>, static_cast<const T*>(x.data), x.row_stride, x.n_rows, x.n_cols, classes,
-                 columns_at_once, width, norms, sums, bad_row);
+    cuda::launch(stream, {cuda::blocks_for(x.n_rows, kSumRows), kSumThreads}, sum_rows<T>, static_cast<const T*>(x.data),
+                 x.row_stride, x.n_rows, x.n_cols, classes, columns_at_once, width, norms, sums, bad_row);
   });
 }
 
-void take_directions(const unsigned long long* sums, std::int64_t n_labels, std::int64_t width, float* centres, const cuda::Stream& stream) {
+void take_directions(const unsigned long long* sums, std::int64_t n_labels, std::int64_t width, float* centres,
+                     const cuda::Stream& stream) {
   cuda::launch(stream, {cuda::blocks_for(n_labels, 1), kDirectionThreads}, directions, sums, width, centres);
 }
 
-void compare(const MatrixView& x, const Classes& classes, const double* norms, const float* centres, std::int64_t width, float* own, float* other,
-             const cuda::Stream& stream) {
+void compare(const MatrixView& x, const Classes& classes, const double* norms, const float* centres, std::int64_t width,
+             float* own, float* other, const cuda::Stream& stream) {
   const auto run = [&]<class T, class Shape>(T, Shape) {
     const auto row_bytes = [](std::int64_t columns) { return std::int64_t{sizeof(float)} * Shape::kRows * (columns + 2); };
     // Rows that meet one tile of centres are read once anyway.
-    const bool keep = classes.n_labels > Shape::kColumns &&
-                      kCompareBlocks * (row_bytes(width) + Shape::kSharedBytes) <= cuda::device_info(cuda::current_device()).shared_bytes;
+    const bool keep = classes.n_labels > Shape::kColumns && kCompareBlocks * (row_bytes(width) + Shape::kSharedBytes) <=
+                                                                cuda::device_info(cuda::current_device()).shared_bytes;
     const std::int64_t kept = keep ? width : std::min<std::int64_t>(width, kColumnsAtOnce);
-    cuda::launch(stream, {cuda::blocks_for(x.n_rows, Shape::kRows), kCompareThreads, static_cast<std::size_t>(row_bytes(kept))}, compare_rows<T, Shape>,
-                 static_cast<const T*>(x.data), x.row_stride, x.n_rows, x.n_cols, classes, norms, centres, width, static_cast<int>(kept), own, other);
+    cuda::launch(stream, {cuda::blocks_for(x.n_rows, Shape::kRows), kCompareThreads, static_cast<std::size_t>(row_bytes(kept))},
+                 compare_rows<T, Shape>, static_cast<const T*>(x.data), x.row_stride, x.n_rows, x.n_cols, classes, norms,
+                 centres, width, static_cast<int>(kept), own, other);
   };
   with_element_type(x.dtype, [&]<class T>(T) {
     if (classes.n_labels <= TileShape<kRowSidesForFew>::kColumns)

@@ -1,5 +1,5 @@
-// The direct search: blocks of rows against tiles of others, every pair scored canonically. For small graphs and long lists, for the first
-// thresholds of the filtered search, and what that must equal. The counterpart of graph/direct.cpp.
+// The direct search: blocks of rows against tiles of others, every pair scored canonically. For small graphs and long lists,
+// for the first thresholds of the filtered search, and what that must equal. The counterpart of graph/direct.cpp.
 #include <algorithm>
 
 #include "graph/cuda/pairs.h"
@@ -8,7 +8,8 @@
 namespace coremax::graph::on_cuda {
 namespace {
 
-static_assert(kDirectRows == 4 * kSide && kDirectColumns == 4 * kSide && kDirectThreads == 16 * kHalf && kDirectDepth % kHalf == 0);
+static_assert(kDirectRows == 4 * kSide && kDirectColumns == 4 * kSide && kDirectThreads == 16 * kHalf &&
+              kDirectDepth % kHalf == 0);
 
 // Columns of the tiles of a block of rows: `count` positions from `first` on, around the end.
 struct Window {
@@ -22,8 +23,8 @@ struct Window {
 };
 
 template <class T, bool kDistance>
-__global__ void __launch_bounds__(kDirectThreads) direct_tiles(Rows<T> rows, Metric metric, std::int64_t block_rows, std::int64_t n_blocks, std::int64_t around,
-                                                               Lists lists) {
+__global__ void __launch_bounds__(kDirectThreads) direct_tiles(Rows<T> rows, Metric metric, std::int64_t block_rows,
+                                                               std::int64_t n_blocks, std::int64_t around, Lists lists) {
   COREMAX_SHARED(values, float[kDirectRows + kDirectColumns][kDirectStride]);
   COREMAX_SHARED(numbers, std::int64_t[kDirectRows + kDirectColumns]);  // of rows; -1: none
   COREMAX_SHARED(scales, RowScale[kDirectRows + kDirectColumns]);
@@ -37,12 +38,15 @@ __global__ void __launch_bounds__(kDirectThreads) direct_tiles(Rows<T> rows, Met
   const float ceiling = ceiling_of(metric);
   const bool all = 2 * around + 1 >= n_blocks;
   const std::int64_t block = first / block_rows;
-  const Window window{all ? 0 : (block + n_blocks - around) % n_blocks * block_rows, (all ? n_blocks : 2 * around + 1) * block_rows, n_blocks * block_rows};
+  const Window window{all ? 0 : (block + n_blocks - around) % n_blocks * block_rows,
+                      (all ? n_blocks : 2 * around + 1) * block_rows, n_blocks * block_rows};
 
   for (std::int64_t begin = 0; begin < window.count; begin += kDirectColumns) {
     if (thread < kDirectRows + kDirectColumns) {
       const std::int64_t column = begin + thread - kDirectRows;
-      const std::int64_t position = thread < kDirectRows ? first + thread : column < window.count ? window.position(column) : rows.n;
+      const std::int64_t position = thread < kDirectRows    ? first + thread
+                                    : column < window.count ? window.position(column)
+                                                            : rows.n;
       const std::int64_t number = position < rows.n ? rows.order.row_at(position) : -1;
       numbers[thread] = number;
       if (number >= 0) scales[thread] = rows.scale(number);
@@ -58,14 +62,16 @@ __global__ void __launch_bounds__(kDirectThreads) direct_tiles(Rows<T> rows, Met
       }
       __syncthreads();
       for (int c = lane; c < columns; c += kHalf)
-        step_pairs<kDistance>(&values[first_row][c], kDirectStride, &values[kDirectRows + first_column][c], kDirectStride, sums);
+        step_pairs<kDistance>(&values[first_row][c], kDirectStride, &values[kDirectRows + first_column][c], kDirectStride,
+                              sums);
       __syncthreads();
     }
     add_lanes(sums, lane);
 #pragma unroll
     for (int p = 0; p < kPairs / kHalf; ++p) {
       const int pair = lane * (kPairs / kHalf) + p;
-      scores[first_row + pair / kSide][first_column + pair % kSide] = std::clamp(kDistance ? -sums[p] : sums[p], -ceiling, ceiling);
+      scores[first_row + pair / kSide][first_column + pair % kSide] =
+          std::clamp(kDistance ? -sums[p] : sums[p], -ceiling, ceiling);
     }
     __syncthreads();
     const int column = cuda::lane_of_thread();
@@ -83,13 +89,15 @@ __global__ void __launch_bounds__(kDirectThreads) direct_tiles(Rows<T> rows, Met
 
 }  // namespace
 
-void direct(const Source& source, std::int64_t block_rows, std::int64_t around, const Lists& lists, const cuda::Stream& stream) {
+void direct(const Source& source, std::int64_t block_rows, std::int64_t around, const Lists& lists,
+            const cuda::Stream& stream) {
   const std::int64_t n = source.x.n_rows;
   const std::int64_t rows = block_rows > 0 ? block_rows : n;
   const std::int64_t n_blocks = (n + rows - 1) / rows;
   with_element_type(source.x.dtype, [&]<class T>(T) {
     const auto kernel = source.metric == Metric::euclidean ? direct_tiles<T, true> : direct_tiles<T, false>;
-    cuda::launch(stream, {cuda::blocks_for(n, kDirectRows), kDirectThreads}, kernel, Rows<T>(source), source.metric, rows, n_blocks, around, lists);
+    cuda::launch(stream, {cuda::blocks_for(n, kDirectRows), kDirectThreads}, kernel, Rows<T>(source), source.metric, rows,
+                 n_blocks, around, lists);
   });
 }
 

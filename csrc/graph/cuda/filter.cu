@@ -1,8 +1,10 @@
-// The filter: inner products of bfloat16 rows on tensor cores, tile by tile, each compared with what its row and its column still take.
+// The filter: inner products of bfloat16 rows on tensor cores, tile by tile, each compared with what its row and its column
+// still take.
 //
-// A persistent grid. Each block of threads goes through strips of tiles (schedule.h); slices of 64 columns come in through a ring of stages
-// that runs ahead into the next tile. A pair passes where its value, product + g_p + g_q (a score but for a factor, see bound.h), is not below the
-// limit of either side: threshold less the error bound of the row against the other block.
+// A persistent grid. Each block of threads goes through strips of tiles (schedule.h); slices of 64 columns come in through a
+// ring of stages that runs ahead into the next tile. A pair passes where its value, product + g_p + g_q (a score but for a
+// factor, see bound.h), is not below the limit of either side: threshold less the error bound of the row against the other
+// block.
 #include <algorithm>
 #include <limits>
 
@@ -13,11 +15,11 @@
 namespace coremax::graph::on_cuda {
 namespace {
 
-constexpr int kWarpTile = 64;             // products of a warp: 64 x 64
+constexpr int kWarpTile = 64;  // products of a warp: 64 x 64
 constexpr int kColumnWarps = kTileColumns / kWarpTile;
 constexpr int kRowFragments = kWarpTile / 16;
 constexpr int kColumnFragments = kWarpTile / 8;
-constexpr int kChunk = 8;                 // numbers in 16 bytes
+constexpr int kChunk = 8;  // numbers in 16 bytes
 constexpr int kSliceChunks = kSlice / kChunk;
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 
@@ -27,7 +29,7 @@ constexpr Shape shape_of(int number) { return number == 0 ? kResidentShape : num
 constexpr int threads_of(Shape shape) { return shape.row_warps * kColumnWarps * cuda::kWarp; }
 
 struct Shared {
-  std::int64_t rows;    // offsets in bytes
+  std::int64_t rows;  // offsets in bytes
   std::int64_t stages;
   std::int64_t limits;  // and shifts
   std::int64_t list;
@@ -85,8 +87,8 @@ struct Place {
   }
 };
 
-// Rows [.., 64] of a slice lie 128 bytes apart, their 16-byte chunks exchanged by the row's number: so that neither copies nor matrix loads meet
-// in a bank.
+// Rows [.., 64] of a slice lie 128 bytes apart, their 16-byte chunks exchanged by the row's number: so that neither copies nor
+// matrix loads meet in a bank.
 __device__ inline int place_of(int row, int chunk) { return row * kSlice + ((chunk ^ (row & 7)) * kChunk); }
 
 template <int kRows, int kThreads>
@@ -137,7 +139,8 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
   auto* stages = reinterpret_cast<std::uint16_t*>(memory + at.stages);
   auto* limits = reinterpret_cast<float*>(memory + at.limits);
   auto* shifts = limits + kRows + kTileColumns;
-  auto* state = reinterpret_cast<unsigned*>(memory + at.state);  // entries of the list, the list's place in the pool, whether to stop
+  auto* state =
+      reinterpret_cast<unsigned*>(memory + at.state);  // entries of the list, the list's place in the pool, whether to stop
   BlockList list{reinterpret_cast<uint2*>(memory + at.list), state};
   const int thread = static_cast<int>(threadIdx.x);
   const int lane = cuda::lane_of_thread();
@@ -182,7 +185,8 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
     const std::int64_t first_column = column_block * kRows + here.tile % kTilesPerPair * kTileColumns;
     if (kResident && resident_strip != here.number) {
       __syncthreads();  // the last tile of the strip before is done with them
-      for (int s = 0; s < n_slices; ++s) load_slice<kRows, kThreads>(resident + s * (kRows * kSlice), a.packed.rows + first_row * width, width, s);
+      for (int s = 0; s < n_slices; ++s)
+        load_slice<kRows, kThreads>(resident + s * (kRows * kSlice), a.packed.rows + first_row * width, width, s);
       cuda::copy_async_commit();
       cuda::copy_async_wait<0>();
       __syncthreads();
@@ -239,11 +243,15 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
 #pragma unroll
     for (int side = 0; side < 2; ++side) {
       if (thread >= (side == 0 ? kRows : kTileColumns)) continue;
-      limits[side * kRows + thread] = threshold[side] == kInfinity ? kInfinity : below(below(threshold[side]) - error_bound(terms[side], block_terms[side])) * a.inverse_kappa;
+      limits[side * kRows + thread] =
+          threshold[side] == kInfinity
+              ? kInfinity
+              : below(below(threshold[side]) - error_bound(terms[side], block_terms[side])) * a.inverse_kappa;
       if constexpr (kShifted) shifts[side * kRows + thread] = own_shift[side];
     }
     if (thread == 0) state[2] = full ? 1 : 0;
-    const unsigned listed = std::min<unsigned>(state[0], kBlockList);  // by the tiles before: all threads are past them, none is at this one's
+    const unsigned listed =
+        std::min<unsigned>(state[0], kBlockList);  // by the tiles before: all threads are past them, none is at this one's
     __syncthreads();
     stop = state[2] != 0;
     if (listed > kBlockList / 2) {
@@ -253,7 +261,8 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
       }
       __syncthreads();
       const unsigned base = state[1];
-      for (unsigned e = static_cast<unsigned>(thread); e < listed; e += kThreads) link(a.pool, base + e, list.entries[e].x, list.entries[e].y);
+      for (unsigned e = static_cast<unsigned>(thread); e < listed; e += kThreads)
+        link(a.pool, base + e, list.entries[e].x, list.entries[e].y);
       __syncthreads();
     }
 
@@ -310,13 +319,16 @@ __global__ void __launch_bounds__(threads_of(shape_of(kShape)), shape_of(kShape)
     a.progress[blockIdx.x] = static_cast<std::uint64_t>(here.number) * tiles_per_strip + static_cast<std::uint64_t>(here.tile);
   }
   __syncthreads();
-  for (unsigned e = static_cast<unsigned>(thread); e < listed; e += kThreads) link(a.pool, state[1] + e, list.entries[e].x, list.entries[e].y);
+  for (unsigned e = static_cast<unsigned>(thread); e < listed; e += kThreads)
+    link(a.pool, state[1] + e, list.entries[e].x, list.entries[e].y);
 }
 
 using Kernel = void (*)(Arguments);
 
 Kernel kernel_of(int shape, bool shifted) {
-  constexpr Kernel kKernels[kShapes][2] = {{filter_tiles<0, false>, filter_tiles<0, true>}, {filter_tiles<1, false>, filter_tiles<1, true>}, {filter_tiles<2, false>, filter_tiles<2, true>}};
+  constexpr Kernel kKernels[kShapes][2] = {{filter_tiles<0, false>, filter_tiles<0, true>},
+                                           {filter_tiles<1, false>, filter_tiles<1, true>},
+                                           {filter_tiles<2, false>, filter_tiles<2, true>}};
   return kKernels[shape][shifted ? 1 : 0];
 }
 
@@ -332,16 +344,20 @@ int shape_for(std::int64_t width, const Tuning& tuning) {
 FilterPlan plan_filter(std::int64_t width, bool shifted, const Tuning& tuning) {
   const int number = shape_for(width, tuning);
   const Shape shape = shape_of(number);
-  const unsigned fits = cuda::resident_blocks(kernel_of(number, shifted), threads_of(shape), static_cast<std::size_t>(layout_of(shape, width).bytes));
-  return {number, kWarpTile * shape.row_warps, kWarpTile * shape.row_warps / kTileColumns, tuning.most_blocks > 0 ? std::min(fits, tuning.most_blocks) : fits};
+  const unsigned fits = cuda::resident_blocks(kernel_of(number, shifted), threads_of(shape),
+                                              static_cast<std::size_t>(layout_of(shape, width).bytes));
+  return {number, kWarpTile * shape.row_warps, kWarpTile * shape.row_warps / kTileColumns,
+          tuning.most_blocks > 0 ? std::min(fits, tuning.most_blocks) : fits};
 }
 
-void filter(const FilterPlan& plan, const Packed& packed, std::int64_t n, Metric metric, const float* thresholds, const Schedule& schedule, std::int64_t end,
-            std::uint64_t* progress, const Pool& pool, const cuda::Stream& stream) {
+void filter(const FilterPlan& plan, const Packed& packed, std::int64_t n, Metric metric, const float* thresholds,
+            const Schedule& schedule, std::int64_t end, std::uint64_t* progress, const Pool& pool, const cuda::Stream& stream) {
   const Shape shape = shape_of(plan.shape);
   const Arguments arguments{packed, n, metric == Metric::euclidean ? 0.5f : 1.0f, thresholds, schedule, end, progress, pool};
-  cuda::launch(stream, {plan.blocks, static_cast<unsigned>(threads_of(shape)), static_cast<std::size_t>(layout_of(shape, packed.width).bytes)},
-               kernel_of(plan.shape, packed.shift != nullptr), arguments);
+  cuda::launch(
+      stream,
+      {plan.blocks, static_cast<unsigned>(threads_of(shape)), static_cast<std::size_t>(layout_of(shape, packed.width).bytes)},
+      kernel_of(plan.shape, packed.shift != nullptr), arguments);
 }
 
 }  // namespace coremax::graph::on_cuda

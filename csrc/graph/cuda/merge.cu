@@ -6,8 +6,8 @@
 namespace coremax::graph::on_cuda {
 namespace {
 
-// The canonical scores of a row with up to 32 others; lane i has the number of other i < count and gets its score. Half a warp to a pair, a
-// thread to a lane of the sum.
+// The canonical scores of a row with up to 32 others; lane i has the number of other i < count and gets its score. Half a warp
+// to a pair, a thread to a lane of the sum.
 template <bool kDistance, class T>
 __device__ float score_others(const Rows<T>& rows, std::int64_t number, std::int64_t other, int count) {
   constexpr int kHalf = static_cast<int>(kLanes);
@@ -31,7 +31,8 @@ __device__ float score_others(const Rows<T>& rows, std::int64_t number, std::int
     for (std::int64_t c = lane % kHalf; c < padded; c += kHalf) {
       const float x = rows.value(row, scale, c);
 #pragma unroll
-      for (int u = 0; u < kScoredAtOnce; ++u) sums[u] = canonical_step<kDistance>(x, rows.value(other_row[u], other_scale[u], c), sums[u]);
+      for (int u = 0; u < kScoredAtOnce; ++u)
+        sums[u] = canonical_step<kDistance>(x, rows.value(other_row[u], other_scale[u], c), sums[u]);
     }
 #pragma unroll
     for (int u = 0; u < kScoredAtOnce; ++u) {
@@ -75,7 +76,8 @@ __global__ void __launch_bounds__(kMergeThreads) merge_candidates(Rows<T> rows, 
   }
 }
 
-__global__ void finish_lists(std::int64_t* neighbors, float* similarities, std::int64_t size, Metric metric, double common_scale, Report* report) {
+__global__ void finish_lists(std::int64_t* neighbors, float* similarities, std::int64_t size, Metric metric,
+                             double common_scale, Report* report) {
   const std::int64_t e = std::int64_t{blockIdx.x} * kMergeThreads + threadIdx.x;
   if (e >= size) return;
   const auto key = static_cast<std::uint64_t>(neighbors[e]);
@@ -83,7 +85,8 @@ __global__ void finish_lists(std::int64_t* neighbors, float* similarities, std::
   neighbors[e] = number_of(key);
   similarities[e] = similarity;
   if (key == 0) atomicMin(reinterpret_cast<unsigned long long*>(&report->unfilled), static_cast<unsigned long long>(e));
-  if (!std::isfinite(similarity)) atomicMin(reinterpret_cast<unsigned long long*>(&report->overflow), static_cast<unsigned long long>(e));
+  if (!std::isfinite(similarity))
+    atomicMin(reinterpret_cast<unsigned long long*>(&report->overflow), static_cast<unsigned long long>(e));
 }
 
 }  // namespace
@@ -91,13 +94,16 @@ __global__ void finish_lists(std::int64_t* neighbors, float* similarities, std::
 void merge(const Source& source, const Lists& lists, const Pool& pool, const cuda::Stream& stream) {
   with_element_type(source.x.dtype, [&]<class T>(T) {
     const auto kernel = source.metric == Metric::euclidean ? merge_candidates<T, true> : merge_candidates<T, false>;
-    cuda::launch(stream, {cuda::blocks_for(source.x.n_rows, kMergeThreads / cuda::kWarp), kMergeThreads}, kernel, Rows<T>(source), source.metric, lists, pool);
+    cuda::launch(stream, {cuda::blocks_for(source.x.n_rows, kMergeThreads / cuda::kWarp), kMergeThreads}, kernel,
+                 Rows<T>(source), source.metric, lists, pool);
   });
 }
 
-void finish(const Source& source, std::int64_t k, std::int64_t* neighbors, float* similarities, Report* report, const cuda::Stream& stream) {
+void finish(const Source& source, std::int64_t k, std::int64_t* neighbors, float* similarities, Report* report,
+            const cuda::Stream& stream) {
   const std::int64_t size = source.x.n_rows * k;
-  cuda::launch(stream, {cuda::blocks_for(size, kMergeThreads), kMergeThreads}, finish_lists, neighbors, similarities, size, source.metric, source.common_scale, report);
+  cuda::launch(stream, {cuda::blocks_for(size, kMergeThreads), kMergeThreads}, finish_lists, neighbors, similarities, size,
+               source.metric, source.common_scale, report);
 }
 
 }  // namespace coremax::graph::on_cuda

@@ -26,8 +26,8 @@ __device__ inline void step_pairs(const float* x, int x_stride, const float* y, 
     for (int j = 0; j < kSide; ++j) sums[i * kSide + j] = canonical_step<kDistance>(xs[i], ys[j], sums[i * kSide + j]);
 }
 
-// Adds up the lanes of all pairs, as l with l + 8, l + 4, l + 2, l + 1, halving the pairs that a thread has each time; sums[0] to
-// sums[3] are then the scores of pairs 4 lane to 4 lane + 3.
+// Adds up the lanes of all pairs, as l with l + 8, l + 4, l + 2, l + 1, halving the pairs that a thread has each time; sums[0]
+// to sums[3] are then the scores of pairs 4 lane to 4 lane + 3.
 template <int kApart = kHalf / 2, int kKept = kPairs / 2>
 __device__ void add_lanes(float (&sums)[kPairs], int lane) {
   const bool upper = (lane & kApart) != 0;

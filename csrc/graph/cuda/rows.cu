@@ -30,7 +30,8 @@ __global__ void measure_rows(Rows<T> rows, Metric metric, double* scales, Report
   }
   const double largest = cuda::warp_reduce(is_row && good ? length : 0.0, [](double a, double b) { return std::max(a, b); });
   if (cuda::lane_of_thread() == 0)
-    atomicMax(reinterpret_cast<unsigned long long*>(&report->largest_norm), static_cast<unsigned long long>(std::bit_cast<std::uint64_t>(largest)));
+    atomicMax(reinterpret_cast<unsigned long long*>(&report->largest_norm),
+              static_cast<unsigned long long>(std::bit_cast<std::uint64_t>(largest)));
 }
 
 // One block: the mean row of an evenly spaced sample.
@@ -73,7 +74,7 @@ __global__ void pack_rows(Rows<T> rows, Metric metric, const float* origin, floa
   std::uint16_t* stored = out.rows + position * out.width;
   float square = 0;
   float residual_square = 0;
-  double along = 0;          // m.z - |m|^2 / 2
+  double along = 0;  // m.z - |m|^2 / 2
   for (std::int64_t c = lane; c < out.width; c += cuda::kWarp) {
     std::uint16_t bits = 0;
     if (is_row && c < rows.d) {
@@ -98,7 +99,8 @@ __global__ void pack_rows(Rows<T> rows, Metric metric, const float* origin, floa
   if (lane != 0 || !is_place) return;
   const float shift = origin == nullptr ? 0.0f : metric == Metric::euclidean ? -square : static_cast<float>(along);
   if (out.shift != nullptr) out.shift[position] = metric == Metric::euclidean ? shift / 2 : shift;
-  const ErrorTerms terms = is_row ? error_terms(norm_bound(square, eta), residual_square, shift, metric, rows.d, eta) : ErrorTerms{};
+  const ErrorTerms terms =
+      is_row ? error_terms(norm_bound(square, eta), residual_square, shift, metric, rows.d, eta) : ErrorTerms{};
   out.terms[position] = terms;
   ErrorTerms* block = out.block_terms + position / out.block_rows;
   raise_to(&block->residual, terms.residual);
@@ -119,8 +121,8 @@ Order Order::scattered(std::int64_t n) {
 
 void measure(const MatrixView& x, Metric metric, double* scales, Report* report, const cuda::Stream& stream) {
   with_element_type(x.dtype, [&]<class T>(T) {
-    cuda::launch(stream, {cuda::blocks_for(x.n_rows, kMeasureThreads / kNormSums), kMeasureThreads}, measure_rows<T>, Rows<T>(Source{x, metric, {}, 1, {}}),
-                 metric, scales, report);
+    cuda::launch(stream, {cuda::blocks_for(x.n_rows, kMeasureThreads / kNormSums), kMeasureThreads}, measure_rows<T>,
+                 Rows<T>(Source{x, metric, {}, 1, {}}), metric, scales, report);
   });
 }
 
@@ -133,8 +135,8 @@ void find_origin(const Source& source, float* origin, Report* report, const cuda
 void pack(const Source& source, const float* origin, const Packed& out, const cuda::Stream& stream) {
   const float eta = eta_of(source.x.n_cols + kStep, kTensorSumError);
   with_element_type(source.x.dtype, [&]<class T>(T) {
-    cuda::launch(stream, {cuda::blocks_for(out.n_blocks * out.block_rows, kPackThreads / cuda::kWarp), kPackThreads}, pack_rows<T>, Rows<T>(source), source.metric,
-                 origin, eta, out);
+    cuda::launch(stream, {cuda::blocks_for(out.n_blocks * out.block_rows, kPackThreads / cuda::kWarp), kPackThreads},
+                 pack_rows<T>, Rows<T>(source), source.metric, origin, eta, out);
   });
 }
 

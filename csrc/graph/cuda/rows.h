@@ -18,16 +18,25 @@ struct Rows {
   Order order;
 
   explicit Rows(const Source& source)
-      : data(static_cast<const T*>(source.x.data)), stride(source.x.row_stride), n(source.x.n_rows), d(source.x.n_cols), scales(source.scales),
-        common_scale(source.common_scale), order(source.order) {}
-  __device__ const T* row(std::int64_t number) const { return data + number * stride; }
-  __device__ RowScale scale(std::int64_t number) const { return split_scale(scales != nullptr ? scales[number] : common_scale); }
+      : data(static_cast<const T*>(source.x.data)),
+        stride(source.x.row_stride),
+        n(source.x.n_rows),
+        d(source.x.n_cols),
+        scales(source.scales),
+        common_scale(source.common_scale),
+        order(source.order) {}
+  const __device__ T* row(std::int64_t number) const { return data + number * stride; }
+  __device__ RowScale scale(std::int64_t number) const {
+    return split_scale(scales != nullptr ? scales[number] : common_scale);
+  }
   // What the canonical score reads; zeros fill up the last 16 columns.
-  __device__ float value(const T* row, RowScale scale, std::int64_t column) const { return column < d ? scaled(row[column], scale) : 0.0f; }
+  __device__ float value(const T* row, RowScale scale, std::int64_t column) const {
+    return column < d ? scaled(row[column], scale) : 0.0f;
+  }
 };
 
-// A found row as one number: the larger, the better, by score, then by the lower number. A zero's sign, which is no part of the order,
-// is kept in the last bit. Never zero, as scores are finite.
+// A found row as one number: the larger, the better, by score, then by the lower number. A zero's sign, which is no part of the
+// order, is kept in the last bit. Never zero, as scores are finite.
 __device__ inline std::uint64_t key_of(float score, std::int64_t number) {
   const auto bits = std::bit_cast<std::uint32_t>(score);
   const bool negative_zero = bits == 0x80000000;
@@ -36,7 +45,9 @@ __device__ inline std::uint64_t key_of(float score, std::int64_t number) {
   return std::uint64_t{ordered} << 32 | static_cast<std::uint64_t>(0x7FFFFFFF - number) << 1 | (negative_zero ? 1 : 0);
 }
 
-__device__ inline std::int64_t number_of(std::uint64_t key) { return 0x7FFFFFFF - static_cast<std::int64_t>((key & 0xFFFFFFFF) >> 1); }
+__device__ inline std::int64_t number_of(std::uint64_t key) {
+  return 0x7FFFFFFF - static_cast<std::int64_t>((key & 0xFFFFFFFF) >> 1);
+}
 
 __device__ inline float score_of(std::uint64_t key) {
   const auto ordered = static_cast<std::uint32_t>(key >> 32);
@@ -64,8 +75,8 @@ __device__ inline std::uint64_t sort_lanes(std::uint64_t key) {
   return key;
 }
 
-// A warp takes up to 32 keys, one of each lane (0: none; the others differ), into a descending list of k, and returns the list's last.
-// kth: its last before.
+// A warp takes up to 32 keys, one of each lane (0: none; the others differ), into a descending list of k, and returns the
+// list's last. kth: its last before.
 __device__ inline std::uint64_t merge_keys(std::uint64_t* list, std::int64_t k, std::uint64_t key, std::uint64_t kth) {
   if (__ballot_sync(cuda::kAllLanes, key > kth) == 0) return kth;
   const int lane = cuda::lane_of_thread();

@@ -1,7 +1,7 @@
-// In which order the filter visits the pairs of blocks. Pair (i, i + a mod B) lies on diagonal a; diagonals up to B / 2 have every pair of
-// different blocks once (of the last, where B is even, only half the i). A diagonal shows every row two blocks, so panels of diagonals, each as
-// long as all before it, raise all thresholds alike: of a panel about k candidates pass for a row. Panels are cut into strips of a few
-// diagonals at one i, whose rows a block of threads loads once.
+// In which order the filter visits the pairs of blocks. Pair (i, i + a mod B) lies on diagonal a; diagonals up to B / 2 have
+// every pair of different blocks once (of the last, where B is even, only half the i). A diagonal shows every row two blocks,
+// so panels of diagonals, each as long as all before it, raise all thresholds alike: of a panel about k candidates pass for a
+// row. Panels are cut into strips of a few diagonals at one i, whose rows a block of threads loads once.
 #pragma once
 
 #include <algorithm>
@@ -57,7 +57,8 @@ struct Schedule {
     std::int64_t stop = begin + strip_diagonals;
     if (stop > first_diagonal[panel + 1]) stop = first_diagonal[panel + 1];
     const bool halved = 2 * (stop - 1) == n_blocks && 2 * block >= n_blocks;
-    return {static_cast<std::int32_t>(block), static_cast<std::int32_t>(begin), static_cast<std::int32_t>(stop - begin - (halved ? 1 : 0))};
+    return {static_cast<std::int32_t>(block), static_cast<std::int32_t>(begin),
+            static_cast<std::int32_t>(stop - begin - (halved ? 1 : 0))};
   }
 };
 

@@ -17,15 +17,16 @@ constexpr std::uint64_t kNone = ~std::uint64_t{0};
 
 // What the device tells the host.
 struct Report {
-  std::uint64_t bad_row = kNone;      // the first that has no norm, or, under cosine, no direction
-  std::uint64_t largest_norm = 0;     // the bits of a double
-  std::uint64_t overflow = kNone;     // the first element of the output whose similarity is not finite
-  std::uint64_t unfilled = kNone;     // ... that there is no neighbour for
-  std::uint64_t shifted = 0;          // whether the origin is another than zero
+  std::uint64_t bad_row = kNone;   // the first that has no norm, or, under cosine, no direction
+  std::uint64_t largest_norm = 0;  // the bits of a double
+  std::uint64_t overflow = kNone;  // the first element of the output whose similarity is not finite
+  std::uint64_t unfilled = kNone;  // ... that there is no neighbour for
+  std::uint64_t shifted = 0;       // whether the origin is another than zero
 };
 
-// The search goes through rows in an order of its own, by position, so that wherever alike rows lie, a panel shows each row a fair sample:
-// row_at(p) = p multiplier mod n, with a multiplier near the golden section of n that has no divisor in common with it.
+// The search goes through rows in an order of its own, by position, so that wherever alike rows lie, a panel shows each row a
+// fair sample: row_at(p) = p multiplier mod n, with a multiplier near the golden section of n that has no divisor in common
+// with it.
 struct Order {
   std::uint64_t n = 1;
   std::uint64_t multiplier = 1;
@@ -45,7 +46,8 @@ struct Source {
 };
 
 void measure(const MatrixView& x, Metric metric, double* scales, Report* report, const cuda::Stream& stream);
-// origin [padded columns]: the mean of a sample of rows, or zeros where that would not pay. Takes the common scale from the report.
+// origin [padded columns]: the mean of a sample of rows, or zeros where that would not pay. Takes the common scale from the
+// report.
 void find_origin(const Source& source, float* origin, Report* report, const cuda::Stream& stream);
 
 // Rows by position, for the filter: n_blocks blocks of block_rows, zeros after the last row.
@@ -59,11 +61,12 @@ struct Packed {
   ErrorTerms* block_terms = nullptr;  // the largest of each block; zero before
 };
 
-// What the bound rests on. Tensor cores form products of bfloat16 numbers exactly, and add a few of them to the sum at a time, aligned to the
-// largest and cut off. How many and how many bits below the last one are kept differs between generations and is not documented; taken is
-// that each number added, and each sum, loses at most 2^-23 of the largest magnitude that sums of absolute values reach. A step of 16 columns
-// then errs by at most (16 + 1) + 1 times that if it adds all at once, by 24 if it does four at a time (as the first generation was found to), by
-// 32 if one by one. 64 u (u = 2^-24) a step of 16 columns covers all of these: 4 u a column.
+// What the bound rests on. Tensor cores form products of bfloat16 numbers exactly, and add a few of them to the sum at a time,
+// aligned to the largest and cut off. How many and how many bits below the last one are kept differs between generations and is
+// not documented; taken is that each number added, and each sum, loses at most 2^-23 of the largest magnitude that sums of
+// absolute values reach. A step of 16 columns then errs by at most (16 + 1) + 1 times that if it adds all at once, by 24 if it
+// does four at a time (as the first generation was found to), by 32 if one by one. 64 u (u = 2^-24) a step of 16 columns covers
+// all of these: 4 u a column.
 constexpr float kTensorSumError = 4;
 void pack(const Source& source, const float* origin, const Packed& out, const cuda::Stream& stream);
 
@@ -92,21 +95,22 @@ struct Pool {
 };
 
 struct FilterPlan {
-  int shape = 0;                     // its number
+  int shape = 0;  // its number
   std::int64_t block_rows = 0;
   std::int64_t tiles_per_pair = 0;
-  unsigned blocks = 0;               // of threads
+  unsigned blocks = 0;  // of threads
   // Candidates that may still come once the pool has run full: of two tiles of each block, for both sides, and of its list.
   std::int64_t most_in_hand() const { return std::int64_t{blocks} * (2 * 2 * block_rows * kTileColumns + kBlockList); }
 };
 FilterPlan plan_filter(std::int64_t width, bool shifted, const Tuning& tuning);
 // Strips up to `end`, from where each block of threads has got to: progress [plan.blocks], tiles (Schedule).
-void filter(const FilterPlan& plan, const Packed& packed, std::int64_t n, Metric metric, const float* thresholds, const Schedule& schedule, std::int64_t end,
-            std::uint64_t* progress, const Pool& pool, const cuda::Stream& stream);
+void filter(const FilterPlan& plan, const Packed& packed, std::int64_t n, Metric metric, const float* thresholds,
+            const Schedule& schedule, std::int64_t end, std::uint64_t* progress, const Pool& pool, const cuda::Stream& stream);
 // Scores the pool's candidates into the lists, raises thresholds, and empties the pool but for its count.
 void merge(const Source& source, const Lists& lists, const Pool& pool, const cuda::Stream& stream);
 
 // Keys become neighbours, in place, and similarities.
-void finish(const Source& source, std::int64_t k, std::int64_t* neighbors, float* similarities, Report* report, const cuda::Stream& stream);
+void finish(const Source& source, std::int64_t k, std::int64_t* neighbors, float* similarities, Report* report,
+            const cuda::Stream& stream);
 
 }  // namespace coremax::graph::on_cuda

@@ -21,9 +21,16 @@ bool filter_pays(std::int64_t n, std::int64_t k, Search search, const Tuning& tu
 
 class Call {
  public:
-  Call(const MatrixView& x, std::int64_t k, Metric metric, const Tuning& tuning, const cuda::Stream& stream, Control* control, std::int64_t* neighbors,
-       float* similarities)
-      : x_(x), k_(k), tuning_(tuning), stream_(stream), control_(control), neighbors_(neighbors), similarities_(similarities), report_(1, stream, "the report"),
+  Call(const MatrixView& x, std::int64_t k, Metric metric, const Tuning& tuning, const cuda::Stream& stream, Control* control,
+       std::int64_t* neighbors, float* similarities)
+      : x_(x),
+        k_(k),
+        tuning_(tuning),
+        stream_(stream),
+        control_(control),
+        neighbors_(neighbors),
+        similarities_(similarities),
+        report_(1, stream, "the report"),
         scales_(metric == Metric::cosine ? x.n_rows : 0, stream, "the scales of rows"),
         source_{x, metric, metric == Metric::cosine ? scales_.data() : nullptr, 1, {}} {}
 
@@ -77,8 +84,11 @@ class Call {
 
 // Sizes of what the filtered search allocates.
 struct Sizes {
-  Sizes(std::int64_t n, std::int64_t d, std::int64_t k, std::int64_t block_rows, std::int64_t most_in_hand, const Tuning& tuning)
-      : width(round_up(d, kStep)), n_blocks((n + block_rows - 1) / block_rows), positions(n_blocks * block_rows),
+  Sizes(std::int64_t n, std::int64_t d, std::int64_t k, std::int64_t block_rows, std::int64_t most_in_hand,
+        const Tuning& tuning)
+      : width(round_up(d, kStep)),
+        n_blocks((n + block_rows - 1) / block_rows),
+        positions(n_blocks * block_rows),
         room(std::min(checked_multiply(checked_multiply(n, k), tuning.pool_per_entry), tuning.pool_most)),
         pool(n < (std::int64_t{1} << 20) ? std::min(n * n, room + most_in_hand) : room + most_in_hand) {}
   std::int64_t width;
@@ -88,7 +98,9 @@ struct Sizes {
   std::int64_t pool;  // all pairs there are, or as many as can come
 
   std::int64_t bytes() const {
-    return checked_multiply(positions, checked_multiply(width, sizeof(std::uint16_t)) + static_cast<std::int64_t>(2 * sizeof(float) + sizeof(ErrorTerms) + sizeof(std::uint32_t))) +
+    return checked_multiply(positions,
+                            checked_multiply(width, sizeof(std::uint16_t)) +
+                                static_cast<std::int64_t>(2 * sizeof(float) + sizeof(ErrorTerms) + sizeof(std::uint32_t))) +
            n_blocks * static_cast<std::int64_t>(sizeof(ErrorTerms)) + pool * static_cast<std::int64_t>(sizeof(Candidate));
   }
 };
@@ -109,7 +121,8 @@ void Call::filtered_search(const float* origin) {
   const cuda::Buffer<Candidate> candidates(sizes.pool, stream_, "the candidates");
   const cuda::Buffer<std::uint64_t> progress(plan.blocks, stream_, "the progress");
 
-  const Packed packed{plan.block_rows, sizes.n_blocks, sizes.width, rows.data(), shifted ? shift.data() : nullptr, terms.data(), block_terms.data()};
+  const Packed packed{plan.block_rows, sizes.n_blocks,    sizes.width, rows.data(), shifted ? shift.data() : nullptr,
+                      terms.data(),    block_terms.data()};
   cuda::set_bytes(block_terms.data(), 0, block_terms.size(), stream_, "the blocks' error bounds");
   pack(source_, origin, packed, stream_);
 
@@ -144,8 +157,8 @@ void Call::filtered_search(const float* origin) {
 
 }  // namespace
 
-void topk(const MatrixView& x, std::int64_t k, Metric metric, Search search, const Tuning& tuning, const cuda::Stream& stream, Control* control,
-          std::int64_t* neighbors, float* similarities) {
+void topk(const MatrixView& x, std::int64_t k, Metric metric, Search search, const Tuning& tuning, const cuda::Stream& stream,
+          Control* control, std::int64_t* neighbors, float* similarities) {
   const std::int64_t n = x.n_rows;
   require(n >= 2 && k >= 1 && k < n, "k must be from 1 to n - 1 = " + std::to_string(n - 1) + ", got " + std::to_string(k));
   require(n < kMostRows, "a graph on a device is limited to 2^31 - 1 rows, got " + std::to_string(n));
@@ -157,7 +170,8 @@ std::int64_t extra_bytes(std::int64_t n, std::int64_t d, std::int64_t k, Search 
   const std::int64_t bytes = checked_multiply(n, sizeof(double)) + static_cast<std::int64_t>(sizeof(Report));
   if (!filter_pays(n, k, search, tuning)) return bytes;
   const FilterPlan plan = plan_filter(round_up(d, kStep), true, tuning);
-  return bytes + Sizes(n, d, k, plan.block_rows, plan.most_in_hand(), tuning).bytes() + d * static_cast<std::int64_t>(sizeof(float)) + plan.blocks * 8 + 4;
+  return bytes + Sizes(n, d, k, plan.block_rows, plan.most_in_hand(), tuning).bytes() +
+         d * static_cast<std::int64_t>(sizeof(float)) + plan.blocks * 8 + 4;
 }
 
 }  // namespace coremax::graph::on_cuda

@@ -1,5 +1,5 @@
-// The alias table on a device: the same stages as alias_build.cpp. The sums of the blocks come to the host, which adds them up in the
-// order that the CPU does; the rest stays on the device.
+// The alias table on a device: the same stages as alias_build.cpp. The sums of the blocks come to the host, which adds them up
+// in the order that the CPU does; the rest stays on the device.
 #include <bit>
 #include <cmath>
 #include <string>
@@ -23,8 +23,8 @@ struct Weights {
 };
 
 // As sampling::sum_weights.
-WeightSums sum_weights(const Weights& weights, std::int64_t block, const cuda::Buffer<WeightSums::Sum>& sums, WeightSummary* summary,
-                       const cuda::Stream& stream, Control* control) {
+WeightSums sum_weights(const Weights& weights, std::int64_t block, const cuda::Buffer<WeightSums::Sum>& sums,
+                       WeightSummary* summary, const cuda::Stream& stream, Control* control) {
   const std::int64_t n_blocks = sums.size();
   WeightSums result;
   result.blocks.resize(static_cast<std::size_t>(n_blocks));
@@ -54,7 +54,8 @@ AliasTable::AliasTable(const void* weights, DType dtype, std::int64_t n, const c
   update(weights, dtype, n, stream, control);
 }
 
-AliasTable::AliasTable(const void* weights, DType dtype, std::int64_t n, Layout layout, const cuda::Stream& stream, Control* control) {
+AliasTable::AliasTable(const void* weights, DType dtype, std::int64_t n, Layout layout, const cuda::Stream& stream,
+                       Control* control) {
   build(weights, dtype, n, layout, stream, control);
 }
 
@@ -64,8 +65,10 @@ void AliasTable::update(const void* weights, DType dtype, std::int64_t n, const 
   build(weights, dtype, n, Layout::of(n), stream, control);
 }
 
-void AliasTable::build(const void* weights, DType dtype, std::int64_t n, Layout layout, const cuda::Stream& stream, Control* control) {
-  require(n <= kMostElements, [&] { return "weights has " + std::to_string(n) + " elements; an alias table on a device holds up to 2^34"; });
+void AliasTable::build(const void* weights, DType dtype, std::int64_t n, Layout layout, const cuda::Stream& stream,
+                       Control* control) {
+  require(n <= kMostElements,
+          [&] { return "weights has " + std::to_string(n) + " elements; an alias table on a device holds up to 2^34"; });
   const cuda::Buffer<WeightSummary> summary(1, stream, "a summary");
   const cuda::Buffer<WeightSums::Sum> blocks((n + layout.block - 1) / layout.block, stream, "the sums of the weights");
   const WeightSums sums = sum_weights({weights, dtype, n}, layout.block, blocks, summary.data(), stream, control);
@@ -73,7 +76,8 @@ void AliasTable::build(const void* weights, DType dtype, std::int64_t n, Layout 
   const cuda::Buffer<std::uint64_t> shares(blocks.size(), stream, "the shares of the blocks");
   share_out(blocks.data(), blocks.size(), plan, shares.data(), stream);
   Tiles tiles(n, stream);
-  give_units(weights, dtype, layout.block, sums.scale, plan.factor, shares.data(), std::uint64_t{1} << layout.unit_bits, tiles, summary.data(), stream);
+  give_units(weights, dtype, layout.block, sums.scale, plan.factor, shares.data(), std::uint64_t{1} << layout.unit_bits, tiles,
+             summary.data(), stream);
   add_up(tiles, stream);
   if (cuda::read_back(summary.data(), stream, "a summary", control).changed != 0) refuse_changed("weights");
   cuda::Buffer<std::byte> cells;
@@ -92,13 +96,14 @@ void AliasTable::build(const void* weights, DType dtype, std::int64_t n, Layout 
   n_ = n;
 }
 
-void AliasTable::sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out, const cuda::Stream& stream) {
+void AliasTable::sample(std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out,
+                        const cuda::Stream& stream) {
   const cuda::Turns::Turn turn(turns_, stream);
   draw(cells_.data(), n_, layout_, size, seed, offset, out, stream);
 }
 
-void AliasTable::sample_at(const std::int64_t* positions, std::int64_t size, std::uint64_t seed, std::int64_t* out, const cuda::Stream& stream,
-                           Control* control) {
+void AliasTable::sample_at(const std::int64_t* positions, std::int64_t size, std::uint64_t seed, std::int64_t* out,
+                           const cuda::Stream& stream, Control* control) {
   constexpr unsigned long long kNone = ~0ULL;
   const cuda::Buffer<unsigned long long> bad(1, stream, "a place");
   cuda::copy(bad.data(), &kNone, 1, stream, "a place");

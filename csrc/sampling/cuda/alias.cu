@@ -1,8 +1,9 @@
-// The kernels of the alias table. Sums of blocks and units are those of alias_build.cpp, lane by lane. Packing uses that its path is a merge: with
-// D(p) the units that the light before p lack and E(q) those that the heavy up to q have too many, the cell of a light element p is filled up by the
-// first heavy q with E(q) > D(p), and a heavy element q is filled up by the next heavy when the first light p with D(p), its own lack included,
-// >= E(q) is done. So every cell follows from two searches. Merging the ends of tiles, the path passes 2 n_tiles pairs of a tile of light and a tile
-// of heavy elements; one block of threads has each, scans both, and searches in shared memory.
+// The kernels of the alias table. Sums of blocks and units are those of alias_build.cpp, lane by lane. Packing uses that its
+// path is a merge: with D(p) the units that the light before p lack and E(q) those that the heavy up to q have too many, the
+// cell of a light element p is filled up by the first heavy q with E(q) > D(p), and a heavy element q is filled up by the next
+// heavy when the first light p with D(p), its own lack included,
+// >= E(q) is done. So every cell follows from two searches. Merging the ends of tiles, the path passes 2 n_tiles pairs of a
+// tile of light and a tile of heavy elements; one block of threads has each, scans both, and searches in shared memory.
 #include <algorithm>
 #include <type_traits>
 
@@ -22,7 +23,8 @@ constexpr int kItems = kPackTile / kThreads;
 // ---- Weights ------------------------------------------------------------------------------------------------------------
 
 template <class T>
-__global__ void sum_lanes(const T* weights, std::int64_t n, std::int64_t block, UnitScale scale, WeightSums::Sum* blocks, WeightSummary* summary) {
+__global__ void sum_lanes(const T* weights, std::int64_t n, std::int64_t block, UnitScale scale, WeightSums::Sum* blocks,
+                          WeightSummary* summary) {
   const std::int64_t b = (std::int64_t{blockIdx.x} * kThreads + threadIdx.x) / kSumLanes;
   const int lane = static_cast<int>(threadIdx.x) % kSumLanes;
   const std::int64_t end = std::min(n, (b + 1) * block);
@@ -53,7 +55,8 @@ __global__ void sum_lanes(const T* weights, std::int64_t n, std::int64_t block, 
 // ---- Units --------------------------------------------------------------------------------------------------------------
 
 // The whole number of each block, in a high part and a low one: sums of each stay within 64 bits.
-__global__ void to_whole_numbers(const WeightSums::Sum* blocks, std::int64_t n_blocks, UnitPlan plan, std::uint64_t* high, std::uint64_t* low) {
+__global__ void to_whole_numbers(const WeightSums::Sum* blocks, std::int64_t n_blocks, UnitPlan plan, std::uint64_t* high,
+                                 std::uint64_t* low) {
   const std::int64_t b = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (b >= n_blocks) return;
   const __int128 whole = plan.whole_number(blocks[b]);
@@ -62,7 +65,8 @@ __global__ void to_whole_numbers(const WeightSums::Sum* blocks, std::int64_t n_b
 }
 
 // high and low: running sums.
-__global__ void to_shares(const std::uint64_t* high, const std::uint64_t* low, std::int64_t n_blocks, UnitPlan plan, std::uint64_t* shares) {
+__global__ void to_shares(const std::uint64_t* high, const std::uint64_t* low, std::int64_t n_blocks, UnitPlan plan,
+                          std::uint64_t* shares) {
   const std::int64_t b = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (b >= n_blocks) return;
   const auto running = [&](std::int64_t block) { return high[block] + (low[block] >> UnitPlan::kBelow); };
@@ -76,14 +80,15 @@ struct SaturatingSum {
 
 // A factor with which the block's units, rounded down, are at most its share; 0 where there is none.
 template <class T>
-__device__ double fitting_factor(const T* weights, std::int64_t begin, std::int64_t end, std::uint64_t share, const UnitScale& scale, double factor,
-                                 std::uint64_t& sum, std::uint64_t& n_positive) {
+__device__ double fitting_factor(const T* weights, std::int64_t begin, std::int64_t end, std::uint64_t share,
+                                 const UnitScale& scale, double factor, std::uint64_t& sum, std::uint64_t& n_positive) {
   for (int attempt = 0; attempt < kMaxAttempts; ++attempt) {
     sum = 0;
     n_positive = 0;
     for (std::int64_t i = begin + threadIdx.x; i < end; i += kThreads) {
       const bool positive = weights[i] > 0;
-      sum = SaturatingSum{}(sum, static_cast<std::uint64_t>(units_rounded_down(scale(static_cast<double>(weights[i])) * factor, positive)));
+      sum = SaturatingSum{}(
+          sum, static_cast<std::uint64_t>(units_rounded_down(scale(static_cast<double>(weights[i])) * factor, positive)));
       n_positive += positive;
     }
     sum = cuda::block_reduce<kThreads>(sum, std::uint64_t{0}, SaturatingSum{});
@@ -95,9 +100,9 @@ __device__ double fitting_factor(const T* weights, std::int64_t begin, std::int6
 }
 
 template <class T>
-__global__ void give(const T* weights, std::int64_t n, std::int64_t block, UnitScale scale, double first_factor, const std::uint64_t* shares,
-                     std::uint64_t unit, std::uint64_t* units, std::uint64_t* deficit, std::uint64_t* excess, std::int64_t* first_heavy_from_end,
-                     WeightSummary* summary) {
+__global__ void give(const T* weights, std::int64_t n, std::int64_t block, UnitScale scale, double first_factor,
+                     const std::uint64_t* shares, std::uint64_t unit, std::uint64_t* units, std::uint64_t* deficit,
+                     std::uint64_t* excess, std::int64_t* first_heavy_from_end, WeightSummary* summary) {
   const std::int64_t begin = std::int64_t{blockIdx.x} * block;
   const std::int64_t end = std::min(n, begin + block);
   const std::int64_t n_tiles = (n + kPackTile - 1) / kPackTile;
@@ -146,8 +151,10 @@ __global__ void give(const T* weights, std::int64_t n, std::int64_t block, UnitS
 
 // ---- Packing ------------------------------------------------------------------------------------------------------------
 
-// Of the first `step` ends of tiles on the path, how many are the light finger's; ends that fall together are the heavy one's first.
-__global__ void find_pairs(const std::uint64_t* deficit, const std::uint64_t* excess, std::int64_t n_tiles, std::int64_t* light_tiles) {
+// Of the first `step` ends of tiles on the path, how many are the light finger's; ends that fall together are the heavy one's
+// first.
+__global__ void find_pairs(const std::uint64_t* deficit, const std::uint64_t* excess, std::int64_t n_tiles,
+                           std::int64_t* light_tiles) {
   const std::int64_t step = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (step >= 2 * n_tiles) return;
   std::int64_t low = std::max<std::int64_t>(0, step - n_tiles);
@@ -163,7 +170,8 @@ __global__ void find_pairs(const std::uint64_t* deficit, const std::uint64_t* ex
   light_tiles[step] = low;
 }
 
-// The elements of one kind of a tile, in order: where they are in it, and running sums of what they lack or have too much, their own included.
+// The elements of one kind of a tile, in order: where they are in it, and running sums of what they lack or have too much,
+// their own included.
 struct Kind {
   std::uint64_t sums[kPackTile];
   std::uint16_t places[kPackTile];
@@ -215,8 +223,9 @@ __device__ int first_where(const std::uint64_t* sums, int count, F reached) {
 }
 
 template <class Cell>
-__global__ void pack_pairs(const std::uint64_t* units, std::int64_t n, std::uint64_t unit, const std::uint64_t* deficit, const std::uint64_t* excess,
-                           const std::int64_t* first_heavy_from_end, std::int64_t n_tiles, const std::int64_t* light_tiles, Cell* cells) {
+__global__ void pack_pairs(const std::uint64_t* units, std::int64_t n, std::uint64_t unit, const std::uint64_t* deficit,
+                           const std::uint64_t* excess, const std::int64_t* first_heavy_from_end, std::int64_t n_tiles,
+                           const std::int64_t* light_tiles, Cell* cells) {
   COREMAX_SHARED(lights, Kind);
   COREMAX_SHARED(heavies, Kind);
   const std::int64_t i = light_tiles[blockIdx.x];
@@ -258,8 +267,8 @@ __device__ std::int64_t winner(const Cell& cell, const Draw& draw) {
 }
 
 template <class Cell>
-__global__ void draw_range(const Cell* cells, std::uint64_t n, int unit_bits, std::uint64_t size, std::uint64_t seed, std::uint64_t offset,
-                           std::int64_t* out) {
+__global__ void draw_range(const Cell* cells, std::uint64_t n, int unit_bits, std::uint64_t size, std::uint64_t seed,
+                           std::uint64_t offset, std::int64_t* out) {
   constexpr int kPairs = policy::kPairsInFlight;
   const std::uint64_t first_pair = (offset >> 1) + std::uint64_t{blockIdx.x} * kThreads * kPairs + threadIdx.x;
   Draw draws[2 * kPairs];
@@ -274,15 +283,16 @@ __global__ void draw_range(const Cell* cells, std::uint64_t n, int unit_bits, st
   for (int k = 0; k < 2 * kPairs; ++k) found[k] = cells[draws[k].cell];
 #pragma unroll
   for (int k = 0; k < kPairs; ++k) {
-    const std::uint64_t place = 2 * (first_pair + static_cast<std::uint64_t>(k) * kThreads) - offset;  // wraps around before an odd offset
+    const std::uint64_t place =
+        2 * (first_pair + static_cast<std::uint64_t>(k) * kThreads) - offset;  // wraps around before an odd offset
     if (place < size) out[place] = winner(found[2 * k], draws[2 * k]);
     if (place + 1 < size) out[place + 1] = winner(found[2 * k + 1], draws[2 * k + 1]);
   }
 }
 
 template <class Cell>
-__global__ void draw_positions(const Cell* cells, std::uint64_t n, int unit_bits, const std::int64_t* positions, std::int64_t size, std::uint64_t seed,
-                               std::int64_t* out, unsigned long long* bad) {
+__global__ void draw_positions(const Cell* cells, std::uint64_t n, int unit_bits, const std::int64_t* positions,
+                               std::int64_t size, std::uint64_t seed, std::int64_t* out, unsigned long long* bad) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= size) return;
   const std::int64_t position = positions[i];
@@ -302,21 +312,24 @@ void with_cells(const void* cells, const AliasTable::Layout& layout, F&& f) {
 
 }  // namespace
 
-void sum_blocks(const void* weights, DType dtype, std::int64_t n, std::int64_t block, UnitScale scale, WeightSums::Sum* blocks, WeightSummary* summary,
-                const cuda::Stream& stream) {
+void sum_blocks(const void* weights, DType dtype, std::int64_t n, std::int64_t block, UnitScale scale, WeightSums::Sum* blocks,
+                WeightSummary* summary, const cuda::Stream& stream) {
   const std::int64_t n_blocks = (n + block - 1) / block;
   with_float_pointer(weights, dtype, [&](const auto* w) {
     using T = std::remove_cvref_t<decltype(*w)>;
-    cuda::launch(stream, {cuda::blocks_for(n_blocks * kSumLanes, kThreads), kThreads}, sum_lanes<T>, w, n, block, scale, blocks, summary);
+    cuda::launch(stream, {cuda::blocks_for(n_blocks * kSumLanes, kThreads), kThreads}, sum_lanes<T>, w, n, block, scale, blocks,
+                 summary);
   });
 }
 
-void share_out(const WeightSums::Sum* blocks, std::int64_t n_blocks, const UnitPlan& plan, std::uint64_t* shares, const cuda::Stream& stream) {
+void share_out(const WeightSums::Sum* blocks, std::int64_t n_blocks, const UnitPlan& plan, std::uint64_t* shares,
+               const cuda::Stream& stream) {
   const cuda::Buffer<std::uint64_t> high(n_blocks, stream, "the shares of the blocks");
   const cuda::Buffer<std::uint64_t> low(n_blocks, stream, "the shares of the blocks");
   const cuda::Grid grid{cuda::blocks_for(n_blocks, kThreads), kThreads};
   cuda::launch(stream, grid, to_whole_numbers, blocks, n_blocks, plan, high.data(), low.data());
-  for (std::uint64_t* sums : {high.data(), low.data()}) cuda::scan<true>(sums, sums, n_blocks, std::uint64_t{0}, cuda::Sum{}, stream);
+  for (std::uint64_t* sums : {high.data(), low.data()})
+    cuda::scan<true>(sums, sums, n_blocks, std::uint64_t{0}, cuda::Sum{}, stream);
   cuda::launch(stream, grid, to_shares, high.data(), low.data(), n_blocks, plan, shares);
 }
 
@@ -328,12 +341,13 @@ Tiles::Tiles(std::int64_t n_elements, const cuda::Stream& stream)
       excess(n_tiles + 1, stream, "the balances of the tiles"),
       next_heavy(n_tiles, stream, "the balances of the tiles") {}
 
-void give_units(const void* weights, DType dtype, std::int64_t block, UnitScale scale, double factor, const std::uint64_t* shares, std::uint64_t unit,
-                Tiles& tiles, WeightSummary* summary, const cuda::Stream& stream) {
+void give_units(const void* weights, DType dtype, std::int64_t block, UnitScale scale, double factor,
+                const std::uint64_t* shares, std::uint64_t unit, Tiles& tiles, WeightSummary* summary,
+                const cuda::Stream& stream) {
   with_float_pointer(weights, dtype, [&](const auto* w) {
     using T = std::remove_cvref_t<decltype(*w)>;
-    cuda::launch(stream, {cuda::blocks_for(tiles.n, block), kThreads}, give<T>, w, tiles.n, block, scale, factor, shares, unit, tiles.units.data(),
-                 tiles.deficit.data(), tiles.excess.data(), tiles.next_heavy.data(), summary);
+    cuda::launch(stream, {cuda::blocks_for(tiles.n, block), kThreads}, give<T>, w, tiles.n, block, scale, factor, shares, unit,
+                 tiles.units.data(), tiles.deficit.data(), tiles.excess.data(), tiles.next_heavy.data(), summary);
   });
 }
 
@@ -348,32 +362,33 @@ void add_up(Tiles& tiles, const cuda::Stream& stream) {
 void pack(const Tiles& tiles, const AliasTable::Layout& layout, void* cells, const cuda::Stream& stream) {
   const std::int64_t n_pairs = 2 * tiles.n_tiles;
   const cuda::Buffer<std::int64_t> light_tiles(n_pairs, stream, "the path through the tiles");
-  cuda::launch(stream, {cuda::blocks_for(n_pairs, kThreads), kThreads}, find_pairs, tiles.deficit.data(), tiles.excess.data(), tiles.n_tiles,
-               light_tiles.data());
+  cuda::launch(stream, {cuda::blocks_for(n_pairs, kThreads), kThreads}, find_pairs, tiles.deficit.data(), tiles.excess.data(),
+               tiles.n_tiles, light_tiles.data());
   with_cells(cells, layout, [&](const auto* typed) {
     using Cell = std::remove_cvref_t<decltype(*typed)>;
-    cuda::launch(stream, {cuda::blocks_for(n_pairs, 1), kThreads}, pack_pairs<Cell>, tiles.units.data(), tiles.n, std::uint64_t{1} << layout.unit_bits,
-                 tiles.deficit.data(), tiles.excess.data(), tiles.next_heavy.data(), tiles.n_tiles, light_tiles.data(), static_cast<Cell*>(cells));
+    cuda::launch(stream, {cuda::blocks_for(n_pairs, 1), kThreads}, pack_pairs<Cell>, tiles.units.data(), tiles.n,
+                 std::uint64_t{1} << layout.unit_bits, tiles.deficit.data(), tiles.excess.data(), tiles.next_heavy.data(),
+                 tiles.n_tiles, light_tiles.data(), static_cast<Cell*>(cells));
   });
 }
 
-void draw(const void* cells, std::int64_t n, const AliasTable::Layout& layout, std::int64_t size, std::uint64_t seed, std::uint64_t offset, std::int64_t* out,
-          const cuda::Stream& stream) {
+void draw(const void* cells, std::int64_t n, const AliasTable::Layout& layout, std::int64_t size, std::uint64_t seed,
+          std::uint64_t offset, std::int64_t* out, const cuda::Stream& stream) {
   if (size == 0) return;
   const std::int64_t n_pairs = size / 2 + 1;
   with_cells(cells, layout, [&](const auto* typed) {
     using Cell = std::remove_cvref_t<decltype(*typed)>;
-    cuda::launch(stream, {cuda::blocks_for(n_pairs, kThreads * policy::kPairsInFlight), kThreads}, draw_range<Cell>, typed, static_cast<std::uint64_t>(n),
-                 layout.unit_bits, static_cast<std::uint64_t>(size), seed, offset, out);
+    cuda::launch(stream, {cuda::blocks_for(n_pairs, kThreads * policy::kPairsInFlight), kThreads}, draw_range<Cell>, typed,
+                 static_cast<std::uint64_t>(n), layout.unit_bits, static_cast<std::uint64_t>(size), seed, offset, out);
   });
 }
 
-void draw_at(const void* cells, std::int64_t n, const AliasTable::Layout& layout, const std::int64_t* positions, std::int64_t size, std::uint64_t seed,
-             std::int64_t* out, unsigned long long* bad, const cuda::Stream& stream) {
+void draw_at(const void* cells, std::int64_t n, const AliasTable::Layout& layout, const std::int64_t* positions,
+             std::int64_t size, std::uint64_t seed, std::int64_t* out, unsigned long long* bad, const cuda::Stream& stream) {
   with_cells(cells, layout, [&](const auto* typed) {
     using Cell = std::remove_cvref_t<decltype(*typed)>;
-    cuda::launch(stream, {cuda::blocks_for(size, kThreads), kThreads}, draw_positions<Cell>, typed, static_cast<std::uint64_t>(n), layout.unit_bits,
-                 positions, size, seed, out, bad);
+    cuda::launch(stream, {cuda::blocks_for(size, kThreads), kThreads}, draw_positions<Cell>, typed,
+                 static_cast<std::uint64_t>(n), layout.unit_bits, positions, size, seed, out, bad);
   });
 }
 

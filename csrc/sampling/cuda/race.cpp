@@ -1,5 +1,5 @@
-// Sampling without replacement on a device: the times of the race on the CPU, counted digit by digit from the highest until it is known by which time
-// little more than `size` have arrived; those are sorted.
+// Sampling without replacement on a device: the times of the race on the CPU, counted digit by digit from the highest until it
+// is known by which time little more than `size` have arrived; those are sorted.
 #include <algorithm>
 #include <bit>
 #include <vector>
@@ -47,7 +47,8 @@ Limit find_limit(const Runners& runners, std::int64_t size, const cuda::Stream& 
 
 }  // namespace
 
-std::int64_t check_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, const cuda::Stream& stream, Control* control) {
+std::int64_t check_weights(const void* weights, DType dtype, std::int64_t n, bool log_weights, const cuda::Stream& stream,
+                           Control* control) {
   require(n >= 1, "weights is empty");
   constexpr WeightCheck kNothing{0, ~0ULL};
   const cuda::Buffer<WeightCheck> result(1, stream, "the check of the weights");
@@ -65,8 +66,8 @@ std::int64_t check_weights(const void* weights, DType dtype, std::int64_t n, boo
   return n_positive;
 }
 
-void sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights, std::uint64_t seed, std::int64_t* out,
-                                const cuda::Stream& stream, Control* control) {
+void sample_without_replacement(const void* weights, DType dtype, std::int64_t n, std::int64_t size, bool log_weights,
+                                std::uint64_t seed, std::int64_t* out, const cuda::Stream& stream, Control* control) {
   require_draws(size, check_weights(weights, dtype, n, log_weights, stream, control));
   if (size == 0) return;
   const Runners runners{weights, dtype, n, log_weights, seed};

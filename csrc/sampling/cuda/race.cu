@@ -1,5 +1,5 @@
-// The kernels of the race. Random bits come in pairs, so that a thread has two neighbouring elements. Times are computed anew in each pass: eight
-// bytes of memory for each element would take as long.
+// The kernels of the race. Random bits come in pairs, so that a thread has two neighbouring elements. Times are computed anew
+// in each pass: eight bytes of memory for each element would take as long.
 #include <limits>
 #include <type_traits>
 
@@ -23,7 +23,8 @@ __global__ void check_each(const T* weights, std::int64_t n, bool log_weights, W
   std::uint64_t n_positive = 0;
   for (std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x; i < n; i += std::int64_t{gridDim.x} * kThreads) {
     n_positive += weights[i] > zero;
-    if (!(weights[i] >= zero && weights[i] <= std::numeric_limits<T>::max())) atomicMin(&result->first_bad, static_cast<unsigned long long>(i));
+    if (!(weights[i] >= zero && weights[i] <= std::numeric_limits<T>::max()))
+      atomicMin(&result->first_bad, static_cast<unsigned long long>(i));
   }
   n_positive = cuda::block_reduce<kThreads>(n_positive, std::uint64_t{0}, cuda::Sum{});
   if (threadIdx.x == 0) atomicAdd(&result->n_positive, static_cast<unsigned long long>(n_positive));
@@ -31,10 +32,12 @@ __global__ void check_each(const T* weights, std::int64_t n, bool log_weights, W
 
 // The times of elements 2 pair and 2 pair + 1; beyond the last one, never.
 template <class Time, class T>
-__device__ void times_of_pair(const T* weights, std::int64_t n, std::uint64_t seed, std::int64_t pair, std::uint64_t (&times)[2]) {
+__device__ void times_of_pair(const T* weights, std::int64_t n, std::uint64_t seed, std::int64_t pair,
+                              std::uint64_t (&times)[2]) {
   const PhiloxBlock block = philox(seed, Stream::race, static_cast<std::uint64_t>(pair));
   for (int k = 0; k < 2; ++k) {
-    const std::uint64_t bits = block[static_cast<std::size_t>(2 * k)] | std::uint64_t{block[static_cast<std::size_t>(2 * k + 1)]} << 32;
+    const std::uint64_t bits =
+        block[static_cast<std::size_t>(2 * k)] | std::uint64_t{block[static_cast<std::size_t>(2 * k + 1)]} << 32;
     times[k] = 2 * pair + k < n ? race_time<Time>(bits, static_cast<double>(weights[2 * pair + k])) : kNever;
   }
 }
@@ -45,11 +48,13 @@ __global__ void count_each(const T* weights, std::int64_t n, std::uint64_t seed,
   for (int c = static_cast<int>(threadIdx.x); c < kCounters; c += kThreads) of_block[c] = 0;
   __syncthreads();
   const int above = digits.shift + digits.bits;
-  for (std::int64_t pair = std::int64_t{blockIdx.x} * kThreads + threadIdx.x; 2 * pair < n; pair += std::int64_t{gridDim.x} * kThreads) {
+  for (std::int64_t pair = std::int64_t{blockIdx.x} * kThreads + threadIdx.x; 2 * pair < n;
+       pair += std::int64_t{gridDim.x} * kThreads) {
     std::uint64_t times[2];
     times_of_pair<Time>(weights, n, seed, pair, times);
     for (const std::uint64_t time : times)
-      if (time != kNever && (above == 64 || time >> above == digits.prefix)) atomicAdd(&of_block[time >> digits.shift & ((1U << digits.bits) - 1)], 1U);
+      if (time != kNever && (above == 64 || time >> above == digits.prefix))
+        atomicAdd(&of_block[time >> digits.shift & ((1U << digits.bits) - 1)], 1U);
   }
   __syncthreads();
   for (int c = static_cast<int>(threadIdx.x); c < kCounters; c += kThreads)
@@ -58,8 +63,8 @@ __global__ void count_each(const T* weights, std::int64_t n, std::uint64_t seed,
 
 // How many of each tile arrive; with places, where the tile's go, they are put there.
 template <class Time, bool kWrite, class T>
-__global__ void arrive(const T* weights, std::int64_t n, std::uint64_t seed, std::uint64_t limit, std::uint64_t* counts, const std::uint64_t* places,
-                       std::uint64_t* times_out, std::int64_t* indices_out) {
+__global__ void arrive(const T* weights, std::int64_t n, std::uint64_t seed, std::uint64_t limit, std::uint64_t* counts,
+                       const std::uint64_t* places, std::uint64_t* times_out, std::int64_t* indices_out) {
   std::uint64_t before = kWrite ? places[blockIdx.x] : 0;
   for (int row = 0; row < kRows; ++row) {
     const std::int64_t pair = (std::int64_t{blockIdx.x} * kRows + row) * kThreads + threadIdx.x;
@@ -99,7 +104,8 @@ unsigned counting_blocks(std::int64_t n, std::int64_t per_block) {
 
 }  // namespace
 
-void check(const void* weights, DType dtype, std::int64_t n, bool log_weights, WeightCheck* result, const cuda::Stream& stream) {
+void check(const void* weights, DType dtype, std::int64_t n, bool log_weights, WeightCheck* result,
+           const cuda::Stream& stream) {
   with_float_pointer(weights, dtype, [&](const auto* w) {
     using T = std::remove_cvref_t<decltype(*w)>;
     cuda::launch(stream, {counting_blocks(n, kThreads), kThreads}, check_each<T>, w, n, log_weights, result);
@@ -109,20 +115,24 @@ void check(const void* weights, DType dtype, std::int64_t n, bool log_weights, W
 void count_times(const Runners& runners, const Digits& digits, unsigned long long* counts, const cuda::Stream& stream) {
   with_race(runners, [&](const auto* w, auto time) {
     using T = std::remove_cvref_t<decltype(*w)>;
-    cuda::launch(stream, {counting_blocks(runners.n, 2 * kThreads), kThreads}, count_each<decltype(time), T>, w, runners.n, runners.seed, digits, counts);
+    cuda::launch(stream, {counting_blocks(runners.n, 2 * kThreads), kThreads}, count_each<decltype(time), T>, w, runners.n,
+                 runners.seed, digits, counts);
   });
 }
 
-void arrivals(const Runners& runners, std::uint64_t limit, std::uint64_t* times, std::int64_t* indices, const cuda::Stream& stream) {
+void arrivals(const Runners& runners, std::uint64_t limit, std::uint64_t* times, std::int64_t* indices,
+              const cuda::Stream& stream) {
   const unsigned n_tiles = cuda::blocks_for(runners.n, kTile);
   const cuda::Buffer<std::uint64_t> counts(n_tiles, stream, "the arrivals of a race");
   std::uint64_t* const none = nullptr;
   with_race(runners, [&](const auto* w, auto time) {
     using Time = decltype(time);
     using T = std::remove_cvref_t<decltype(*w)>;
-    cuda::launch(stream, {n_tiles, kThreads}, arrive<Time, false, T>, w, runners.n, runners.seed, limit, counts.data(), none, none, nullptr);
+    cuda::launch(stream, {n_tiles, kThreads}, arrive<Time, false, T>, w, runners.n, runners.seed, limit, counts.data(), none,
+                 none, nullptr);
     cuda::scan<false>(counts.data(), counts.data(), std::int64_t{n_tiles}, std::uint64_t{0}, cuda::Sum{}, stream);
-    cuda::launch(stream, {n_tiles, kThreads}, arrive<Time, true, T>, w, runners.n, runners.seed, limit, none, counts.data(), times, indices);
+    cuda::launch(stream, {n_tiles, kThreads}, arrive<Time, true, T>, w, runners.n, runners.seed, limit, none, counts.data(),
+                 times, indices);
   });
 }
 

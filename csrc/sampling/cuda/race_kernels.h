@@ -36,6 +36,7 @@ struct Digits {
 void count_times(const Runners& runners, const Digits& digits, unsigned long long* counts, const cuda::Stream& stream);
 
 // The times up to the limit and whose they are, in the order of elements; keys and values have room for all.
-void arrivals(const Runners& runners, std::uint64_t limit, std::uint64_t* times, std::int64_t* indices, const cuda::Stream& stream);
+void arrivals(const Runners& runners, std::uint64_t limit, std::uint64_t* times, std::int64_t* indices,
+              const cuda::Stream& stream);
 
 }  // namespace coremax::sampling::on_cuda

@@ -1,5 +1,5 @@
-// What an ISA level provides to the scores: loops over one row of probabilities, as plain functions over raw pointers. All levels
-// are compiled from rows.h, so they do the same operations in the same order and give the same bits.
+// What an ISA level provides to the scores: loops over one row of probabilities, as plain functions over raw pointers. All
+// levels are compiled from rows.h, so they do the same operations in the same order and give the same bits.
 #pragma once
 
 #include <cstdint>

@@ -14,12 +14,13 @@ namespace {
 
 using policy::kThreads;
 
-constexpr int kLanes = 8;  // as the kernels of the CPU have
+constexpr int kLanes = 8;                 // as the kernels of the CPU have
 constexpr int kRows = kThreads / kLanes;  // of a block
 
 __device__ double probability(const Expert& expert, std::int64_t row, std::int64_t c) {
   const std::int64_t at = row * expert.stride + c;
-  return expert.wide ? static_cast<const double*>(expert.rows)[at] : static_cast<double>(static_cast<const float*>(expert.rows)[at]);
+  return expert.wide ? static_cast<const double*>(expert.rows)[at]
+                     : static_cast<double>(static_cast<const float*>(expert.rows)[at]);
 }
 
 // As add_lanes, to all lanes: l with l + 4, l + 2, l + 1.
@@ -66,7 +67,9 @@ __global__ void agree_each(Experts experts, const double* scales, double most, d
   const std::int64_t row = row_of_thread();
   const bool is_row = row < experts.n;
   const std::int64_t n_classes = is_row ? experts.n_classes : 0;
-  const auto scaled = [&](std::int64_t k, std::int64_t c) { return probability(experts.each[k], row, c) * scales[k * experts.n + row]; };
+  const auto scaled = [&](std::int64_t k, std::int64_t c) {
+    return probability(experts.each[k], row, c) * scales[k * experts.n + row];
+  };
   const auto count = static_cast<double>(experts.n_experts);
   double plogp = 0;
   for (std::int64_t k = 0; k < experts.n_experts; ++k) {

@@ -14,8 +14,10 @@ __global__ void check_each(const T* labels, std::int64_t n, std::int64_t n_class
   const std::int64_t label = i < n ? labels[i] : 0;
   if (i < n && (label < 0 || (n_classes > 0 && label >= n_classes)))
     atomicMin(reinterpret_cast<unsigned long long*>(&report->first_bad), static_cast<unsigned long long>(i));
-  const auto largest = cuda::block_reduce<kThreads>(label > 0 ? label : 0, std::int64_t{0}, [](std::int64_t a, std::int64_t b) { return a > b ? a : b; });
-  if (threadIdx.x == 0) atomicMax(reinterpret_cast<unsigned long long*>(&report->largest), static_cast<unsigned long long>(largest));
+  const auto largest = cuda::block_reduce<kThreads>(label > 0 ? label : 0, std::int64_t{0},
+                                                    [](std::int64_t a, std::int64_t b) { return a > b ? a : b; });
+  if (threadIdx.x == 0)
+    atomicMax(reinterpret_cast<unsigned long long*>(&report->largest), static_cast<unsigned long long>(largest));
 }
 
 template <class T>
@@ -31,7 +33,8 @@ __global__ void mark_changes(const std::uint64_t* keys, std::int64_t n, std::int
   if (p < n) marks[p] = p > 0 && keys[p] != keys[p - 1] ? 1 : 0;
 }
 
-__global__ void give_numbers(const std::int32_t* numbers, const std::int64_t* rows, std::int64_t n, std::int32_t* dense, std::int32_t* n_labels) {
+__global__ void give_numbers(const std::int32_t* numbers, const std::int64_t* rows, std::int64_t n, std::int32_t* dense,
+                             std::int32_t* n_labels) {
   const std::int64_t p = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (p >= n) return;
   dense[rows[p]] = numbers[p];
@@ -48,7 +51,8 @@ void with_labels(const GivenLabels& labels, F&& f) {
 
 void check_labels(const GivenLabels& labels, LabelReport* report, const cuda::Stream& stream) {
   with_labels(labels, [&]<class T>(const T* data) {
-    cuda::launch(stream, {cuda::blocks_for(labels.n, kThreads), kThreads}, check_each<T>, data, labels.n, labels.n_classes, report);
+    cuda::launch(stream, {cuda::blocks_for(labels.n, kThreads), kThreads}, check_each<T>, data, labels.n, labels.n_classes,
+                 report);
   });
 }
 
@@ -58,7 +62,8 @@ void prepare_labels(const GivenLabels& labels, std::uint64_t* keys, std::int64_t
   });
 }
 
-void number_labels(const std::uint64_t* keys, const std::int64_t* rows, std::int64_t n, std::int32_t* dense, std::int32_t* n_labels, const cuda::Stream& stream) {
+void number_labels(const std::uint64_t* keys, const std::int64_t* rows, std::int64_t n, std::int32_t* dense,
+                   std::int32_t* n_labels, const cuda::Stream& stream) {
   const cuda::Buffer<std::int32_t> numbers(n, stream, "the numbers of the labels");
   const cuda::Grid grid{cuda::blocks_for(n, kThreads), kThreads};
   cuda::launch(stream, grid, mark_changes, keys, n, numbers.data());

@@ -37,15 +37,19 @@ cuda::Buffer<T> filled(const T& value, std::int64_t n, const char* what, const c
     label = cuda::read_back(static_cast<const std::int32_t*>(labels.data) + place, stream, "a label");
   else
     label = cuda::read_back(static_cast<const std::int64_t*>(labels.data) + place, stream, "a label");
-  throw Error(ErrorKind::value, "labels[" + std::to_string(place) + "] is " + std::to_string(label) + ", but " +
-                                    (labels.n_classes == 0 ? "labels must not be negative" : "probabilities has classes 0 to " + std::to_string(labels.n_classes - 1)));
+  throw Error(ErrorKind::value,
+              "labels[" + std::to_string(place) + "] is " + std::to_string(label) + ", but " +
+                  (labels.n_classes == 0 ? "labels must not be negative"
+                                         : "probabilities has classes 0 to " + std::to_string(labels.n_classes - 1)));
 }
 
 // The rows in classes that have a number each, from 0 on, in the order of the labels given.
 class DenseLabels {
  public:
   DenseLabels(const GivenLabels& labels, const cuda::Stream& stream, Control* control)
-      : keys_(labels.n, stream, "the labels"), rows_(labels.n, stream, "the rows by label"), dense_(labels.n, stream, "the labels") {
+      : keys_(labels.n, stream, "the labels"),
+        rows_(labels.n, stream, "the rows by label"),
+        dense_(labels.n, stream, "the labels") {
     const cuda::Buffer<LabelReport> report = filled(LabelReport{}, 1, "the check of the labels", stream);
     check_labels(labels, report.data(), stream);
     prepare_labels(labels, keys_.data(), rows_.data(), stream);
@@ -70,9 +74,12 @@ class DenseLabels {
 class Panel {
  public:
   Panel(const std::vector<Named>& experts, const cuda::Stream& stream)
-      : experts_(experts), each_(static_cast<std::int64_t>(experts.size()), stream, "the experts"), bad_(filled(kNone, 1, "the check of the probabilities", stream)) {
+      : experts_(experts),
+        each_(static_cast<std::int64_t>(experts.size()), stream, "the experts"),
+        bad_(filled(kNone, 1, "the check of the probabilities", stream)) {
     std::vector<Expert> each;
-    for (const Named& expert : experts) each.push_back({expert.view.data, expert.view.row_stride, expert.view.dtype == DType::float64});
+    for (const Named& expert : experts)
+      each.push_back({expert.view.data, expert.view.row_stride, expert.view.dtype == DType::float64});
     cuda::copy(each_.data(), each.data(), each_.size(), stream, "the experts");
     const MatrixView& first = experts.front().view;
     view_ = {each_.data(), each_.size(), first.n_rows, first.n_cols};
@@ -96,7 +103,8 @@ class Panel {
     const auto number = static_cast<std::int64_t>(bad / count);
     const std::int64_t size = item_size(expert.view.dtype);
     std::vector<double> row(static_cast<std::size_t>(expert.view.n_cols));  // room for either type
-    cuda::copy(reinterpret_cast<std::byte*>(row.data()), static_cast<const std::byte*>(expert.view.data) + number * expert.view.row_stride * size,
+    cuda::copy(reinterpret_cast<std::byte*>(row.data()),
+               static_cast<const std::byte*>(expert.view.data) + number * expert.view.row_stride * size,
                expert.view.n_cols * size, stream, "a row of probabilities");
     stream.synchronize();
     check_distribution({row.data(), expert.view.dtype, 1, expert.view.n_cols, expert.view.n_cols}, expert.name, 0, number);
@@ -113,19 +121,22 @@ class Panel {
 
 }  // namespace
 
-void sim(const std::vector<Named>& models, const std::vector<double>& norm_tolerances, const GivenLabels& labels, const std::vector<Named>& experts,
-         const SimOptions& options, double* out, const cuda::Stream& stream, Control* control) {
+void sim(const std::vector<Named>& models, const std::vector<double>& norm_tolerances, const GivenLabels& labels,
+         const std::vector<Named>& experts, const SimOptions& options, double* out, const cuda::Stream& stream,
+         Control* control) {
   const std::int64_t n = labels.n;
   require(n >= 1 && n < kMostRows, "sim on a device takes 1 to 2^31 - 1 rows, got " + std::to_string(n));
   const DenseLabels dense(labels, stream, control);
   const cuda::Buffer<double> ratio(n, stream, "separability");
   const cuda::Buffer<double> norm(n, stream, "the norms");
-  const cuda::Buffer<std::uint64_t> bad_rows = filled(kNone, static_cast<std::int64_t>(models.size()), "the check of the embeddings", stream);
+  const cuda::Buffer<std::uint64_t> bad_rows =
+      filled(kNone, static_cast<std::int64_t>(models.size()), "the check of the embeddings", stream);
   {
     const cuda::Buffer<float> own(n, stream, "the cosines");
     const cuda::Buffer<float> other(n, stream, "the cosines");
     for (std::size_t m = 0; m < models.size(); ++m) {
-      graph::on_cuda::cosines_with_centres(models[m].view, dense.classes(), norm.data(), own.data(), other.data(), bad_rows.data() + m, stream);
+      graph::on_cuda::cosines_with_centres(models[m].view, dense.classes(), norm.data(), own.data(), other.data(),
+                                           bad_rows.data() + m, stream);
       separate(own.data(), other.data(), n, options.epsilon, options.take_log, ratio.data(), stream);
       robust_scale(ratio.data(), n, options.low, options.high, 0, stream);
       robust_scale(norm.data(), n, options.low, options.high, norm_tolerances[m], stream);
@@ -142,7 +153,9 @@ void sim(const std::vector<Named>& models, const std::vector<double>& norm_toler
   cuda::copy(bad.data(), bad_rows.data(), bad_rows.size(), stream, "the check of the embeddings");
   stream.synchronize();
   for (std::size_t m = 0; m < models.size(); ++m)
-    if (bad[m] != kNone) graph::on_cuda::refuse_row(models[m].view, models[m].name, static_cast<std::int64_t>(bad[m]), graph::Metric::cosine, stream);
+    if (bad[m] != kNone)
+      graph::on_cuda::refuse_row(models[m].view, models[m].name, static_cast<std::int64_t>(bad[m]), graph::Metric::cosine,
+                                 stream);
   if (panel) panel->check(stream, control);
 }
 

@@ -21,8 +21,10 @@ void check_labels(const GivenLabels& labels, LabelReport* report, const cuda::St
 // keys [n]: the labels; rows [n]: 0 to n - 1.
 void prepare_labels(const GivenLabels& labels, std::uint64_t* keys, std::int64_t* rows, const cuda::Stream& stream);
 
-// Of sorted keys, and the rows they are of: dense[rows[p]] = how many different keys are before keys[p]; *n_labels = how many there are.
-void number_labels(const std::uint64_t* keys, const std::int64_t* rows, std::int64_t n, std::int32_t* dense, std::int32_t* n_labels, const cuda::Stream& stream);
+// Of sorted keys, and the rows they are of: dense[rows[p]] = how many different keys are before keys[p]; *n_labels = how many
+// there are.
+void number_labels(const std::uint64_t* keys, const std::int64_t* rows, std::int64_t n, std::int32_t* dense,
+                   std::int32_t* n_labels, const cuda::Stream& stream);
 
 // ---- Probabilities --------------------------------------------------------------------------------------------------------
 
@@ -48,10 +50,13 @@ void agree(const Experts& experts, const double* scales, double most, double* ou
 // ---- Values ---------------------------------------------------------------------------------------------------------------
 
 // ratio [n] from the cosines.
-void separate(const float* own, const float* other, std::int64_t n, double epsilon, bool take_log, double* ratio, const cuda::Stream& stream);
+void separate(const float* own, const float* other, std::int64_t n, double epsilon, bool take_log, double* ratio,
+              const cuda::Stream& stream);
 
-// total = (first ? 0 : total) + separability norm, divided by `count` where it is the last one; times agreement where that is not null.
-void add_model(const double* separability, const double* norm, std::int64_t n, bool first, double* total, const cuda::Stream& stream);
+// total = (first ? 0 : total) + separability norm, divided by `count` where it is the last one; times agreement where that is
+// not null.
+void add_model(const double* separability, const double* norm, std::int64_t n, bool first, double* total,
+               const cuda::Stream& stream);
 void join(double* total, std::int64_t n, double count, const double* agreement, const cuda::Stream& stream);
 
 }  // namespace coremax::scores::on_cuda

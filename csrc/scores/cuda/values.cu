@@ -1,5 +1,6 @@
-// What is done to each sample's values, and the scale that percentiles give. These are found by counting: the bits of the values, as numbers in
-// the same order, from the highest on, so that after six passes all bits of the values of four ranks are known, and nothing is sorted.
+// What is done to each sample's values, and the scale that percentiles give. These are found by counting: the bits of the
+// values, as numbers in the same order, from the highest on, so that after six passes all bits of the values of four ranks are
+// known, and nothing is sorted.
 #include <bit>
 
 #include "cuda/block.h"
@@ -33,7 +34,9 @@ __device__ std::uint64_t key_of(double value) {
   const auto bits = std::bit_cast<std::uint64_t>(value + 0.0);
   return bits >> 63 != 0 ? ~bits : bits | std::uint64_t{1} << 63;
 }
-__device__ double value_of(std::uint64_t key) { return std::bit_cast<double>(key >> 63 != 0 ? key & ~(std::uint64_t{1} << 63) : ~key); }
+__device__ double value_of(std::uint64_t key) {
+  return std::bit_cast<double>(key >> 63 != 0 ? key & ~(std::uint64_t{1} << 63) : ~key);
+}
 
 // Of ranks whose values begin with the same bits the first has the counters of all.
 __device__ int counters_of(const Search& search, int t) {
@@ -43,7 +46,8 @@ __device__ int counters_of(const Search& search, int t) {
 }
 
 // counts [kRanks, kCounters] += how many of the values with a prefix have each digit next.
-__global__ void count_digits(const double* values, std::int64_t n, Digit digit, const Search* search, unsigned long long* counts) {
+__global__ void count_digits(const double* values, std::int64_t n, Digit digit, const Search* search,
+                             unsigned long long* counts) {
   COREMAX_SHARED(of_block, unsigned[kRanks][kCounters]);
   const Search sought = *search;
   bool has_counters[kRanks];
@@ -61,11 +65,13 @@ __global__ void count_digits(const double* values, std::int64_t n, Digit digit, 
     const std::uint64_t prefix = above == kKeyBits ? 0 : key >> above;
 #pragma unroll
     for (int t = 0; t < kRanks; ++t)
-      if (has_counters[t] && prefix == sought.prefix[t]) atomicAdd(&of_block[t][key >> digit.shift & ((1U << digit.bits) - 1)], 1U);
+      if (has_counters[t] && prefix == sought.prefix[t])
+        atomicAdd(&of_block[t][key >> digit.shift & ((1U << digit.bits) - 1)], 1U);
   }
   __syncthreads();
   for (int e = static_cast<int>(threadIdx.x); e < kRanks * kCounters; e += kThreads)
-    if (const unsigned count = of_block[e / kCounters][e % kCounters]; count > 0) atomicAdd(&counts[e], static_cast<unsigned long long>(count));
+    if (const unsigned count = of_block[e / kCounters][e % kCounters]; count > 0)
+      atomicAdd(&counts[e], static_cast<unsigned long long>(count));
 }
 
 // A warp to a rank: the digit that its value has. Counters are zero afterwards.
@@ -93,7 +99,8 @@ __global__ void pick_digits(Digit digit, Search* search, unsigned long long* cou
 }
 
 // The values of the ranks are found: low, the next, high, the next.
-__global__ void scale_each(double* values, std::int64_t n, const Search* found, Percentile low, Percentile high, double tolerance) {
+__global__ void scale_each(double* values, std::int64_t n, const Search* found, Percentile low, Percentile high,
+                           double tolerance) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i >= n) return;
   const auto value = [&](int t) { return value_of(found->prefix[t]); };
@@ -101,7 +108,8 @@ __global__ void scale_each(double* values, std::int64_t n, const Search* found, 
   values[i] = scale(values[i]);
 }
 
-__global__ void separate_each(const float* own, const float* other, std::int64_t n, double epsilon, bool take_log, double* ratio) {
+__global__ void separate_each(const float* own, const float* other, std::int64_t n, double epsilon, bool take_log,
+                              double* ratio) {
   const std::int64_t i = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (i < n) ratio[i] = separability_of(own[i], other[i], epsilon, take_log);
 }
@@ -120,11 +128,13 @@ cuda::Grid grid_of(std::int64_t n) { return {cuda::blocks_for(n, kThreads), kThr
 
 }  // namespace
 
-void separate(const float* own, const float* other, std::int64_t n, double epsilon, bool take_log, double* ratio, const cuda::Stream& stream) {
+void separate(const float* own, const float* other, std::int64_t n, double epsilon, bool take_log, double* ratio,
+              const cuda::Stream& stream) {
   cuda::launch(stream, grid_of(n), separate_each, own, other, n, epsilon, take_log, ratio);
 }
 
-void add_model(const double* separability, const double* norm, std::int64_t n, bool first, double* total, const cuda::Stream& stream) {
+void add_model(const double* separability, const double* norm, std::int64_t n, bool first, double* total,
+               const cuda::Stream& stream) {
   cuda::launch(stream, grid_of(n), add_each, separability, norm, n, first, total);
 }
 

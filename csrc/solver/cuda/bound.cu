@@ -1,8 +1,9 @@
-// Linear maximisation over the subsets of the budget's size, which is the modular bound where K >= 0; the diagonal-shift bound of bound.cpp.
+// Linear maximisation over the subsets of the budget's size, which is the modular bound where K >= 0; the diagonal-shift bound
+// of bound.cpp.
+#include "solver/bounding.h"
 #include "solver/cuda/multiplier.h"
 #include "solver/cuda/stages.h"
 #include "solver/cuda/team.h"
-#include "solver/bounding.h"
 
 namespace coremax::solver::on_cuda {
 namespace {
@@ -17,23 +18,27 @@ struct Total {
   }
 };
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) take_largest(TeamMemory memory, Elements problem, double* x, double* sum_and_size) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    take_largest(TeamMemory memory, Elements problem, double* x, double* sum_and_size) {
   Team team(memory);
   const std::int64_t n = problem.n();
   const double* s = problem.importance;
   const double threshold = problem.budget > 0 ? team.ranked(n, [&](std::int64_t i) { return s[i]; }, problem.budget) : INFINITY;
   const auto above = static_cast<std::int64_t>(team.sum(n, [&](std::int64_t i) { return s[i] > threshold ? 1.0 : 0.0; }));
   // Of those at the threshold, the first ones.
-  team.running_sum(n, [&](std::int64_t i) { return s[i] == threshold ? 1 : 0; }, [&](std::int64_t i, std::int64_t before) {
-    x[i] = s[i] > threshold || (s[i] == threshold && above + before < problem.budget) ? 1 : 0;
-  });
+  team.running_sum(
+      n, [&](std::int64_t i) { return s[i] == threshold ? 1 : 0; },
+      [&](std::int64_t i, std::int64_t before) {
+        x[i] = s[i] > threshold || (s[i] == threshold && above + before < problem.budget) ? 1 : 0;
+      });
   const Total total = team.sum(n, [&](std::int64_t i) { return Total{s[i] * x[i], std::abs(s[i] * x[i])}; });
   if (!team.is_first()) return;
   sum_and_size[0] = total.value;
   sum_and_size[1] = total.size;
 }
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) list_chosen(TeamMemory memory, std::int64_t n, const double* x, std::int64_t* numbers) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    list_chosen(TeamMemory memory, std::int64_t n, const double* x, std::int64_t* numbers) {
   Team team(memory);
   team.select(n, [&](std::int64_t i) { return x[i] > 0.5; }, numbers);
 }

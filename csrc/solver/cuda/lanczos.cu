@@ -1,26 +1,30 @@
 // The Lanczos process of lanczos.cpp on a device, in one launch.
 #include "solver/lanczos.h"
 
-#include "solver/responses.h"
 #include "solver/cuda/stages.h"
 #include "solver/cuda/team.h"
+#include "solver/responses.h"
 
 namespace coremax::solver::on_cuda {
 namespace {
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) process(TeamMemory memory, graph::CsrView k, std::uint64_t seed, std::int64_t steps, double* work,
-                                                                     double* diagonal, double* off, LanczosState* state) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    process(TeamMemory memory, graph::CsrView k, std::uint64_t seed, std::int64_t steps, double* work, double* diagonal,
+            double* off, LanczosState* state) {
   Team team(memory);
   const std::int64_t n = k.n;
   double* v = work;
   double* previous = work + n;
   double* next = work + 2 * n;
   double* basis = work + 3 * n;  // kept where it is small, to run the process to its end without losing orthogonality
-  const double radius = team.sum(n, [&](std::int64_t i) {
-    double sum = 0;
-    for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e) sum += std::abs(static_cast<double>(k.values[e]));
-    return Max{sum};
-  }).value;
+  const double radius = team.sum(n,
+                                 [&](std::int64_t i) {
+                                   double sum = 0;
+                                   for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e)
+                                     sum += std::abs(static_cast<double>(k.values[e]));
+                                   return Max{sum};
+                                 })
+                            .value;
   LanczosState reached{radius, 0, 0};
   if (radius > 0) {
     const double length = std::sqrt(team.sum(n, [&](std::int64_t i) {
@@ -71,8 +75,8 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) process(TeamMemory 
 
 }  // namespace
 
-void lanczos(const graph::CsrView& k, std::uint64_t seed, std::int64_t steps, double* work, double* diagonal, double* off, LanczosState* state,
-             TeamSpace& space, const cuda::Stream& stream) {
+void lanczos(const graph::CsrView& k, std::uint64_t seed, std::int64_t steps, double* work, double* diagonal, double* off,
+             LanczosState* state, TeamSpace& space, const cuda::Stream& stream) {
   launch_team(space, k.n, stream, process, k, seed, steps, work, diagonal, off, state);
 }
 

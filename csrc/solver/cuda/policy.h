@@ -9,19 +9,19 @@ namespace coremax::solver::on_cuda::policy {
 
 // Threads to a block: the lanes of a sum, one to a thread.
 constexpr int kThreads = kSumLanes;
-// Blocks to a multiprocessor at least: 64 registers to a thread then, and 1024 threads with their loads under way, which is what keeps
-// gathers from the second cache busy.
+// Blocks to a multiprocessor at least: 64 registers to a thread then, and 1024 threads with their loads under way, which is
+// what keeps gathers from the second cache busy.
 constexpr int kBlocks = 4;
-// Products of a tile of rows that shared memory takes at once: eight loads of a thread under way together, and 16 KB, so that memory
-// does not limit the blocks.
+// Products of a tile of rows that shared memory takes at once: eight loads of a thread under way together, and 16 KB, so that
+// memory does not limit the blocks.
 constexpr int kProducts = 8 * kThreads;
-// Iterations of a relaxed method in one launch, so that Ctrl-C and a time limit are looked at every so often: some 50 ms of entries
-// read (2e10 entries per second from the second cache), and at most as many as there is space for what they report.
+// Iterations of a relaxed method in one launch, so that Ctrl-C and a time limit are looked at every so often: some 50 ms of
+// entries read (2e10 entries per second from the second cache), and at most as many as there is space for what they report.
 constexpr std::int64_t kEntriesPerLaunch = 1'000'000'000;
 constexpr std::int64_t kIterationsPerLaunch = 512;
 
-// Rows of K up to this length are sorted by one thread each, by insertion: most rows are, and neighbouring threads' are near each other. The
-// few longer ones by a block each.
+// Rows of K up to this length are sorted by one thread each, by insertion: most rows are, and neighbouring threads' are near
+// each other. The few longer ones by a block each.
 constexpr std::int64_t kShortRow = 48;
 // Batches of a polish in one launch, likewise: a batch is a few passes over arrays of n numbers.
 constexpr std::int64_t kBatchesPerLaunch = 256;

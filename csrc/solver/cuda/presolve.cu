@@ -1,5 +1,5 @@
-// Presolve on a device, as presolve.cpp has it but for the order in which neighbours are near each other: gathers from a device's cache do not
-// gain by it.
+// Presolve on a device, as presolve.cpp has it but for the order in which neighbours are near each other: gathers from a
+// device's cache do not gain by it.
 #include "solver/bounding.h"
 #include "solver/cuda/stages.h"
 #include "solver/cuda/team.h"
@@ -21,7 +21,8 @@ struct Seen {
   }
 };
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) look_over(TeamMemory memory, Elements problem, const double* x0, double largest, Look* out) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    look_over(TeamMemory memory, Elements problem, const double* x0, double largest, Look* out) {
   Team team(memory);
   const std::int64_t n = problem.n();
   Seen mine;
@@ -34,7 +35,8 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) look_over(TeamMemor
   const auto first = [&](bool bad, std::int64_t i) { return Least{bad ? static_cast<double>(i) : INFINITY}; };
   const double bad = team.sum(n, [&](std::int64_t i) { return first(!(std::abs(problem.importance[i]) <= largest), i); }).value;
   const double bad_x0 = team.sum(n, [&](std::int64_t i) { return first(x0 != nullptr && !std::isfinite(x0[i]), i); }).value;
-  if (team.is_first()) *out = {all.importance, all.similarity, all.least_similarity, bad < INFINITY ? bad : -1, bad_x0 < INFINITY ? bad_x0 : -1};
+  if (team.is_first())
+    *out = {all.importance, all.similarity, all.least_similarity, bad < INFINITY ? bad : -1, bad_x0 < INFINITY ? bad_x0 : -1};
 }
 
 template <class T>
@@ -48,8 +50,8 @@ __global__ void scale_by(double* values, std::int64_t n, int exponent) {
   if (i < n) values[i] = std::ldexp(values[i], -exponent);
 }
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) fix_by_bounds(TeamMemory memory, Elements problem, std::int8_t* fixed, double* least, double* most,
-                                                                           std::int64_t* out) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    fix_by_bounds(TeamMemory memory, Elements problem, std::int8_t* fixed, double* least, double* most, std::int64_t* out) {
   Team team(memory);
   const std::int64_t n = problem.n();
   const auto& k = problem.k;
@@ -84,7 +86,8 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) fix_by_bounds(TeamM
   if (team.is_first()) *out = fixed_so_far;
 }
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) measure_reduced(TeamMemory memory, Elements problem, Reduction reduction, Reduced* out) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    measure_reduced(TeamMemory memory, Elements problem, Reduction reduction, Reduced* out) {
   Team team(memory);
   const std::int64_t n = problem.n();
   const auto& k = problem.k;
@@ -105,8 +108,9 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) measure_reduced(Tea
     }
     return lane;
   });
-  const double padding =
-      team.sum(n, [&](std::int64_t i) { return rounding_of_taken(reduction.fixed[i] > 0, problem.importance[i], problem.alpha, reduction.kx[i]); });
+  const double padding = team.sum(n, [&](std::int64_t i) {
+    return rounding_of_taken(reduction.fixed[i] > 0, problem.importance[i], problem.alpha, reduction.kx[i]);
+  });
   const auto element = [&](std::int64_t r) { return reduction.order != nullptr ? reduction.order[r] : r; };
   const std::int64_t n_open = team.select(n, [&](std::int64_t r) { return reduction.fixed[element(r)] == 0; }, reduction.open);
   team.for_each(n_open, [&](std::int64_t r) {
@@ -120,14 +124,15 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) measure_reduced(Tea
     for (std::int64_t e = k.indptr[i]; e < k.indptr[i + 1]; ++e) count += reduction.place[k.indices[e]] >= 0;
     return count;
   };
-  const std::int64_t n_entries = team.running_sum(n_open, degree, [&](std::int64_t r, std::int64_t before) { reduction.indptr[r] = before; });
+  const std::int64_t n_entries =
+      team.running_sum(n_open, degree, [&](std::int64_t r, std::int64_t before) { reduction.indptr[r] = before; });
   if (!team.is_first()) return;
   reduction.indptr[n_open] = n_entries;
   *out = {constant, padding, n_open, static_cast<std::int64_t>(n_in), n_entries};
 }
 
-__global__ void fill_reduced(Elements problem, Reduction reduction, std::int64_t n_open, std::int32_t* indices, float* values, Entry* entries,
-                             double* importance) {
+__global__ void fill_reduced(Elements problem, Reduction reduction, std::int64_t n_open, std::int32_t* indices, float* values,
+                             Entry* entries, double* importance) {
   const std::int64_t r = std::int64_t{blockIdx.x} * kThreads + threadIdx.x;
   if (r >= n_open) return;
   const std::int64_t i = reduction.open[r];
@@ -179,15 +184,18 @@ void look(const Elements& problem, const double* x0, double largest, Look* out, 
 
 void widen(const void* from, bool from_float32, std::int64_t n, double* to, const cuda::Stream& stream) {
   const cuda::Grid grid{cuda::blocks_for(n, kThreads), kThreads};
-  if (from_float32) cuda::launch(stream, grid, widen_from<float>, static_cast<const float*>(from), n, to);
-  else cuda::launch(stream, grid, widen_from<double>, static_cast<const double*>(from), n, to);
+  if (from_float32)
+    cuda::launch(stream, grid, widen_from<float>, static_cast<const float*>(from), n, to);
+  else
+    cuda::launch(stream, grid, widen_from<double>, static_cast<const double*>(from), n, to);
 }
 
 void scale(std::int64_t n, int exponent, double* values, const cuda::Stream& stream) {
   cuda::launch(stream, {cuda::blocks_for(n, kThreads), kThreads}, scale_by, values, n, exponent);
 }
 
-void fix(const Elements& problem, std::int8_t* fixed, double* least, double* most, std::int64_t* found, TeamSpace& space, const cuda::Stream& stream) {
+void fix(const Elements& problem, std::int8_t* fixed, double* least, double* most, std::int64_t* found, TeamSpace& space,
+         const cuda::Stream& stream) {
   launch_team(space, problem.n(), stream, fix_by_bounds, problem, fixed, least, most, found);
 }
 
@@ -195,9 +203,10 @@ void measure(const Elements& problem, const Reduction& reduction, Reduced* out, 
   launch_team(space, problem.n(), stream, measure_reduced, problem, reduction, out);
 }
 
-void fill(const Elements& problem, const Reduction& reduction, std::int64_t n_open, std::int32_t* indices, float* values, Entry* entries, double* importance,
-          const cuda::Stream& stream) {
-  cuda::launch(stream, {cuda::blocks_for(n_open, kThreads), kThreads}, fill_reduced, problem, reduction, n_open, indices, values, entries, importance);
+void fill(const Elements& problem, const Reduction& reduction, std::int64_t n_open, std::int32_t* indices, float* values,
+          Entry* entries, double* importance, const cuda::Stream& stream) {
+  cuda::launch(stream, {cuda::blocks_for(n_open, kThreads), kThreads}, fill_reduced, problem, reduction, n_open, indices,
+               values, entries, importance);
 }
 
 void keys_of(std::int64_t n, const double* values, std::uint64_t* keys, std::int64_t* numbers, const cuda::Stream& stream) {

@@ -12,8 +12,13 @@ namespace {
 class Relaxed {
  public:
   Relaxed(const Elements& problem, Method method, TeamSpace& space, Call& call)
-      : problem_(problem), method_(method), space_(space), call_(call), value_(1, call.stream, "a value of the objective"),
-        progress_(1, call.stream, "the state of an ascent"), history_(policy::kIterationsPerLaunch, call.stream, "the history of an ascent") {
+      : problem_(problem),
+        method_(method),
+        space_(space),
+        call_(call),
+        value_(1, call.stream, "a value of the objective"),
+        progress_(1, call.stream, "the state of an ascent"),
+        history_(policy::kIterationsPerLaunch, call.stream, "the history of an ascent") {
     ascent_.x = {problem.n(), call.stream, "a relaxed point"};
     ascent_.kx = {problem.n(), call.stream, "the product of a relaxed point"};
   }
@@ -74,7 +79,9 @@ class Relaxed {
     cuda::copy(progress_.data(), &progress, 1, call_.stream, "the state of an ascent");
     const std::int64_t work = problem_.n_entries + problem_.n();
     // Whoever wants to be told of every iteration may end the search there.
-    const std::int64_t most = call_.options.callback ? 1 : std::clamp<std::int64_t>(policy::kEntriesPerLaunch / work, 1, policy::kIterationsPerLaunch);
+    const std::int64_t most = call_.options.callback
+                                  ? 1
+                                  : std::clamp<std::int64_t>(policy::kEntriesPerLaunch / work, 1, policy::kIterationsPerLaunch);
     for (std::int64_t done = 0; done < iterations;) {
       Iterations next;
       next.count = std::min(most, iterations - done);
@@ -111,7 +118,8 @@ class Relaxed {
 }  // namespace
 
 TeamSpace::TeamSpace(std::int64_t n, const cuda::Stream& stream)
-    : units(std::max(n / kSumUnit + 1, policy::kBlocksMost)), arrived(1, stream, "the barrier of a launch"),
+    : units(std::max(n / kSumUnit + 1, policy::kBlocksMost)),
+      arrived(1, stream, "the barrier of a launch"),
       partial(2 * TeamMemory::kWords * units, stream, "partial sums") {}
 
 void Call::set_unit(int exponent) {
@@ -121,7 +129,9 @@ void Call::set_unit(int exponent) {
 
 bool Call::report(Method method, std::int64_t iteration, double objective) {
   const auto restored = [&](double value) { return std::ldexp(value, exponent_); };
-  if (options.callback && options.callback({method, iteration, restored(constant + objective), restored(upper_bound), seconds()})) interrupted_ = true;
+  if (options.callback &&
+      options.callback({method, iteration, restored(constant + objective), restored(upper_bound), seconds()}))
+    interrupted_ = true;
   return expired();
 }
 
@@ -129,15 +139,19 @@ Ascent ascend(const Elements& problem, Method method, const Spectrum& ends, cons
   Relaxed relaxed(problem, method, space, call);
   relaxed.start(x0);
   const std::int64_t iterations = iterations_of(method, call.options);
-  if (method == Method::pgd) relaxed.projected_gradient(problem.alpha, gradient_step(problem.alpha, ends), iterations);
-  else if (method == Method::continuation) relaxed.continuation(gradient_step(problem.alpha, ends), iterations);
-  else relaxed.fermi_iterations(cooling_of(method, relaxed.spread(), call.options), iterations);
+  if (method == Method::pgd)
+    relaxed.projected_gradient(problem.alpha, gradient_step(problem.alpha, ends), iterations);
+  else if (method == Method::continuation)
+    relaxed.continuation(gradient_step(problem.alpha, ends), iterations);
+  else
+    relaxed.fermi_iterations(cooling_of(method, relaxed.spread(), call.options), iterations);
   return relaxed.take();
 }
 
 Spectrum spectrum(const graph::CsrView& k, std::int64_t n_entries, std::uint64_t seed, TeamSpace& space, Call& call) {
   const std::int64_t steps = lanczos_steps(k.n, n_entries);
-  const cuda::Buffer<double> work(checked_multiply(k.n, 3 + (steps == k.n ? steps : 0)), call.stream, "the vectors of the Lanczos process");
+  const cuda::Buffer<double> work(checked_multiply(k.n, 3 + (steps == k.n ? steps : 0)), call.stream,
+                                  "the vectors of the Lanczos process");
   const cuda::Buffer<double> matrix(2 * steps, call.stream, "the matrix of the Lanczos process");
   const cuda::Buffer<LanczosState> state(1, call.stream, "the state of the Lanczos process");
   lanczos(k, seed, steps, work.data(), matrix.data(), matrix.data() + steps, state.data(), space, call.stream);

@@ -1,5 +1,6 @@
-// The relaxed methods on a device: many iterations to a launch, each as relaxed.cpp has it. An iteration is some passes of the multiplier's
-// search over x and K x, then one over K; what is left of x and K x in the second cache from the pass before makes the former cheap.
+// The relaxed methods on a device: many iterations to a launch, each as relaxed.cpp has it. An iteration is some passes of the
+// multiplier's search over x and K x, then one over K; what is left of x and K x in the second cache from the pass before makes
+// the former cheap.
 #include "solver/cuda/multiplier.h"
 #include "solver/cuda/stages.h"
 #include "solver/cuda/team.h"
@@ -28,7 +29,8 @@ __device__ double moved(double /*x*/, double next, ProjectedStep) { return next;
 __device__ double moved(double x, double next, FermiForm) { return damped(x, next); }
 
 template <class Formula>
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) run_iterations(TeamMemory memory, Elements problem, Point point, Iterations run) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    run_iterations(TeamMemory memory, Elements problem, Point point, Iterations run) {
   Team team(memory);
   Progress progress{run.progress->lambda, 0, 0};
   const auto gradient = [&](std::int64_t i) { return gain(problem.importance[i], run.part_alpha, point.kx[i]); };
@@ -51,7 +53,8 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) run_iterations(Team
   if (team.is_first()) *run.progress = progress;
 }
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) begin_at(TeamMemory memory, Elements problem, Point point, Begin how, double constant, double* value) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    begin_at(TeamMemory memory, Elements problem, Point point, Begin how, double constant, double* value) {
   Team team(memory);
   if (how == Begin::projected) {
     const ProjectedStep formula{1.0};
@@ -69,23 +72,28 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) begin_at(TeamMemory
   if (team.is_first()) *value = f;
 }
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) spread(TeamMemory memory, Elements problem, Point point, double* out) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    spread(TeamMemory memory, Elements problem, Point point, double* out) {
   Team team(memory);
   const auto n = static_cast<double>(problem.n());
   const auto gradient = [&](std::int64_t i) { return gain(problem.importance[i], problem.alpha, point.kx[i]); };
   const double mean = team.sum(problem.n(), gradient) / n;
-  const double variance = team.sum(problem.n(), [&](std::int64_t i) { return (gradient(i) - mean) * (gradient(i) - mean); }) / n;
+  const double variance =
+      team.sum(problem.n(), [&](std::int64_t i) { return (gradient(i) - mean) * (gradient(i) - mean); }) / n;
   if (team.is_first()) *out = std::sqrt(variance);
 }
 
 }  // namespace
 
-void begin(const Elements& problem, Point point, Begin how, double constant, double* value, TeamSpace& space, const cuda::Stream& stream) {
+void begin(const Elements& problem, Point point, Begin how, double constant, double* value, TeamSpace& space,
+           const cuda::Stream& stream) {
   launch_team(space, problem.n(), stream, begin_at, problem, point, how, constant, value);
 }
 
 void iterate(const Elements& problem, Point point, const Iterations& iterations, TeamSpace& space, const cuda::Stream& stream) {
-  launch_team(space, problem.n(), stream, iterations.temperatures == nullptr ? run_iterations<ProjectedStep> : run_iterations<FermiForm>, problem, point, iterations);
+  launch_team(space, problem.n(), stream,
+              iterations.temperatures == nullptr ? run_iterations<ProjectedStep> : run_iterations<FermiForm>, problem, point,
+              iterations);
 }
 
 void spread_of_gradient(const Elements& problem, Point point, double* out, TeamSpace& space, const cuda::Stream& stream) {

@@ -29,7 +29,8 @@ cuda::Buffer<T> copied(const T* from, std::int64_t n, const cuda::Stream& stream
 class Part {
  public:
   // fixed: what is fixed so far; null where nothing is. order: of all elements; null where they stay as they are.
-  Part(const Elements& whole, cuda::Buffer<std::int8_t> fixed, const cuda::Buffer<std::int64_t>& order, TeamSpace& space, Call& call)
+  Part(const Elements& whole, cuda::Buffer<std::int8_t> fixed, const cuda::Buffer<std::int64_t>& order, TeamSpace& space,
+       Call& call)
       : whole_(whole), elements_(whole), fixed_(std::move(fixed)) {
     const std::int64_t n = whole.n();
     const bool ordered = order.size() > 0;
@@ -43,21 +44,32 @@ class Part {
     indptr_ = {n + 1, call.stream, "presolve"};
     const cuda::Buffer<double> kx(n, call.stream, "presolve");
     const cuda::Buffer<Reduced> measured(1, call.stream, "presolve");
-    reduction_ = {fixed_.data(), taken_.data(), kx.data(), open_.data(), open_.data() + n, indptr_.data(), ordered ? order.data() : nullptr};
+    reduction_ = {fixed_.data(),
+                  taken_.data(),
+                  kx.data(),
+                  open_.data(),
+                  open_.data() + n,
+                  indptr_.data(),
+                  ordered ? order.data() : nullptr};
     measure(whole, reduction_, measured.data(), space, call.stream);
     reduced_ = cuda::read_back(measured.data(), call.stream, "presolve", call.control);
     importance_ = {reduced_.n_open, call.stream, "the reduced problem"};
     indices_ = {reduced_.n_entries, call.stream, "the reduced problem"};
     values_ = {reduced_.n_entries, call.stream, "the reduced problem"};
     const cuda::Buffer<Entry> entries(ordered ? reduced_.n_entries : 0, call.stream, "the reduced problem");
-    fill(whole, reduction_, reduced_.n_open, indices_.data(), values_.data(), ordered ? entries.data() : nullptr, importance_.data(), call.stream);
+    fill(whole, reduction_, reduced_.n_open, indices_.data(), values_.data(), ordered ? entries.data() : nullptr,
+         importance_.data(), call.stream);
     if (ordered) {
       const cuda::Buffer<std::int32_t> long_rows(reduced_.n_open, call.stream, "the reduced problem");
       sort_rows(reduced_.n_open, indptr_.data(), entries.data(), long_rows.data(), space, call.stream);
       gather(reduced_.n_open, indptr_.data(), entries.data(), indptr_.data(), indices_.data(), values_.data(), call.stream);
     }
     reduction_.order = nullptr;  // the elements' numbers have it now
-    elements_ = {importance_.data(), {reduced_.n_open, indptr_.data(), indices_.data(), values_.data()}, reduced_.n_entries, whole.alpha, whole.budget - reduced_.n_in};
+    elements_ = {importance_.data(),
+                 {reduced_.n_open, indptr_.data(), indices_.data(), values_.data()},
+                 reduced_.n_entries,
+                 whole.alpha,
+                 whole.budget - reduced_.n_in};
   }
   Part(const Part&) = delete;
   Part& operator=(const Part&) = delete;
@@ -117,11 +129,20 @@ cuda::Buffer<std::int64_t> order_of_ties(const Elements& problem, Call& call) {
 class MovesSpace {
  public:
   MovesSpace(std::int64_t n, const cuda::Stream& stream)
-      : numbers_(2 * n, stream, "the gains of a subset"), changed_(n, stream, "the gains of a subset"), claims_(n, stream, "the swaps of a subset"),
+      : numbers_(2 * n, stream, "the gains of a subset"),
+        changed_(n, stream, "the gains of a subset"),
+        claims_(n, stream, "the swaps of a subset"),
         lists_(3 * n, stream, "the swaps of a subset") {}
   Moves with(double* x) const {
     const std::int64_t n = claims_.size();
-    return {x, numbers_.data(), numbers_.data() + n, changed_.data(), claims_.data(), lists_.data(), lists_.data() + n, lists_.data() + 2 * n};
+    return {x,
+            numbers_.data(),
+            numbers_.data() + n,
+            changed_.data(),
+            claims_.data(),
+            lists_.data(),
+            lists_.data() + n,
+            lists_.data() + 2 * n};
   }
 
  private:
@@ -142,7 +163,8 @@ double value_of(const Elements& problem, const cuda::Buffer<double>& x, TeamSpac
 std::int64_t polish_all(const Elements& problem, const Moves& moves, TeamSpace& space, Call& call) {
   Polishing state;
   const cuda::Buffer<Polishing> on_device = copied(&state, 1, call.stream, "the state of a polish");
-  const std::int64_t batches = std::clamp<std::int64_t>(policy::kEntriesPerLaunch / (problem.n_entries + 10 * problem.n() + 1), 4, policy::kBatchesPerLaunch);
+  const std::int64_t batches = std::clamp<std::int64_t>(policy::kEntriesPerLaunch / (problem.n_entries + 10 * problem.n() + 1),
+                                                        4, policy::kBatchesPerLaunch);
   while (state.finished == 0 && !call.expired()) {
     polish(problem, moves, batches, on_device.data(), space, call.stream);
     state = cuda::read_back(on_device.data(), call.stream, "the state of a polish", call.control);
@@ -150,10 +172,13 @@ std::int64_t polish_all(const Elements& problem, const Moves& moves, TeamSpace& 
   return state.swaps;
 }
 
-bool all_or_nothing(const Elements& problem) { return problem.n() == 0 || problem.budget == 0 || problem.budget == problem.n(); }
+bool all_or_nothing(const Elements& problem) {
+  return problem.n() == 0 || problem.budget == 0 || problem.budget == problem.n();
+}
 
 // As diagonal_shift_bound of bound.cpp, looked at every kShiftSteps steps; from a subset.
-double diagonal_shift(const Elements& problem, const Spectrum& ends, const cuda::Buffer<double>& subset, TeamSpace& space, Call& call) {
+double diagonal_shift(const Elements& problem, const Spectrum& ends, const cuda::Buffer<double>& subset, TeamSpace& space,
+                      Call& call) {
   const std::int64_t n = problem.n();
   const char* what = "a bound";
   const cuda::Buffer<double> x = copied(subset.data(), n, call.stream, what);
@@ -162,7 +187,8 @@ double diagonal_shift(const Elements& problem, const Spectrum& ends, const cuda:
   ShiftState state;
   const cuda::Buffer<ShiftState> on_device = copied(&state, 1, call.stream, what);
   const double d = std::max(0.0, ends.margin - ends.lowest);
-  const Shift shift{x.data(), y.data(), slope.data(), d, 1 / (2 * problem.alpha * (ends.highest + ends.margin + d)), on_device.data()};
+  const Shift shift{x.data(),        y.data(), slope.data(), d, 1 / (2 * problem.alpha * (ends.highest + ends.margin + d)),
+                    on_device.data()};
   double before = INFINITY;
   for (int looks = 0; looks < kShiftLooks && !call.expired(); ++looks, before = state.bound) {
     take_shift_steps(problem, shift, space, call.stream);
@@ -257,8 +283,10 @@ class Search {
 
 void check_options(const Problem& problem, const Options& options) {
   const Method m = options.method;
-  require(m == Method::automatic || m == Method::pgd || m == Method::continuation || m == Method::annealed || m == Method::softmax,
-          std::string("method ") + name(m) + " runs on the CPU only; on a device there are auto, pgd, continuation, annealed and softmax");
+  require(
+      m == Method::automatic || m == Method::pgd || m == Method::continuation || m == Method::annealed || m == Method::softmax,
+      std::string("method ") + name(m) +
+          " runs on the CPU only; on a device there are auto, pgd, continuation, annealed and softmax");
   require(problem.budget >= 1 && problem.budget <= problem.k.n,
           "budget must be from 1 to n = " + std::to_string(problem.k.n) + ", got " + std::to_string(problem.budget));
   require(problem.alpha >= 0 && problem.alpha <= kLargest, "alpha must be from 0 to 1e100, got " + number_text(problem.alpha));
@@ -269,7 +297,8 @@ void check_options(const Problem& problem, const Options& options) {
 class Whole {
  public:
   Whole(const Problem& problem, const double* x0, TeamSpace& space, Call& call)
-      : importance_(problem.k.n, call.stream, "importance"), elements_{importance_.data(), problem.k, problem.n_entries, problem.alpha, problem.budget} {
+      : importance_(problem.k.n, call.stream, "importance"),
+        elements_{importance_.data(), problem.k, problem.n_entries, problem.alpha, problem.budget} {
     widen(problem.importance, problem.importance_type == DType::float32, problem.k.n, importance_.data(), call.stream);
     look_ = look_at(elements_, x0, space, call);
     if (look_.bad >= 0) {
@@ -333,15 +362,19 @@ Result solve(const Problem& asked, const Options& options, const Answer& answer,
     last = call.seconds();
   };
 
-  const Part given(problem, asked.fixed != nullptr ? copied(asked.fixed, problem.n(), stream, "fixed elements") : cuda::Buffer<std::int8_t>(),
-                   order_of_ties(problem, call), space, call);
+  const Part given(
+      problem,
+      asked.fixed != nullptr ? copied(asked.fixed, problem.n(), stream, "fixed elements") : cuda::Buffer<std::int8_t>(),
+      order_of_ties(problem, call), space, call);
   std::int64_t n_proved = 0;
   const Part open(given.elements(), proved(given.elements(), n_proved, space, call), {}, space, call);
   call.constant = given.constant() + open.constant();
   cuda::Buffer<double> x0;
-  if (options.x0 != nullptr) x0 = open.restricted(given.restricted(copied(options.x0, problem.n(), stream, "x0"), stream), stream);
+  if (options.x0 != nullptr)
+    x0 = open.restricted(given.restricted(copied(options.x0, problem.n(), stream, "x0"), stream), stream);
   const bool linear =
-      all_or_nothing(open.elements()) || problem.alpha * Whole::look_at(open.elements(), nullptr, space, call).largest_similarity < kLeastRedundancy;
+      all_or_nothing(open.elements()) ||
+      problem.alpha * Whole::look_at(open.elements(), nullptr, space, call).largest_similarity < kLeastRedundancy;
   double bound = INFINITY;
   if (options.bound != BoundEffort::none) {
     const cuda::Buffer<double> most(open.elements().n(), stream, "a bound");
@@ -379,7 +412,10 @@ Result solve(const Problem& asked, const Options& options, const Answer& answer,
   for (double& value : result.history) value = std::ldexp(value + call.constant, exponent);
   result.fixed = n_proved;
   if (options.bound != BoundEffort::none) {
-    result.upper_bound = std::max(std::ldexp(given.constant() + open.constant() + std::min(bound, shifted) + (given.padding() + open.padding()), exponent), result.objective);
+    result.upper_bound =
+        std::max(std::ldexp(given.constant() + open.constant() + std::min(bound, shifted) + (given.padding() + open.padding()),
+                            exponent),
+                 result.objective);
     result.bound_kind = shifted < bound ? BoundKind::diagonal_shift : BoundKind::modular;
   }
   numbers_of(problem.n(), subset.data(), answer.indices, space, stream);
@@ -388,7 +424,8 @@ Result solve(const Problem& asked, const Options& options, const Answer& answer,
   return result;
 }
 
-double objective(const Problem& asked, const std::int64_t* indices, std::int64_t count, const cuda::Stream& stream, Control* control) {
+double objective(const Problem& asked, const std::int64_t* indices, std::int64_t count, const cuda::Stream& stream,
+                 Control* control) {
   const Options options;
   Call call(options, stream, control);
   TeamSpace space(asked.k.n, stream);

@@ -1,5 +1,5 @@
-// The stages of a solve on a device, private to this folder: kernels and their launches, each named as the file of csrc/solver whose
-// counterpart it is. Pointers of a problem are to the device's memory.
+// The stages of a solve on a device, private to this folder: kernels and their launches, each named as the file of csrc/solver
+// whose counterpart it is. Pointers of a problem are to the device's memory.
 #pragma once
 
 #include <bit>
@@ -78,7 +78,8 @@ class Call {
   int exponent_ = 0;  // of the unit of all values here
 };
 
-// Launches one of the relaxed methods, part by part, from a point of its own or x0 (of the elements of this problem; may be null).
+// Launches one of the relaxed methods, part by part, from a point of its own or x0 (of the elements of this problem; may be
+// null).
 struct Ascent {
   cuda::Buffer<double> x;
   cuda::Buffer<double> kx;
@@ -108,7 +109,8 @@ struct Point {
 enum class Begin { constant, projected, restarted, as_is };
 
 // x is set to a constant, or to its projection, or moved towards its mean, or left; then K x, and f in *value.
-void begin(const Elements& problem, Point point, Begin how, double constant, double* value, TeamSpace& space, const cuda::Stream& stream);
+void begin(const Elements& problem, Point point, Begin how, double constant, double* value, TeamSpace& space,
+           const cuda::Stream& stream);
 
 struct Iterations {
   double part_alpha = 0;                 // of the gradient
@@ -116,8 +118,8 @@ struct Iterations {
   const double* temperatures = nullptr;  // of every iteration of this launch; null: projected gradient
   std::int64_t count = 0;                // at most
   double tolerance = 0;
-  double* history = nullptr;             // f after each
-  Progress* progress = nullptr;          // lambda is read; all is written
+  double* history = nullptr;     // f after each
+  Progress* progress = nullptr;  // lambda is read; all is written
 };
 void iterate(const Elements& problem, Point point, const Iterations& iterations, TeamSpace& space, const cuda::Stream& stream);
 
@@ -130,8 +132,8 @@ void spread_of_gradient(const Elements& problem, Point point, double* spread, Te
 struct Moves {
   double* x = nullptr;  // of rounding: any relaxed point at first; of polish: 0 and 1
   double* gain = nullptr;
-  double* size = nullptr;             // the scale of a gain's rounding error
-  std::uint8_t* changed = nullptr;    // see swaps.cu
+  double* size = nullptr;           // the scale of a gain's rounding error
+  std::uint8_t* changed = nullptr;  // see swaps.cu
   std::uint32_t* claims = nullptr;
   std::int32_t* up = nullptr;
   std::int32_t* down = nullptr;
@@ -139,7 +141,8 @@ struct Moves {
 };
 
 // x becomes a subset of the budget's size, f no smaller.
-void round_pairwise(const Elements& problem, const double* kx, const Moves& moves, TeamSpace& space, const cuda::Stream& stream);
+void round_pairwise(const Elements& problem, const double* kx, const Moves& moves, TeamSpace& space,
+                    const cuda::Stream& stream);
 
 struct Polishing {
   std::int64_t swaps = 0;
@@ -147,7 +150,8 @@ struct Polishing {
   std::int64_t finished = 0;  // no swap improves
 };
 // Goes on with a polish for so many batches. x has some elements on either side.
-void polish(const Elements& problem, const Moves& moves, std::int64_t batches, Polishing* state, TeamSpace& space, const cuda::Stream& stream);
+void polish(const Elements& problem, const Moves& moves, std::int64_t batches, Polishing* state, TeamSpace& space,
+            const cuda::Stream& stream);
 
 // ---- presolve.cu --------------------------------------------------------------------------------------------------------
 
@@ -156,8 +160,8 @@ struct Look {
   double largest_importance;
   double largest_similarity;
   double least_similarity;
-  double bad;         // the first importance that is not finite or beyond the limit, -1
-  double bad_x0;      // the first of x0 that is not finite, -1
+  double bad;     // the first importance that is not finite or beyond the limit, -1
+  double bad_x0;  // the first of x0 that is not finite, -1
 };
 void look(const Elements& problem, const double* x0, double largest, Look* out, TeamSpace& space, const cuda::Stream& stream);
 
@@ -167,16 +171,17 @@ void widen(const void* from, bool from_float32, std::int64_t n, double* to, cons
 void scale(std::int64_t n, int exponent, double* values, const cuda::Stream& stream);
 
 // Fixes what bounding proves, on top of what is fixed; how many it fixes.
-void fix(const Elements& problem, std::int8_t* fixed, double* least, double* most, std::int64_t* found, TeamSpace& space, const cuda::Stream& stream);
+void fix(const Elements& problem, std::int8_t* fixed, double* least, double* most, std::int64_t* found, TeamSpace& space,
+         const cuda::Stream& stream);
 
 // The problem of the open elements.
 struct Reduction {
   std::int8_t* fixed = nullptr;
-  double* taken = nullptr;           // x of what is fixed in
+  double* taken = nullptr;  // x of what is fixed in
   double* kx = nullptr;
-  std::int32_t* open = nullptr;      // numbers of the open elements
-  std::int32_t* place = nullptr;     // of an element among the open, -1
-  std::int64_t* indptr = nullptr;    // [n + 1], of the reduced
+  std::int32_t* open = nullptr;         // numbers of the open elements
+  std::int32_t* place = nullptr;        // of an element among the open, -1
+  std::int64_t* indptr = nullptr;       // [n + 1], of the reduced
   const std::int64_t* order = nullptr;  // [n] of all elements; null: as they are
 };
 struct Reduced {
@@ -188,9 +193,10 @@ struct Reduced {
 };
 void measure(const Elements& problem, const Reduction& reduction, Reduced* out, TeamSpace& space, const cuda::Stream& stream);
 // Where the elements come in another order, the entries of a row have to be put in order: a row's go to `entries` then.
-void fill(const Elements& problem, const Reduction& reduction, std::int64_t n_open, std::int32_t* indices, float* values, Entry* entries, double* importance,
-          const cuda::Stream& stream);
-// Of order_of_ties in ../presolve.cpp: keys in the order of the values, and whether two neighbours among sorted keys are equal (*tied).
+void fill(const Elements& problem, const Reduction& reduction, std::int64_t n_open, std::int32_t* indices, float* values,
+          Entry* entries, double* importance, const cuda::Stream& stream);
+// Of order_of_ties in ../presolve.cpp: keys in the order of the values, and whether two neighbours among sorted keys are equal
+// (*tied).
 void keys_of(std::int64_t n, const double* values, std::uint64_t* keys, std::int64_t* numbers, const cuda::Stream& stream);
 void find_equal(std::int64_t n, const std::uint64_t* keys, unsigned* tied, const cuda::Stream& stream);
 // To the whole from the open elements, and back.
@@ -199,7 +205,8 @@ void restrict_to(const Reduction& reduction, std::int64_t n_open, const double* 
 
 // ---- bound.cu -----------------------------------------------------------------------------------------------------------
 
-// x becomes the indicator of the budget's largest values, ties to the lower number; values[i] is importance (K >= 0). sum: s'x with its size.
+// x becomes the indicator of the budget's largest values, ties to the lower number; values[i] is importance (K >= 0). sum: s'x
+// with its size.
 void support(const Elements& problem, double* x, double* sum_and_size, TeamSpace& space, const cuda::Stream& stream);
 // The accelerated ascent of the diagonal-shift bound: x and y [n] begin as a feasible point, slope [n] is room.
 struct ShiftState {
@@ -232,18 +239,22 @@ struct Found {
   std::int64_t n_entries = 0;
 };
 // Entries of each row of A and A^T into counts [n], off the diagonal.
-void count_entries(const graph::NeighborLists& lists, std::int64_t n_lists, unsigned* counts, Found* found, const cuda::Stream& stream);
+void count_entries(const graph::NeighborLists& lists, std::int64_t n_lists, unsigned* counts, Found* found,
+                   const cuda::Stream& stream);
 // starts [n + 1] from counts; found->n_entries.
-void sum_up(const unsigned* counts, std::int64_t n, std::int64_t* starts, Found* found, TeamSpace& space, const cuda::Stream& stream);
-// counts: 0 at first.
-void scatter(const graph::NeighborLists& lists, std::int64_t n_lists, const std::int64_t* starts, unsigned* counts, Entry* entries, const cuda::Stream& stream);
-// Sorts the rows, adds up equal columns at the front of each; counts: how many are left.
-void merge(std::int64_t n, const std::int64_t* starts, Entry* entries, unsigned* counts, std::int32_t* long_rows, Found* found, TeamSpace& space,
-           const cuda::Stream& stream);
-// Sorts the rows, of columns that differ.
-void sort_rows(std::int64_t n, const std::int64_t* starts, Entry* entries, std::int32_t* long_rows, TeamSpace& space, const cuda::Stream& stream);
-void gather(std::int64_t n, const std::int64_t* starts, const Entry* entries, const std::int64_t* indptr, std::int32_t* indices, float* values,
+void sum_up(const unsigned* counts, std::int64_t n, std::int64_t* starts, Found* found, TeamSpace& space,
             const cuda::Stream& stream);
+// counts: 0 at first.
+void scatter(const graph::NeighborLists& lists, std::int64_t n_lists, const std::int64_t* starts, unsigned* counts,
+             Entry* entries, const cuda::Stream& stream);
+// Sorts the rows, adds up equal columns at the front of each; counts: how many are left.
+void merge(std::int64_t n, const std::int64_t* starts, Entry* entries, unsigned* counts, std::int32_t* long_rows, Found* found,
+           TeamSpace& space, const cuda::Stream& stream);
+// Sorts the rows, of columns that differ.
+void sort_rows(std::int64_t n, const std::int64_t* starts, Entry* entries, std::int32_t* long_rows, TeamSpace& space,
+               const cuda::Stream& stream);
+void gather(std::int64_t n, const std::int64_t* starts, const Entry* entries, const std::int64_t* indptr, std::int32_t* indices,
+            float* values, const cuda::Stream& stream);
 void widen(const std::int32_t* from, std::int64_t count, std::int64_t* to, const cuda::Stream& stream);
 
 // ---- lanczos.cu ---------------------------------------------------------------------------------------------------------
@@ -254,7 +265,7 @@ struct LanczosState {
   std::int64_t exhausted;
 };
 // diagonal and off have room for `steps`; work for 3 n numbers, and n more for each step where n == steps.
-void lanczos(const graph::CsrView& k, std::uint64_t seed, std::int64_t steps, double* work, double* diagonal, double* off, LanczosState* state,
-             TeamSpace& space, const cuda::Stream& stream);
+void lanczos(const graph::CsrView& k, std::uint64_t seed, std::int64_t steps, double* work, double* diagonal, double* off,
+             LanczosState* state, TeamSpace& space, const cuda::Stream& stream);
 
 }  // namespace coremax::solver::on_cuda

@@ -1,14 +1,18 @@
 // Rounding and polish on a device, by batches of pairs.
 //
-// Pairs of elements are proposed for all of the graph at once and claim their elements, the claims being settled by the number of a pair,
-// scattered. A pair that holds both of its own moves if none of their neighbours is claimed by one before it. So pairs that move share no
-// element and no edge, and what one adds to f does not depend on the others; the first pair of all always moves. The gains of their neighbours
-// are then summed anew, in the order of the rows: no drift, and no order of additions.
+// Pairs of elements are proposed for all of the graph at once and claim their elements, the claims being settled by the number
+// of a pair, scattered. A pair that holds both of its own moves if none of their neighbours is claimed by one before it. So
+// pairs that move share no element and no edge, and what one adds to f does not depend on the others; the first pair of all
+// always moves. The gains of their neighbours are then summed anew, in the order of the rows: no drift, and no order of
+// additions.
 //
-//   rounding  fractional elements of gradient above the mean with ones not above, each pair to the better end of the interval in which it
+//   rounding  fractional elements of gradient above the mean with ones not above, each pair to the better end of the interval
+//   in which it
 //             keeps its sum: as rounding.cpp, which takes the pairs one by one in order of gradient
-//   polish    elements outside of gain above the middle between the largest gain outside and the least inside, with ones inside below it:
-//             the interval halves until no two apart improve; then pairs along edges, of elements whose gain or side has changed
+//   polish    elements outside of gain above the middle between the largest gain outside and the least inside, with ones inside
+//   below it:
+//             the interval halves until no two apart improve; then pairs along edges, of elements whose gain or side has
+//             changed
 //
 // K >= 0. Every stage is the same bits in any run; subsets differ from those of the CPU, whose moves come in another order.
 #include "solver/swaps.h"
@@ -37,8 +41,10 @@ __device__ double entry_of(const graph::CsrView& k, std::int64_t i, std::int64_t
   std::int64_t high = k.indptr[i + 1];
   while (low < high) {
     const std::int64_t middle = low + (high - low) / 2;
-    if (k.indices[middle] < j) low = middle + 1;
-    else high = middle;
+    if (k.indices[middle] < j)
+      low = middle + 1;
+    else
+      high = middle;
   }
   return low < k.indptr[i + 1] && k.indices[low] == j ? static_cast<double>(k.values[low]) : 0.0;
 }
@@ -47,7 +53,8 @@ __device__ double entry_of(const graph::CsrView& k, std::int64_t i, std::int64_t
 template <class F>
 __device__ void for_row(const graph::CsrView& k, std::int64_t i, const F& f) {
   const std::int64_t end = k.indptr[i + 1];
-  for (std::int64_t e = k.indptr[i] + cuda::lane_of_thread(); e < end; e += cuda::kWarp) f(k.indices[e], static_cast<double>(k.values[e]));
+  for (std::int64_t e = k.indptr[i] + cuda::lane_of_thread(); e < end; e += cuda::kWarp)
+    f(k.indices[e], static_cast<double>(k.values[e]));
 }
 
 struct Count {
@@ -58,11 +65,11 @@ struct Count {
   }
 };
 
-// One batch over the pairs (up[p], down[p]), p in [0, count). move(i, j), by a whole warp, for those that may; it says whether it did
-// anything. All claims are kUnclaimed before. A barrier between and after; how many moved.
+// One batch over the pairs (up[p], down[p]), p in [0, count). move(i, j), by a whole warp, for those that may; it says whether
+// it did anything. All claims are kUnclaimed before. A barrier between and after; how many moved.
 template <class Move>
-__device__ std::int64_t move_batch(Team& team, const graph::CsrView& k, std::uint32_t* claims, std::int64_t count, const std::int32_t* up,
-                                   const std::int32_t* down, const Move& move) {
+__device__ std::int64_t move_batch(Team& team, const graph::CsrView& k, std::uint32_t* claims, std::int64_t count,
+                                   const std::int32_t* up, const std::int32_t* down, const Move& move) {
   team.for_each(count, [&](std::int64_t p) {
     atomicMin(claims + up[p], rank_of(p));
     atomicMin(claims + down[p], rank_of(p));
@@ -82,7 +89,8 @@ __device__ std::int64_t move_batch(Team& team, const graph::CsrView& k, std::uin
   return static_cast<std::int64_t>(team.combined(moved).value);
 }
 
-// changed: bits of an element whose gain is not that of x now, and of one whose gain or side has changed since it was last looked at.
+// changed: bits of an element whose gain is not that of x now, and of one whose gain or side has changed since it was last
+// looked at.
 constexpr std::uint8_t kStale = 1;
 constexpr std::uint8_t kNew = 2;
 
@@ -164,7 +172,8 @@ struct Fractional {
 
 __device__ bool is_fractional(double x) { return x > 0 && x < 1; }
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) round_by_pairs(TeamMemory memory, Elements problem, const double* kx, Moves moves) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    round_by_pairs(TeamMemory memory, Elements problem, const double* kx, Moves moves) {
   Team team(memory);
   const std::int64_t n = problem.n();
   team.for_each(n, [&](std::int64_t i) {
@@ -179,8 +188,10 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) round_by_pairs(Team
     });
     if (open.count < 2) break;
     const double mean = open.gain / open.count;
-    std::int64_t n_up = team.select(n, [&](std::int64_t i) { return is_fractional(moves.x[i]) && moves.gain[i] > mean; }, moves.up);
-    std::int64_t n_down = team.select(n, [&](std::int64_t i) { return is_fractional(moves.x[i]) && !(moves.gain[i] > mean); }, moves.down);
+    std::int64_t n_up =
+        team.select(n, [&](std::int64_t i) { return is_fractional(moves.x[i]) && moves.gain[i] > mean; }, moves.up);
+    std::int64_t n_down =
+        team.select(n, [&](std::int64_t i) { return is_fractional(moves.x[i]) && !(moves.gain[i] > mean); }, moves.down);
     const std::int32_t* up = moves.up;
     const std::int32_t* down = moves.down;
     if (n_up == 0 || n_down == 0) {  // equal gradients: the first half of the elements with the second
@@ -200,7 +211,8 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) round_by_pairs(Team
     });
     refresh(team, problem, moves);
   }
-  const Max last = team.sum(n, [&](std::int64_t i) { return Max{is_fractional(moves.x[i]) ? static_cast<double>(i + 1) : 0.0}; });
+  const Max last =
+      team.sum(n, [&](std::int64_t i) { return Max{is_fractional(moves.x[i]) ? static_cast<double>(i + 1) : 0.0}; });
   if (last.value > 0) {
     const auto i = static_cast<std::int64_t>(last.value) - 1;
     alone(team, [&] { set_x(problem, moves, i, moves.x[i] > 0.5 ? 1.0 : 0.0); });
@@ -222,7 +234,8 @@ class Polish {
   __device__ Polish(Team& team, const Elements& problem, const Moves& moves) : team_(team), problem_(problem), moves_(moves) {}
 
   __device__ void begin() {
-    const double kept = static_cast<double>(2 * problem_.budget <= problem_.n());  // every edge between the sides has an end on the smaller one
+    const double kept =
+        static_cast<double>(2 * problem_.budget <= problem_.n());  // every edge between the sides has an end on the smaller one
     team_.for_each(problem_.n(), [&](std::int64_t i) { moves_.changed[i] = moves_.x[i] == kept ? kStale | kNew : kStale; });
     team_.barrier();
     refresh(team_, problem_, moves_);
@@ -253,17 +266,19 @@ class Polish {
     const auto best_out = static_cast<std::int64_t>(ends.least_at);
     if (!improves(best_in, best_out, entry_of(problem_.k, best_in, best_out))) return 0;
     const double middle = ends.least + (ends.most - ends.least) / 2;
-    const std::int64_t n_in = team_.select(n, [&](std::int64_t i) { return moves_.x[i] == 0 && moves_.gain[i] > middle; }, moves_.up);
-    const std::int64_t n_out = team_.select(n, [&](std::int64_t i) { return moves_.x[i] == 1 && moves_.gain[i] < middle; }, moves_.down);
+    const std::int64_t n_in =
+        team_.select(n, [&](std::int64_t i) { return moves_.x[i] == 0 && moves_.gain[i] > middle; }, moves_.up);
+    const std::int64_t n_out =
+        team_.select(n, [&](std::int64_t i) { return moves_.x[i] == 1 && moves_.gain[i] < middle; }, moves_.down);
     team_.for_each(n, [&](std::int64_t i) { moves_.claims[i] = kUnclaimed; });
     team_.barrier();
-    const std::int64_t moved =
-        move_batch(team_, problem_.k, moves_.claims, n_in < n_out ? n_in : n_out, moves_.up, moves_.down, [&](std::int64_t in, std::int64_t out) {
-          const bool better = improves(in, out, 0);
-          __syncwarp();
-          if (better) swap(in, out);
-          return better;
-        });
+    const std::int64_t moved = move_batch(team_, problem_.k, moves_.claims, n_in < n_out ? n_in : n_out, moves_.up, moves_.down,
+                                          [&](std::int64_t in, std::int64_t out) {
+                                            const bool better = improves(in, out, 0);
+                                            __syncwarp();
+                                            if (better) swap(in, out);
+                                            return better;
+                                          });
     if (moved > 0) return moved;
     alone(team_, [&] { swap(best_in, best_out); });
     return 1;
@@ -310,8 +325,8 @@ class Polish {
   const Moves& moves_;
 };
 
-__global__ void __launch_bounds__(kThreads, policy::kBlocks) polish_by_batches(TeamMemory memory, Elements problem, Moves moves, std::int64_t batches,
-                                                                               Polishing* state) {
+__global__ void __launch_bounds__(kThreads, policy::kBlocks)
+    polish_by_batches(TeamMemory memory, Elements problem, Moves moves, std::int64_t batches, Polishing* state) {
   Team team(memory);
   Polishing now = *state;
   Polish polish(team, problem, moves);
@@ -328,11 +343,13 @@ __global__ void __launch_bounds__(kThreads, policy::kBlocks) polish_by_batches(T
 
 }  // namespace
 
-void round_pairwise(const Elements& problem, const double* kx, const Moves& moves, TeamSpace& space, const cuda::Stream& stream) {
+void round_pairwise(const Elements& problem, const double* kx, const Moves& moves, TeamSpace& space,
+                    const cuda::Stream& stream) {
   launch_team(space, problem.n(), stream, round_by_pairs, problem, kx, moves);
 }
 
-void polish(const Elements& problem, const Moves& moves, std::int64_t batches, Polishing* state, TeamSpace& space, const cuda::Stream& stream) {
+void polish(const Elements& problem, const Moves& moves, std::int64_t batches, Polishing* state, TeamSpace& space,
+            const cuda::Stream& stream) {
   launch_team(space, problem.n(), stream, polish_by_batches, problem, moves, batches, state);
 }
 

@@ -11,10 +11,16 @@ namespace {
 constexpr unsigned long long kNone = ~0ULL;
 
 void check_found(const Found& found) {
-  require(found.bad_column == kNone, [&] { return "indices: entry " + std::to_string(found.bad_column) + " of the lists names a neighbour that is no row of the graph"; });
-  require(found.bad_value == kNone,
-          [&] { return "values: entry " + std::to_string(found.bad_value) + " of the lists is not finite in float32 (-1 as the index marks an absent neighbour)"; });
-  require(found.too_large == kNone, [&] { return "values: repeated entries of row " + std::to_string(found.too_large) + " add up to more than float32 holds"; });
+  require(found.bad_column == kNone, [&] {
+    return "indices: entry " + std::to_string(found.bad_column) + " of the lists names a neighbour that is no row of the graph";
+  });
+  require(found.bad_value == kNone, [&] {
+    return "values: entry " + std::to_string(found.bad_value) +
+           " of the lists is not finite in float32 (-1 as the index marks an absent neighbour)";
+  });
+  require(found.too_large == kNone, [&] {
+    return "values: repeated entries of row " + std::to_string(found.too_large) + " add up to more than float32 holds";
+  });
 }
 
 }  // namespace
@@ -22,7 +28,8 @@ void check_found(const Found& found) {
 Symmetric symmetric(const graph::NeighborLists& lists, std::int64_t n_lists, const cuda::Stream& stream, Control* control) {
   const std::int64_t n = lists.n;
   const char* what = "the symmetric graph";
-  require(n <= std::numeric_limits<std::int32_t>::max(), "a graph of " + std::to_string(n) + " rows is too large: K is limited to 2^31 - 1 rows");
+  require(n <= std::numeric_limits<std::int32_t>::max(),
+          "a graph of " + std::to_string(n) + " rows is too large: K is limited to 2^31 - 1 rows");
   TeamSpace space(n, stream);
   Found state;
   const cuda::Buffer<Found> found(1, stream, what);

@@ -1,5 +1,5 @@
-// All blocks of a cooperative launch as one team: barriers, and sums in the order of solver/sums.h, which every thread gets. For .cu files.
-// Element i of n belongs to thread i % kThreads of the block that has its unit, in every loop over n elements.
+// All blocks of a cooperative launch as one team: barriers, and sums in the order of solver/sums.h, which every thread gets.
+// For .cu files. Element i of n belongs to thread i % kThreads of the block that has its unit, in every loop over n elements.
 #pragma once
 
 #include <array>
@@ -22,7 +22,8 @@ template <class T>
 __device__ inline T of_lane(T value, int lanes_away) {
   static_assert(std::is_trivially_copyable_v<T> && sizeof(T) % sizeof(double) == 0);
   auto words = std::bit_cast<std::array<double, sizeof(T) / sizeof(double)>>(value);
-  for (std::size_t w = 0; w < sizeof(T) / sizeof(double); ++w) words[w] = __shfl_xor_sync(cuda::kAllLanes, words[w], lanes_away);
+  for (std::size_t w = 0; w < sizeof(T) / sizeof(double); ++w)
+    words[w] = __shfl_xor_sync(cuda::kAllLanes, words[w], lanes_away);
   return std::bit_cast<T>(words);
 }
 
@@ -124,8 +125,8 @@ class Team {
     return of_parts(partial, (n + kSumUnit - 1) / kSumUnit);
   }
 
-  // use(i, the sum of the values before) for every element; their sum. value(i) >= 0 is a whole number, asked for twice. A barrier between
-  // and after.
+  // use(i, the sum of the values before) for every element; their sum. value(i) >= 0 is a whole number, asked for twice. A
+  // barrier between and after.
   template <class Value, class Use>
   __device__ std::int64_t running_sum(std::int64_t n, const Value& value, const Use& use) {
     double* totals = next_partial<double>();
@@ -141,7 +142,8 @@ class Team {
       for (std::int64_t first = begin; first < end; first += kThreads) {
         const std::int64_t i = first + threadIdx.x;
         std::int64_t total = 0;
-        const std::int64_t before = cuda::block_exclusive_sum<kThreads>(i < end ? static_cast<std::int64_t>(value(i)) : 0, total);
+        const std::int64_t before =
+            cuda::block_exclusive_sum<kThreads>(i < end ? static_cast<std::int64_t>(value(i)) : 0, total);
         if (i < end) use(i, sum + before);
         sum += total;
       }
@@ -211,8 +213,8 @@ class Team {
   bool second_ = false;
 };
 
-// (K x)_row for the block's rows from `first` on, a row to a thread, added up in the order of its columns; 0 beyond the last. Entries are
-// read by all threads in the order of memory and multiplied; the sums are of products in shared memory.
+// (K x)_row for the block's rows from `first` on, a row to a thread, added up in the order of its columns; 0 beyond the last.
+// Entries are read by all threads in the order of memory and multiplied; the sums are of products in shared memory.
 __device__ inline double product_of_row(const graph::CsrView& k, const double* x, std::int64_t first) {
   COREMAX_SHARED(products, double[policy::kProducts]);
   const std::int64_t row = first + threadIdx.x;
@@ -238,9 +240,11 @@ __device__ inline double product_of_row(const graph::CsrView& k, const double* x
 
 // Launches a kernel whose first parameter is the memory of its team, for loops over n elements.
 template <class... Parameters, class... Arguments>
-void launch_team(TeamSpace& space, std::int64_t n, const cuda::Stream& stream, void (*kernel)(TeamMemory, Parameters...), Arguments&&... arguments) {
+void launch_team(TeamSpace& space, std::int64_t n, const cuda::Stream& stream, void (*kernel)(TeamMemory, Parameters...),
+                 Arguments&&... arguments) {
   const std::int64_t units = std::max<std::int64_t>(1, (n + kSumUnit - 1) / kSumUnit);
-  const auto blocks = static_cast<unsigned>(std::min<std::int64_t>({units, policy::kBlocksMost, cuda::resident_blocks(kernel, kThreads)}));
+  const auto blocks =
+      static_cast<unsigned>(std::min<std::int64_t>({units, policy::kBlocksMost, cuda::resident_blocks(kernel, kThreads)}));
   cuda::set_bytes(space.arrived.data(), 0, 1, stream, "a barrier");
   cuda::launch(stream, {blocks, kThreads, 0, true}, kernel, space.memory(), std::forward<Arguments>(arguments)...);
 }

@@ -29,7 +29,8 @@ void compress_neonsha(std::uint32_t* state, const std::uint8_t* blocks, std::siz
     const uint32x4_t abcd_before = abcd, efgh_before = efgh;
     uint32x4_t w[4];
     for (int i = 0; i < 4; ++i) {
-      w[i] = vreinterpretq_u32_u8(vrev32q_u8(vld1q_u8(blocks + 64 * block + 16 * static_cast<std::size_t>(i))));  // words are big-endian
+      w[i] = vreinterpretq_u32_u8(
+          vrev32q_u8(vld1q_u8(blocks + 64 * block + 16 * static_cast<std::size_t>(i))));  // words are big-endian
       four_rounds(abcd, efgh, w[i], i);
     }
     for (int i = 4; i < 16; i += 4)

@@ -48,8 +48,8 @@ std::vector<T> to_host(const cuda::Buffer<T>& buffer) {
   return to_host(buffer.data(), buffer.size());
 }
 
-// f() in the threads' own order and in `count` others; then nothing may be left on the device. Sanitizers look at addresses, which the
-// order changes little, and take ten times as long: one other order.
+// f() in the threads' own order and in `count` others; then nothing may be left on the device. Sanitizers look at addresses,
+// which the order changes little, and take ten times as long: one other order.
 template <class F>
 void in_orders(int count, F&& f) {
 #if defined(__SANITIZE_ADDRESS__)
@@ -63,8 +63,8 @@ void in_orders(int count, F&& f) {
   emulator::set_seed(1);
 }
 
-// f() with the first allocation refused, then the second, until it needs no more: each time an Error of ErrorKind::memory that leaves
-// nothing on the device. Returns how many allocations f makes.
+// f() with the first allocation refused, then the second, until it needs no more: each time an Error of ErrorKind::memory that
+// leaves nothing on the device. Returns how many allocations f makes.
 template <class F>
 int with_memory_refused(F&& f) {
   for (int nth = 1;; ++nth) {

@@ -60,8 +60,18 @@ double uniform(std::mt19937_64& random) { return static_cast<double>(random() >>
 
 // Weights of every shape that has its own way through the builder, and of sizes at the edges of rows, tiles and blocks.
 std::vector<std::vector<double>> weight_cases() {
-  std::vector<std::vector<double>> cases{{1},    {5e-324}, {1, 1},  {0, 3},  {3, 0}, {1, 2, 3}, {1, 0, 3}, {1e308, 1e308, 1e308}, {1e-320, 2e-320, 0},
-                                         {1e308, 1e-308}, {0, 0, 1}, {1, 1, 1, 0}};
+  std::vector<std::vector<double>> cases{{1},
+                                         {5e-324},
+                                         {1, 1},
+                                         {0, 3},
+                                         {3, 0},
+                                         {1, 2, 3},
+                                         {1, 0, 3},
+                                         {1e308, 1e308, 1e308},
+                                         {1e-320, 2e-320, 0},
+                                         {1e308, 1e-308},
+                                         {0, 0, 1},
+                                         {1, 1, 1, 0}};
   std::mt19937_64 random(1);
   for (const int n : {2, 7, 31, 33, 64, 65, 255, 257, 2047, 2048, 2049, 4096, 5000, 6145}) {
     std::vector<double> even, skewed, sparse, one, rising;
@@ -100,7 +110,8 @@ TEST(alias_cells_are_those_of_the_cpu) {
     CHECK_AT(where, same_cells(weights, layout_of(weights)));
     std::vector<float> narrow(weights.begin(), weights.end());
     for (float& weight : narrow) weight = std::min(weight, std::numeric_limits<float>::max());
-    if (*std::max_element(narrow.begin(), narrow.end()) > 0) CHECK_AT(where + ", float32", same_cells(narrow, layout_of(narrow)));
+    if (*std::max_element(narrow.begin(), narrow.end()) > 0)
+      CHECK_AT(where + ", float32", same_cells(narrow, layout_of(narrow)));
   }
   CHECK(emulator::live_allocations() == 0);
 }
@@ -146,7 +157,8 @@ TEST(alias_draws_are_those_of_the_cpu) {
         table.sample(size, 99, offset, out.data() + 1, kStream);
         auto got = to_host(out);
         CHECK(got.front() == -1 && got.back() == -1);
-        CHECK_AT("n " + std::to_string(n) + ", size " + std::to_string(size), std::vector<std::int64_t>(got.begin() + 1, got.end() - 1) == expected);
+        CHECK_AT("n " + std::to_string(n) + ", size " + std::to_string(size),
+                 std::vector<std::int64_t>(got.begin() + 1, got.end() - 1) == expected);
       }
     const std::vector<std::int64_t> positions{5, 0, INT64_MAX, 3, 5, 1'000'000'007};
     std::vector<std::int64_t> expected(positions.size());
@@ -202,7 +214,8 @@ TEST(alias_tables_are_updated_or_stay) {
     sampling::on_cuda::AliasTable table(device_first.data(), DType::float64, 4, kStream, nullptr);
     const auto before = cells_of(table);
     const auto bad = to_device(std::vector<double>{1, std::nan("")});
-    CHECK_THROWS(Error, "weights[1] is nan; weights must be finite", table.update(bad.data(), DType::float64, 2, kStream, nullptr));
+    CHECK_THROWS(Error, "weights[1] is nan; weights must be finite",
+                 table.update(bad.data(), DType::float64, 2, kStream, nullptr));
     const auto negative = to_device(std::vector<double>{1, 2, -3, -4});
     CHECK_THROWS(Error, "weights[2] is negative (-3)", table.update(negative.data(), DType::float64, 4, kStream, nullptr));
     const auto zero = to_device(std::vector<double>{0, 0});
@@ -221,14 +234,16 @@ template <class T>
 std::vector<std::int64_t> race_on_device(const std::vector<T>& weights, std::int64_t size, bool logs, std::uint64_t seed) {
   const auto device_weights = to_device(weights);
   const auto out = to_device(std::vector<std::int64_t>(at(size), -1));
-  sampling::on_cuda::sample_without_replacement(device_weights.data(), type_of<T>(), device_weights.size(), size, logs, seed, out.data(), kStream, nullptr);
+  sampling::on_cuda::sample_without_replacement(device_weights.data(), type_of<T>(), device_weights.size(), size, logs, seed,
+                                                out.data(), kStream, nullptr);
   return to_host(out);
 }
 
 template <class T>
 std::vector<std::int64_t> race_on_cpu(const std::vector<T>& weights, std::int64_t size, bool logs, std::uint64_t seed) {
   ThreadPool pool(1);
-  return sampling::sample_without_replacement(weights.data(), type_of<T>(), static_cast<std::int64_t>(weights.size()), size, logs, seed, Isa::scalar, pool);
+  return sampling::sample_without_replacement(weights.data(), type_of<T>(), static_cast<std::int64_t>(weights.size()), size,
+                                              logs, seed, Isa::scalar, pool);
 }
 
 TEST(races_are_those_of_the_cpu) {
@@ -254,7 +269,8 @@ TEST(races_are_those_of_the_cpu) {
     }
     CHECK_THROWS(Error, "without replacement no more can be drawn", race_on_device(weights, n_positive + 1, false, 1));
   }
-  CHECK_THROWS(Error, "weights[1] is inf; weights must be finite", race_on_device(std::vector<double>{1, kInfinity, -1}, 1, false, 1));
+  CHECK_THROWS(Error, "weights[1] is inf; weights must be finite",
+               race_on_device(std::vector<double>{1, kInfinity, -1}, 1, false, 1));
   CHECK_THROWS(Error, "weights[0] is nan", race_on_device(std::vector<float>{std::nanf("")}, 1, true, 1));
   CHECK(emulator::live_allocations() == 0);
 }

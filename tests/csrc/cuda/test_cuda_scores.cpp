@@ -43,7 +43,6 @@ bool same_bits(const std::vector<T>& a, const std::vector<T>& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
 }
 
-
 template <class T>
 constexpr DType type_of() {
   if (std::is_same_v<T, float>) return DType::float32;
@@ -78,14 +77,17 @@ Data labelled(std::int64_t n, std::int64_t d, std::int64_t n_labels, unsigned se
 template <class T>
 std::vector<T> as(const std::vector<double>& values) {
   std::vector<T> result;
-  for (const double value : values) result.push_back(static_cast<T>(std::is_same_v<T, std::int8_t> ? std::clamp(std::round(value), -100.0, 100.0) : value));
+  for (const double value : values)
+    result.push_back(static_cast<T>(std::is_same_v<T, std::int8_t> ? std::clamp(std::round(value), -100.0, 100.0) : value));
   return result;
 }
 
 struct Cosines {
   std::vector<double> norms;
   std::vector<float> own, other;
-  bool operator==(const Cosines& b) const { return same_bits(norms, b.norms) && same_bits(own, b.own) && same_bits(other, b.other); }
+  bool operator==(const Cosines& b) const {
+    return same_bits(norms, b.norms) && same_bits(own, b.own) && same_bits(other, b.other);
+  }
 };
 
 Cosines cosines_on_cpu(const MatrixView& x, const Data& data) {
@@ -97,7 +99,8 @@ Cosines cosines_on_cpu(const MatrixView& x, const Data& data) {
   graph::UnitCentres centres(data.n_labels, data.d);
   for (std::int64_t c = 0; c < data.n_labels; ++c) sums.direction(c, centres.row(c));
   if (data.n_labels > 1)
-    graph::nearest_centres(rows, centres, data.labels.data(), Isa::scalar, {nullptr, found.other.data(), found.own.data(), nullptr}, pool);
+    graph::nearest_centres(rows, centres, data.labels.data(), Isa::scalar,
+                           {nullptr, found.other.data(), found.own.data(), nullptr}, pool);
   else
     graph::nearest_centres(rows, centres, nullptr, Isa::scalar, {nullptr, found.own.data(), nullptr, nullptr}, pool);
   return found;
@@ -107,13 +110,16 @@ Cosines cosines_on_cpu(const MatrixView& x, const Data& data) {
 Cosines cosines_on_device(const MatrixView& x, const Data& data, bool by_label) {
   std::vector<std::int64_t> order(at(data.n));
   std::iota(order.begin(), order.end(), 0);
-  if (by_label) std::stable_sort(order.begin(), order.end(), [&](std::int64_t a, std::int64_t b) { return data.labels[at(a)] < data.labels[at(b)]; });
+  if (by_label)
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::int64_t a, std::int64_t b) { return data.labels[at(a)] < data.labels[at(b)]; });
   const auto labels = to_device(data.labels);
   const auto rows = to_device(order);
   const auto bad = to_device(std::vector<std::uint64_t>{~std::uint64_t{0}});
   const cuda::Buffer<double> norms(data.n, kStream, "norms");
   const cuda::Buffer<float> own(data.n, kStream, "own"), other(data.n, kStream, "other");
-  graph::on_cuda::cosines_with_centres(x, {data.n_labels, labels.data(), rows.data()}, norms.data(), own.data(), other.data(), bad.data(), kStream);
+  graph::on_cuda::cosines_with_centres(x, {data.n_labels, labels.data(), rows.data()}, norms.data(), own.data(), other.data(),
+                                       bad.data(), kStream);
   CHECK(to_host(bad)[0] == ~std::uint64_t{0});
   return {to_host(norms), to_host(own), to_host(other)};
 }
@@ -121,7 +127,8 @@ Cosines cosines_on_device(const MatrixView& x, const Data& data, bool by_label) 
 template <class T>
 bool same_cosines(const Data& data, const std::vector<T>& values, DType dtype, bool by_label = true) {
   const auto there = to_device(values);
-  return cosines_on_cpu({values.data(), dtype, data.n, data.d, data.d}, data) == cosines_on_device({there.data(), dtype, data.n, data.d, data.d}, data, by_label);
+  return cosines_on_cpu({values.data(), dtype, data.n, data.d, data.d}, data) ==
+         cosines_on_device({there.data(), dtype, data.n, data.d, data.d}, data, by_label);
 }
 
 template <class T>
@@ -132,9 +139,23 @@ bool same_cosines(const Data& data) {
 TEST(cosines_with_centres_are_those_of_the_cpu) {
   emulator::set_seed(1);
   // Around the edges of lanes, of tiles of rows (32, 64) and of centres (16, 32), of pieces of columns (64); rows kept and not.
-  for (const auto& [n, d, n_labels] : std::vector<std::array<std::int64_t, 3>>{
-           {1, 1, 1}, {2, 1, 2}, {3, 15, 2}, {31, 16, 7}, {32, 17, 8}, {33, 63, 9}, {63, 64, 15}, {64, 65, 16}, {65, 33, 17}, {70, 129, 31}, {97, 7, 32},
-           {130, 31, 33}, {129, 20, 64}, {200, 300, 65}, {66, 900, 40}, {150, 257, 1}, {40, 5, 40}}) {
+  for (const auto& [n, d, n_labels] : std::vector<std::array<std::int64_t, 3>>{{1, 1, 1},
+                                                                               {2, 1, 2},
+                                                                               {3, 15, 2},
+                                                                               {31, 16, 7},
+                                                                               {32, 17, 8},
+                                                                               {33, 63, 9},
+                                                                               {63, 64, 15},
+                                                                               {64, 65, 16},
+                                                                               {65, 33, 17},
+                                                                               {70, 129, 31},
+                                                                               {97, 7, 32},
+                                                                               {130, 31, 33},
+                                                                               {129, 20, 64},
+                                                                               {200, 300, 65},
+                                                                               {66, 900, 40},
+                                                                               {150, 257, 1},
+                                                                               {40, 5, 40}}) {
     const Data data = labelled(n, d, n_labels, static_cast<unsigned>(n));
     const std::string where = std::to_string(n) + " x " + std::to_string(d) + ", " + std::to_string(n_labels) + " classes";
     CHECK_AT(where, same_cosines<float>(data));
@@ -149,13 +170,15 @@ TEST(cosines_with_centres_of_every_type) {
   CHECK(same_cosines<double>(data));
   CHECK(same_cosines<std::int8_t>(data));
   std::vector<std::uint16_t> bits;
-  for (const double value : data.values) bits.push_back(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16));
+  for (const double value : data.values)
+    bits.push_back(static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16));
   CHECK(same_cosines(data, bits, DType::bfloat16));
   for (std::uint16_t& half : bits) half = static_cast<std::uint16_t>((half & 0x8000) | (half % 0x7BFF));  // any finite numbers
   CHECK(same_cosines(data, bits, DType::float16));
   Data wild = data;  // lengths beyond float32, rows of zeros, classes that cancel
   for (std::int64_t i = 0; i < data.n; ++i)
-    for (std::int64_t c = 0; c < data.d; ++c) wild.values[at(i * data.d + c)] *= i % 5 == 0 ? 0x1p-300 : i % 5 == 1 ? 0x1p150 : i % 5 == 2 ? 0 : 1;
+    for (std::int64_t c = 0; c < data.d; ++c)
+      wild.values[at(i * data.d + c)] *= i % 5 == 0 ? 0x1p-300 : i % 5 == 1 ? 0x1p150 : i % 5 == 2 ? 0 : 1;
   CHECK(same_cosines<double>(wild));
   Data cancel = labelled(4, 20, 3, 1);
   cancel.labels = {0, 0, 1, 2};
@@ -205,11 +228,13 @@ TEST(robust_scales_are_those_of_the_cpu) {
       close[at(i)] = 1 + std::ldexp(static_cast<double>(random() % 4096), -52);  // that differ in the last bits counted
     }
     for (const auto& values : {spread, coarse, wide, close})
-      for (const auto& [low, high] : std::vector<std::pair<double, double>>{{1, 99}, {0, 100}, {25, 75}, {50, 50}, {33.3, 33.4}, {100, 100}})
+      for (const auto& [low, high] :
+           std::vector<std::pair<double, double>>{{1, 99}, {0, 100}, {25, 75}, {50, 50}, {33.3, 33.4}, {100, 100}})
         for (const double tolerance : {0.0, 1e-13}) {
           auto expected = values;
           scores::robust_scale(expected.data(), n, low, high, tolerance);
-          CHECK_AT(std::to_string(n) + ", " + std::to_string(low), same_bits(scaled_on_device(values, low, high, tolerance), expected));
+          CHECK_AT(std::to_string(n) + ", " + std::to_string(low),
+                   same_bits(scaled_on_device(values, low, high, tolerance), expected));
         }
   }
   CHECK(emulator::live_allocations() == 0);
@@ -256,8 +281,9 @@ std::vector<double> sim_on_cpu(const Problem& problem) {
   std::vector<double> total(at(n)), ratio(at(n)), norm(at(n));
   for (const Data& model : problem.models) {
     const auto values = as<float>(model.values);
-    scores::separability({values.data(), DType::float32, n, model.d, model.d}, "x", problem.models[0].labels.data(), problem.models[0].n_labels, problem.options.epsilon,
-                         problem.options.take_log, Isa::scalar, ratio.data(), norm.data(), pool);
+    scores::separability({values.data(), DType::float32, n, model.d, model.d}, "x", problem.models[0].labels.data(),
+                         problem.models[0].n_labels, problem.options.epsilon, problem.options.take_log, Isa::scalar,
+                         ratio.data(), norm.data(), pool);
     scores::robust_scale(ratio.data(), n, problem.options.low, problem.options.high, 0);
     scores::robust_scale(norm.data(), n, problem.options.low, problem.options.high, kTolerance);
     for (std::int64_t i = 0; i < n; ++i) total[at(i)] += ratio[at(i)] * norm[at(i)];
@@ -265,7 +291,8 @@ std::vector<double> sim_on_cpu(const Problem& problem) {
   for (double& value : total) value /= static_cast<double>(problem.models.size());
   if (!problem.experts.empty()) {
     std::vector<MatrixView> views;
-    for (const auto& expert : problem.experts) views.push_back({expert.data(), DType::float64, n, problem.n_classes, problem.n_classes});
+    for (const auto& expert : problem.experts)
+      views.push_back({expert.data(), DType::float64, n, problem.n_classes, problem.n_classes});
     scores::agreement(views, std::vector<std::string>(views.size(), "p"), Isa::scalar, ratio.data(), pool);
     for (std::int64_t i = 0; i < n; ++i) total[at(i)] *= ratio[at(i)];
   }
@@ -275,23 +302,27 @@ std::vector<double> sim_on_cpu(const Problem& problem) {
 
 // labels: any numbers in the order of the problem's.
 template <class T>
-std::vector<double> sim_on_device(const Problem& problem, const std::vector<T>& labels, std::int64_t n_classes_of_labels, const cuda::Stream& stream = kStream) {
+std::vector<double> sim_on_device(const Problem& problem, const std::vector<T>& labels, std::int64_t n_classes_of_labels,
+                                  const cuda::Stream& stream = kStream) {
   std::vector<cuda::Buffer<float>> data;
   std::vector<cuda::Buffer<double>> probabilities;
   std::vector<Named> models, experts;
   for (const Data& model : problem.models) {
     data.push_back(to_device(as<float>(model.values)));
-    models.push_back({{data.back().data(), DType::float32, model.n, model.d, model.d}, "embeddings[" + std::to_string(models.size()) + "]"});
+    models.push_back(
+        {{data.back().data(), DType::float32, model.n, model.d, model.d}, "embeddings[" + std::to_string(models.size()) + "]"});
   }
   for (const auto& expert : problem.experts) {
     probabilities.push_back(to_device(expert));
-    experts.push_back({{probabilities.back().data(), DType::float64, problem.n(), problem.n_classes, problem.n_classes}, "p[" + std::to_string(experts.size()) + "]"});
+    experts.push_back({{probabilities.back().data(), DType::float64, problem.n(), problem.n_classes, problem.n_classes},
+                       "p[" + std::to_string(experts.size()) + "]"});
   }
   const auto labels_there = to_device(labels);
   kStream.synchronize();
   const cuda::Buffer<double> out(problem.n(), stream, "scores");
-  scores::on_cuda::sim(models, std::vector<double>(models.size(), kTolerance), {labels_there.data(), type_of<T>(), length(labels), n_classes_of_labels}, experts,
-                       problem.options, out.data(), stream, nullptr);
+  scores::on_cuda::sim(models, std::vector<double>(models.size(), kTolerance),
+                       {labels_there.data(), type_of<T>(), length(labels), n_classes_of_labels}, experts, problem.options,
+                       out.data(), stream, nullptr);
   std::vector<double> result(at(problem.n()));
   cuda::copy(result.data(), out.data(), problem.n(), stream, "scores");
   stream.synchronize();
@@ -303,9 +334,16 @@ std::vector<double> sim_on_device(const Problem& problem) { return sim_on_device
 TEST(sim_on_a_device_is_that_of_the_cpu) {
   emulator::set_seed(5);
   for (const auto& [n, n_labels, n_models, n_experts, n_classes] :
-       std::vector<std::array<std::int64_t, 5>>{{1, 1, 1, 0, 0}, {5, 2, 1, 1, 2}, {33, 4, 2, 2, 1}, {64, 20, 1, 2, 20}, {65, 3, 2, 3, 7}, {257, 40, 1, 7, 41}, {300, 9, 3, 2, 9}}) {
+       std::vector<std::array<std::int64_t, 5>>{{1, 1, 1, 0, 0},
+                                                {5, 2, 1, 1, 2},
+                                                {33, 4, 2, 2, 1},
+                                                {64, 20, 1, 2, 20},
+                                                {65, 3, 2, 3, 7},
+                                                {257, 40, 1, 7, 41},
+                                                {300, 9, 3, 2, 9}}) {
     Problem problem;
-    for (std::int64_t m = 0; m < n_models; ++m) problem.models.push_back(labelled(n, 10 + 30 * m, n_labels, static_cast<unsigned>(m)));
+    for (std::int64_t m = 0; m < n_models; ++m)
+      problem.models.push_back(labelled(n, 10 + 30 * m, n_labels, static_cast<unsigned>(m)));
     for (std::int64_t k = 0; k < n_experts; ++k) problem.experts.push_back(softmax(n, n_classes, static_cast<unsigned>(k)));
     problem.n_classes = n_classes;
     for (const bool flag : {true, false}) {
@@ -345,7 +383,8 @@ TEST(sim_on_a_device_refuses) {
   auto labels = good.models[0].labels;
   labels[7] = -2;
   labels[30] = -3;
-  in_orders(4, [&] { CHECK_THROWS(Error, "labels[7] is -2, but labels must not be negative", sim_on_device(good, labels, 0)); });
+  in_orders(4,
+            [&] { CHECK_THROWS(Error, "labels[7] is -2, but labels must not be negative", sim_on_device(good, labels, 0)); });
   labels[7] = 1;
   labels[30] = 3;
   CHECK_THROWS(Error, "labels[30] is 3, but probabilities has classes 0 to 2", sim_on_device(good, labels, 3));

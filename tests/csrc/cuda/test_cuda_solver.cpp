@@ -1,5 +1,5 @@
-// The solver on a device against the engine of the CPU: the same bits wherever the order of operations is the same, and what is promised
-// elsewhere.
+// The solver on a device against the engine of the CPU: the same bits wherever the order of operations is the same, and what is
+// promised elsewhere.
 #include <algorithm>
 #include <cmath>
 #include <random>
@@ -27,7 +27,11 @@ struct OnDevice {
         indptr(to_device(std::vector<std::int64_t>(problem.k.indptr, problem.k.indptr + problem.n() + 1))),
         indices(to_device(std::vector<std::int32_t>(problem.k.indices, problem.k.indices + problem.k.indptr[problem.n()]))),
         values(to_device(std::vector<float>(problem.k.values, problem.k.values + problem.k.indptr[problem.n()]))),
-        elements{importance.data(), {problem.n(), indptr.data(), indices.data(), values.data()}, problem.k.indptr[problem.n()], problem.alpha, problem.budget} {}
+        elements{importance.data(),
+                 {problem.n(), indptr.data(), indices.data(), values.data()},
+                 problem.k.indptr[problem.n()],
+                 problem.alpha,
+                 problem.budget} {}
   cuda::Buffer<double> importance;
   cuda::Buffer<std::int64_t> indptr;
   cuda::Buffer<std::int32_t> indices;
@@ -43,7 +47,8 @@ struct Sample {
     for (std::int64_t i = 0; i < n; ++i) importance.push_back(static_cast<double>(random() % 10'000) / 10'000);
     const auto join = [&](std::int64_t i, std::int64_t j) {
       const auto known = [&](const auto& edge) { return edge.first == static_cast<std::int32_t>(j); };
-      if (i != j && i > 0 && j > 0 && std::none_of(rows[at(i)].begin(), rows[at(i)].end(), known)) connect(rows, i, j, static_cast<float>(random() % 1000 + 1) / 1000);
+      if (i != j && i > 0 && j > 0 && std::none_of(rows[at(i)].begin(), rows[at(i)].end(), known))
+        connect(rows, i, j, static_cast<float>(random() % 1000 + 1) / 1000);
     };
     for (std::int64_t i = 1; i < n; ++i) {
       for (int e = 0; e < 4; ++e) join(i, static_cast<std::int64_t>(random()) % n);
@@ -74,7 +79,8 @@ TEST(ascents_are_those_of_the_cpu) {
         const OnDevice device(problem);
         solver::on_cuda::TeamSpace space(n, kStream);
         solver::on_cuda::Call call(options, kStream, nullptr);
-        const solver::Spectrum found = solver::on_cuda::spectrum(device.elements.k, device.elements.n_entries, options.seed, space, call);
+        const solver::Spectrum found =
+            solver::on_cuda::spectrum(device.elements.k, device.elements.n_entries, options.seed, space, call);
         const std::string where = std::string(solver::name(method)) + ", n " + std::to_string(n);
         CHECK_AT(where, found.lowest == ends.lowest && found.highest == ends.highest && found.margin == ends.margin);
         const auto ascent = solver::on_cuda::ascend(device.elements, method, found, nullptr, space, call);
@@ -94,7 +100,9 @@ struct Solved {
 solver::Result solve_on_device(const Problem& problem, const Options& options, Control* control = nullptr) {
   const OnDevice device(problem);
   const auto n = problem.n();
-  solver::on_cuda::Problem asked{device.importance.data(), DType::float64, device.elements.k, device.elements.n_entries, problem.alpha, problem.budget, nullptr};
+  solver::on_cuda::Problem asked{
+      device.importance.data(), DType::float64, device.elements.k, device.elements.n_entries, problem.alpha,
+      problem.budget,           nullptr};
   cuda::Buffer<std::int8_t> fixed;
   if (problem.fixed != nullptr) {
     fixed = to_device(std::vector<std::int8_t>(problem.fixed, problem.fixed + n));
@@ -128,7 +136,8 @@ double best_swap(const Problem& problem, const std::vector<std::int64_t>& subset
   double best = 0;
   for (std::int64_t i = 0; i < problem.n(); ++i)
     for (std::int64_t j = 0; j < problem.n(); ++j) {
-      if (kept[at(i)] || !kept[at(j)] || (problem.fixed != nullptr && (problem.fixed[i] != 0 || problem.fixed[j] != 0))) continue;
+      if (kept[at(i)] || !kept[at(j)] || (problem.fixed != nullptr && (problem.fixed[i] != 0 || problem.fixed[j] != 0)))
+        continue;
       best = std::max(best, gain[at(i)] - gain[at(j)] + 2 * problem.alpha * solver::entry(problem.k, i, j));
     }
   return best;
@@ -146,22 +155,28 @@ void compare(const Problem& problem, Options options, const std::string& where, 
     const solver::Result found = solve_on_device(problem, options);
     CHECK_AT(where, same_bits(found.history, expected.history));
     CHECK_AT(where, same_bits(found.x, expected.x));
-    CHECK_AT(where, found.iterations == expected.iterations && found.status == expected.status && found.fixed == expected.fixed);
+    CHECK_AT(where,
+             found.iterations == expected.iterations && found.status == expected.status && found.fixed == expected.fixed);
     CHECK_AT(where, found.method == expected.method);
-    CHECK_AT(where, std::is_sorted(found.indices.begin(), found.indices.end()) && std::adjacent_find(found.indices.begin(), found.indices.end()) == found.indices.end());
+    CHECK_AT(where, std::is_sorted(found.indices.begin(), found.indices.end()) &&
+                        std::adjacent_find(found.indices.begin(), found.indices.end()) == found.indices.end());
     CHECK_AT(where, found.indices.front() >= 0 && found.indices.back() < problem.n());
     CHECK_AT(where, found.objective == solver::objective(problem, found.indices, pool));
     if (bounded) CHECK_AT(where, found.upper_bound >= found.objective && found.upper_bound >= expected.objective);
     for (const std::int64_t i : found.indices) CHECK_AT(where, problem.fixed == nullptr || problem.fixed[i] >= 0);
-    if (problem.fixed != nullptr) CHECK_AT(where, std::count(problem.fixed, problem.fixed + problem.n(), 1) ==
-        std::count_if(found.indices.begin(), found.indices.end(), [&](std::int64_t i) { return problem.fixed[i] > 0; }));
+    if (problem.fixed != nullptr)
+      CHECK_AT(where, std::count(problem.fixed, problem.fixed + problem.n(), 1) ==
+                          std::count_if(found.indices.begin(), found.indices.end(),
+                                        [&](std::int64_t i) { return problem.fixed[i] > 0; }));
     double size = 1e-300;
     for (std::int64_t i = 0; i < problem.n(); ++i) size = std::max(size, std::abs(problem.importance[i]));
     if (options.polish) CHECK_AT(where, best_swap(problem, found.indices) <= 1e-10 * (size + problem.alpha * 100));
     // Pairwise rounding loses nothing, nor does the polish.
-    if (found.method != Method::greedy && !found.history.empty()) CHECK_AT(where, found.objective >= found.history.back() - 1e-9 * std::abs(found.history.back()));
+    if (found.method != Method::greedy && !found.history.empty())
+      CHECK_AT(where, found.objective >= found.history.back() - 1e-9 * std::abs(found.history.back()));
     if (first.indices.empty()) first = found;
-    CHECK_AT(where, found.indices == first.indices && found.objective == first.objective && found.swaps == first.swaps && found.upper_bound == first.upper_bound);
+    CHECK_AT(where, found.indices == first.indices && found.objective == first.objective && found.swaps == first.swaps &&
+                        found.upper_bound == first.upper_bound);
   });
 }
 
@@ -174,7 +189,8 @@ TEST(answers_on_a_device_are_local_optima_of_the_same_points) {
         Options options;
         options.method = method;
         options.max_iterations = 6;
-        compare(sample.problem(budget, 0.6), options, std::string(solver::name(method)) + ", n " + std::to_string(n) + ", budget " + std::to_string(budget));
+        compare(sample.problem(budget, 0.6), options,
+                std::string(solver::name(method)) + ", n " + std::to_string(n) + ", budget " + std::to_string(budget));
       }
 }
 
@@ -202,11 +218,13 @@ TEST(symmetric_graphs_are_those_of_the_cpu) {
         values.push_back(coarse ? static_cast<float>(random() % 3) - 1 : static_cast<float>(random() % 10007) / 10007 - 0.2F);
       }
       ThreadPool pool(1);
-      const graph::Csr expected = graph::symmetric({n, k, nullptr, indices.data(), DType::int64, values.data(), DType::float32}, pool);
+      const graph::Csr expected =
+          graph::symmetric({n, k, nullptr, indices.data(), DType::int64, values.data(), DType::float32}, pool);
       in_orders(2, [&] {
         const auto i = to_device(indices);
         const auto v = to_device(values);
-        const auto found = solver::on_cuda::symmetric({n, k, nullptr, i.data(), DType::int64, v.data(), DType::float32}, n * k, kStream, nullptr);
+        const auto found = solver::on_cuda::symmetric({n, k, nullptr, i.data(), DType::int64, v.data(), DType::float32}, n * k,
+                                                      kStream, nullptr);
         const std::string where = "n " + std::to_string(n);
         CHECK_AT(where, to_host(found.indptr) == expected.indptr);
         CHECK_AT(where, to_host(found.indices) == expected.indices);
@@ -215,7 +233,9 @@ TEST(symmetric_graphs_are_those_of_the_cpu) {
     }
   const auto numbers = to_device(std::vector<std::int64_t>{1, 2});
   const auto values = to_device(std::vector<float>{1, 1});
-  CHECK_THROWS(Error, "entry 1 of the lists names", solver::on_cuda::symmetric({2, 1, nullptr, numbers.data(), DType::int64, values.data(), DType::float32}, 2, kStream, nullptr));
+  CHECK_THROWS(Error, "entry 1 of the lists names",
+               solver::on_cuda::symmetric({2, 1, nullptr, numbers.data(), DType::int64, values.data(), DType::float32}, 2,
+                                          kStream, nullptr));
 }
 
 TEST(solver_on_a_device_takes_what_is_fixed_and_a_start) {
@@ -263,7 +283,9 @@ TEST(solver_on_a_device_refuses_and_gives_back) {
   } stop;
   CHECK_THROWS(std::runtime_error, "stop", solve_on_device(problem, options, &stop));
   int calls = 0;
-  options.callback = [&](const solver::Iteration& it) { return ++calls == 1 && it.iteration == 1 && it.method == Method::annealed; };
+  options.callback = [&](const solver::Iteration& it) {
+    return ++calls == 1 && it.iteration == 1 && it.method == Method::annealed;
+  };
   const solver::Result result = solve_on_device(problem, options);
   CHECK(calls == 1 && result.status == solver::Status::interrupted && result.iterations == 1 && result.indices.size() == 8);
   options.callback = nullptr;
@@ -297,14 +319,18 @@ TEST(the_shifted_bound_on_a_device_is_that_of_the_cpu) {
         const solver::Result found = solve_on_device(problem, options);
         const std::string where = "n " + std::to_string(n) + ", alpha " + std::to_string(alpha);
         CHECK_AT(where, found.upper_bound >= found.objective);
-        if (solver::is_enumerable(problem)) CHECK_AT(where, found.upper_bound >= solver::enumerate(problem, pool).bound.value - 1e-9);
+        if (solver::is_enumerable(problem))
+          CHECK_AT(where, found.upper_bound >= solver::enumerate(problem, pool).bound.value - 1e-9);
         if (found.fixed > 0) return;  // bounded without what is fixed
         solver::Subset subset(at(n), 0);
         for (const std::int64_t i : found.indices) subset[at(i)] = 1;
-        const double shifted = solver::diagonal_shift_bound(problem, solver::spectrum(problem.k, options.seed, pool), subset, run).value;
+        const double shifted =
+            solver::diagonal_shift_bound(problem, solver::spectrum(problem.k, options.seed, pool), subset, run).value;
         const double expected = std::min(shifted, solver::modular_bound(problem, pool).value);
-        CHECK_AT(where + ", " + std::to_string(found.upper_bound) + " for " + std::to_string(expected), std::abs(found.upper_bound - expected) <= 2e-3 * std::abs(expected));
-        CHECK_AT(where, (found.bound_kind == solver::BoundKind::diagonal_shift) == (found.upper_bound < solver::modular_bound(problem, pool).value));
+        CHECK_AT(where + ", " + std::to_string(found.upper_bound) + " for " + std::to_string(expected),
+                 std::abs(found.upper_bound - expected) <= 2e-3 * std::abs(expected));
+        CHECK_AT(where, (found.bound_kind == solver::BoundKind::diagonal_shift) ==
+                            (found.upper_bound < solver::modular_bound(problem, pool).value));
         won += found.bound_kind == solver::BoundKind::diagonal_shift;
       });
     }
@@ -315,10 +341,12 @@ TEST(symmetric_graphs_are_copied) {
   const std::vector<std::int64_t> numbers{1, 2, 0, -1, 1, 0};
   const std::vector<float> values{0.5F, 0.25F, 1.0F, 7.0F, 0.125F, 2.0F};
   ThreadPool pool(1);
-  const graph::Csr expected = graph::symmetric({3, 2, nullptr, numbers.data(), DType::int64, values.data(), DType::float32}, pool);
+  const graph::Csr expected =
+      graph::symmetric({3, 2, nullptr, numbers.data(), DType::int64, values.data(), DType::float32}, pool);
   const auto there = to_device(numbers);
   const auto values_there = to_device(values);
-  auto k = solver::on_cuda::symmetric({3, 2, nullptr, there.data(), DType::int64, values_there.data(), DType::float32}, 6, kStream, nullptr);
+  auto k = solver::on_cuda::symmetric({3, 2, nullptr, there.data(), DType::int64, values_there.data(), DType::float32}, 6,
+                                      kStream, nullptr);
   const cuda::Buffer<std::int64_t> indptr(4, kStream, "indptr");
   const cuda::Buffer<std::int64_t> indices(k.indices.size(), kStream, "indices");
   const cuda::Buffer<float> similarities(k.indices.size(), kStream, "values");

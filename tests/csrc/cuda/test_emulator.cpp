@@ -229,7 +229,8 @@ TEST(warp_functions_are_cudas) {
       const std::string where = "lane " + std::to_string(l);
       CHECK_AT(where, own[0] == 7 && own[1] == l / 8 * 8 + (l + 1) % 8);
       CHECK_AT(where, own[2] == (l < 3 ? l : l - 3) && own[3] == (l % 16 + 3 > 15 ? l : l + 3) && own[4] == (l ^ 5));
-      CHECK_AT(where, static_cast<unsigned>(own[5]) == thirds && own[6] == 1 && own[7] == 0 && static_cast<unsigned>(own[8]) == tens);
+      CHECK_AT(where,
+               static_cast<unsigned>(own[5]) == thirds && own[6] == 1 && own[7] == 0 && static_cast<unsigned>(own[8]) == tens);
       CHECK_AT(where, own[9] == 496 && own[10] == 16 && own[11] == 0 && own[12] == 1 && own[13] == (l < 16 ? 15 : 16));
     }
   });
@@ -308,8 +309,8 @@ void check_tile(void (*kernel)(const std::uint32_t*, const std::uint32_t*, float
   const auto device_a = to_device(a);
   const auto device_b = to_device(b);
   const auto device_c = to_device(std::vector<float>(128));
-  launch(kStream, {1, 32}, kernel, reinterpret_cast<const std::uint32_t*>(device_a.data()), reinterpret_cast<const std::uint32_t*>(device_b.data()),
-         device_c.data());
+  launch(kStream, {1, 32}, kernel, reinterpret_cast<const std::uint32_t*>(device_a.data()),
+         reinterpret_cast<const std::uint32_t*>(device_b.data()), device_c.data());
   const auto c = to_host(device_c);
   for (int i = 0; i < 16; ++i)
     for (int j = 0; j < 8; ++j) {
@@ -323,16 +324,20 @@ std::uint16_t to_f16(int value) {
   if (value == 0) return 0;
   int exponent = 0;
   const float significand = std::frexp(static_cast<float>(std::abs(value)), &exponent);
-  return static_cast<std::uint16_t>((value < 0 ? 0x8000 : 0) | ((exponent + 14) << 10) | (static_cast<int>(significand * 2048) & 1023));
+  return static_cast<std::uint16_t>((value < 0 ? 0x8000 : 0) | ((exponent + 14) << 10) |
+                                    (static_cast<int>(significand * 2048) & 1023));
 }
 
 TEST(tensor_cores_multiply_matrices) {
   in_orders(3, [] {
-    check_tile<std::uint16_t>(one_tile<0>, [](int value) { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16); });
+    check_tile<std::uint16_t>(one_tile<0>, [](int value) {
+      return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(static_cast<float>(value)) >> 16);
+    });
     check_tile<std::uint16_t>(one_tile<1>, to_f16);
     check_tile<std::int8_t>(one_tile<2>, [](int value) { return static_cast<std::int8_t>(value); });
   });
-  CHECK(emulated::from_f16(0x0001) == 0x1p-24F && emulated::from_f16(0xFBFF) == -65504 && std::isinf(emulated::from_f16(0x7C00)));
+  CHECK(emulated::from_f16(0x0001) == 0x1p-24F && emulated::from_f16(0xFBFF) == -65504 &&
+        std::isinf(emulated::from_f16(0x7C00)));
 }
 
 __global__ void transpose_tiles(const std::uint16_t* in, std::uint32_t* out) {
@@ -385,8 +390,10 @@ TEST(asynchronous_copies_are_there_after_the_wait_only) {
       const auto got = to_host(out);
       for (int i = 0; i < 32; ++i) {
         CHECK(got[at(i)].x == static_cast<float>(31 - i));
-        if (left == 1) CHECK(std::isnan(got[at(32 + i)].x));
-        else CHECK(got[at(32 + i)].x == (31 - i < 20 ? static_cast<float>(63 - i) : 0.0F));
+        if (left == 1)
+          CHECK(std::isnan(got[at(32 + i)].x));
+        else
+          CHECK(got[at(32 + i)].x == (31 - i < 20 ? static_cast<float>(63 - i) : 0.0F));
       }
     }
   });
@@ -461,7 +468,8 @@ void written_by_copy(const Stream& user, int* memory, int*) {
 
 TEST(memory_given_back_too_early_is_found) {
   int result = 5;
-  for (const auto use : {read_by_kernel, read_by_copy, written_by_kernel, written_by_copy}) use_after_return(true, use, &result);
+  for (const auto use : {read_by_kernel, read_by_copy, written_by_kernel, written_by_copy})
+    use_after_return(true, use, &result);
   CHECK(result == 0);
 #if !defined(__SANITIZE_ADDRESS__)  // which would end the process
   use_after_return(false, read_by_kernel, &result);

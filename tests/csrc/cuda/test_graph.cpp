@@ -53,8 +53,12 @@ void fill(Matrix& x, const std::vector<float>& values, F&& convert) {
 Matrix matrix(std::int64_t n, std::int64_t d, DType dtype, const std::vector<float>& values, std::int64_t gap = 0) {
   Matrix x{n, d, d + gap, dtype, {}};
   switch (dtype) {
-    case DType::float64: fill<double>(x, values, [](float v) { return static_cast<double>(v); }); break;
-    case DType::bfloat16: fill<std::uint16_t>(x, values, [](float v) { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(v) >> 16); }); break;
+    case DType::float64:
+      fill<double>(x, values, [](float v) { return static_cast<double>(v); });
+      break;
+    case DType::bfloat16:
+      fill<std::uint16_t>(x, values, [](float v) { return static_cast<std::uint16_t>(std::bit_cast<std::uint32_t>(v) >> 16); });
+      break;
     case DType::float16:
       fill<std::uint16_t>(x, values, [](float v) {
         const float small = std::clamp(v, -8.0f, 8.0f);
@@ -63,8 +67,11 @@ Matrix matrix(std::int64_t n, std::int64_t d, DType dtype, const std::vector<flo
         return static_cast<std::uint16_t>((bits >> 16 & 0x8000) | (((bits & 0x7FFFFFFF) - (112u << 23)) >> 13));
       });
       break;
-    case DType::int8: fill<std::int8_t>(x, values, [](float v) { return static_cast<std::int8_t>(std::clamp(8 * v, -127.0f, 127.0f)); }); break;
-    default: fill<float>(x, values, [](float v) { return v; });
+    case DType::int8:
+      fill<std::int8_t>(x, values, [](float v) { return static_cast<std::int8_t>(std::clamp(8 * v, -127.0f, 127.0f)); });
+      break;
+    default:
+      fill<float>(x, values, [](float v) { return v; });
   }
   return x;
 }
@@ -96,9 +103,11 @@ struct Neighbors {
 };
 
 Neighbors on_cpu(const Matrix& x, std::int64_t k, Metric metric) {
-  Neighbors result{std::vector<std::int64_t>(static_cast<std::size_t>(x.n * k)), std::vector<float>(static_cast<std::size_t>(x.n * k))};
+  Neighbors result{std::vector<std::int64_t>(static_cast<std::size_t>(x.n * k)),
+                   std::vector<float>(static_cast<std::size_t>(x.n * k))};
   ThreadPool pool(2);
-  graph::topk(x.view(x.bytes.data()), nullptr, x.n, k, metric, Isa::scalar, Search::direct, pool, result.indices.data(), result.similarities.data());
+  graph::topk(x.view(x.bytes.data()), nullptr, x.n, k, metric, Isa::scalar, Search::direct, pool, result.indices.data(),
+              result.similarities.data());
   return result;
 }
 
@@ -106,13 +115,15 @@ Neighbors on_device(const Matrix& x, std::int64_t k, Metric metric, Search searc
   const auto data = test::to_device(x.bytes);
   const cuda::Buffer<std::int64_t> indices(x.n * std::max<std::int64_t>(k, 1), test::kStream, "indices");
   const cuda::Buffer<float> similarities(indices.size(), test::kStream, "similarities");
-  graph::on_cuda::topk(x.view(data.data()), k, metric, search, tuning, test::kStream, nullptr, indices.data(), similarities.data());
+  graph::on_cuda::topk(x.view(data.data()), k, metric, search, tuning, test::kStream, nullptr, indices.data(),
+                       similarities.data());
   return {test::to_host(indices), test::to_host(similarities)};
 }
 
 std::string name(const Matrix& x, std::int64_t k, Metric metric, Search search, const Tuning& tuning = {}) {
-  return "n " + std::to_string(x.n) + " d " + std::to_string(x.d) + " k " + std::to_string(k) + " type " + std::to_string(static_cast<int>(x.dtype)) + " metric " +
-         std::to_string(static_cast<int>(metric)) + " search " + std::to_string(static_cast<int>(search)) + " shape " + std::to_string(tuning.shape);
+  return "n " + std::to_string(x.n) + " d " + std::to_string(x.d) + " k " + std::to_string(k) + " type " +
+         std::to_string(static_cast<int>(x.dtype)) + " metric " + std::to_string(static_cast<int>(metric)) + " search " +
+         std::to_string(static_cast<int>(search)) + " shape " + std::to_string(tuning.shape);
 }
 
 void check_same(const Matrix& x, std::int64_t k, Metric metric, Search search, const Tuning& tuning = {}) {
@@ -133,7 +144,8 @@ TEST(direct_graph_on_a_device_has_the_bits_of_the_cpu) {
 
 TEST(direct_graph_on_a_device_takes_every_type) {
   for (const DType dtype : kTypes)
-    for (const Metric metric : kMetrics) check_same(matrix(40, 19, dtype, normal_values(40 * 19, 5), 3), 12, metric, Search::direct);
+    for (const Metric metric : kMetrics)
+      check_same(matrix(40, 19, dtype, normal_values(40 * 19, 5), 3), 12, metric, Search::direct);
 }
 
 TEST(filtered_graph_on_a_device_has_the_bits_of_the_cpu) {
@@ -153,13 +165,16 @@ TEST(filtered_graph_on_a_device_has_the_bits_of_the_cpu) {
 
 TEST(graph_on_a_device_has_lists_of_256_neighbors) {
   const std::int64_t n = 290;
-  for (const Search search : {Search::direct, Search::coarse}) check_same(matrix(n, 3, DType::float32, normal_values(n * 3, 8)), 256, Metric::cosine, search);
+  for (const Search search : {Search::direct, Search::coarse})
+    check_same(matrix(n, 3, DType::float32, normal_values(n * 3, 8)), 256, Metric::cosine, search);
 }
 
 TEST(filtered_graph_on_a_device_takes_every_type_and_width) {
   for (const DType dtype : kTypes)
-    for (const Metric metric : kMetrics) check_same(matrix(260, 40, dtype, normal_values(260 * 40, 6), 5), 5, metric, Search::coarse);
-  for (const std::int64_t d : {1, 64, 65, 193}) check_same(matrix(260, d, DType::float32, normal_values(260 * d, 7)), 3, Metric::cosine, Search::coarse);
+    for (const Metric metric : kMetrics)
+      check_same(matrix(260, 40, dtype, normal_values(260 * 40, 6), 5), 5, metric, Search::coarse);
+  for (const std::int64_t d : {1, 64, 65, 193})
+    check_same(matrix(260, d, DType::float32, normal_values(260 * d, 7)), 3, Metric::cosine, Search::coarse);
 }
 
 // Rows of a few directions many times over, so that whole blocks can not be told apart.
@@ -167,7 +182,8 @@ std::vector<float> repeated_values(std::int64_t n, std::int64_t d, std::int64_t 
   const std::vector<float> base = normal_values(different * d, 8);
   std::vector<float> values(static_cast<std::size_t>(n * d));
   for (std::int64_t i = 0; i < n; ++i)
-    for (std::int64_t c = 0; c < d; ++c) values[static_cast<std::size_t>(i * d + c)] = base[static_cast<std::size_t>(i % different * d + c)];
+    for (std::int64_t c = 0; c < d; ++c)
+      values[static_cast<std::size_t>(i * d + c)] = base[static_cast<std::size_t>(i % different * d + c)];
   return values;
 }
 
@@ -186,7 +202,8 @@ TEST(filtered_graph_on_a_device_loses_nothing_where_its_pool_runs_full) {
   for (const int shape : {1, 2}) {
     tuning.shape = shape;
     const std::int64_t n = shape == 1 ? 700 : 1100;
-    for (const Metric metric : {Metric::cosine, Metric::euclidean}) check_same(matrix(n, 5, DType::float32, repeated_values(n, 5, 7)), 4, metric, Search::coarse, tuning);
+    for (const Metric metric : {Metric::cosine, Metric::euclidean})
+      check_same(matrix(n, 5, DType::float32, repeated_values(n, 5, 7)), 4, metric, Search::coarse, tuning);
   }
 }
 
@@ -196,21 +213,25 @@ TEST(filtered_graph_on_a_device_has_the_same_bits_in_any_order) {
   tuning.pool_most = 100;
   for (const Metric metric : kMetrics) {
     const Neighbors expected = on_cpu(x, 40, metric);
-    test::in_orders(2, [&] { CHECK_AT(name(x, 40, metric, Search::coarse), on_device(x, 40, metric, Search::coarse, tuning) == expected); });
+    test::in_orders(2, [&] {
+      CHECK_AT(name(x, 40, metric, Search::coarse), on_device(x, 40, metric, Search::coarse, tuning) == expected);
+    });
   }
 }
 
 TEST(graph_on_a_device_survives_extreme_magnitudes) {
   std::vector<float> values = normal_values(200 * 6, 10);
   for (std::int64_t i = 0; i < 200; ++i)
-    for (std::int64_t c = 0; c < 6; ++c) values[static_cast<std::size_t>(i * 6 + c)] *= std::ldexp(1.0f, static_cast<int>(i % 5) * 17 - 80);
+    for (std::int64_t c = 0; c < 6; ++c)
+      values[static_cast<std::size_t>(i * 6 + c)] *= std::ldexp(1.0f, static_cast<int>(i % 5) * 17 - 80);
   std::vector<float> far = normal_values(200 * 6, 11);  // off the origin
   for (float& value : far) value = 100 + value / 16;
   for (const Search search : {Search::direct, Search::coarse})
     for (const Metric metric : kMetrics) {
       check_same(matrix(200, 6, DType::float32, values), 9, metric, search);
       check_same(matrix(200, 6, DType::float32, far), 9, metric, search);
-      if (metric != Metric::cosine) check_same(matrix(200, 6, DType::float32, std::vector<float>(200 * 6, 0.0f)), 3, metric, search);
+      if (metric != Metric::cosine)
+        check_same(matrix(200, 6, DType::float32, std::vector<float>(200 * 6, 0.0f)), 3, metric, search);
     }
 }
 
@@ -243,11 +264,14 @@ TEST(graph_on_a_device_refuses_what_the_cpu_refuses) {
   std::vector<float> zeros = normal_values(150 * 4, 14);
   std::fill_n(zeros.begin() + 33 * 4, 4, 0.0f);
   for (const Search search : {Search::direct, Search::coarse}) {
-    CHECK(refusal(matrix(150, 4, DType::float32, values), 3, Metric::dot, search) == "x[77, 2] is nan; embeddings must be finite");
+    CHECK(refusal(matrix(150, 4, DType::float32, values), 3, Metric::dot, search) ==
+          "x[77, 2] is nan; embeddings must be finite");
     CHECK(refusal(matrix(150, 4, DType::float32, zeros), 3, Metric::cosine, search).starts_with("row 33 of x is all zeros"));
     CHECK(refusal(matrix(150, 4, DType::float32, zeros), 3, Metric::euclidean, search).empty());
-    CHECK(refusal(matrix(150, 4, DType::float32, std::vector<float>(600, 1e30f)), 3, Metric::dot, search).starts_with("the dot product of rows 0 and 1 overflows float32"));
-    CHECK(refusal(matrix(150, 4, DType::float32, zeros), 150, Metric::dot, search) == "k must be from 1 to n - 1 = 149, got 150");
+    CHECK(refusal(matrix(150, 4, DType::float32, std::vector<float>(600, 1e30f)), 3, Metric::dot, search)
+              .starts_with("the dot product of rows 0 and 1 overflows float32"));
+    CHECK(refusal(matrix(150, 4, DType::float32, zeros), 150, Metric::dot, search) ==
+          "k must be from 1 to n - 1 = 149, got 150");
     CHECK(refusal(matrix(150, 4, DType::float32, zeros), 0, Metric::dot, search) == "k must be from 1 to n - 1 = 149, got 0");
   }
 }

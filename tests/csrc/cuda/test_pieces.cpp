@@ -30,7 +30,8 @@ TEST(device_bits_are_those_of_the_cpu) {
         const auto got = to_host(out);
         bool same = got.front() == 99 && got.back() == 99;
         for (std::int64_t i = 0; i < count; ++i)
-          same = same && got[static_cast<std::size_t>(i + 1)] == random_bits(0x123456789ABCDEF0, Stream::race, begin + static_cast<std::uint64_t>(i));
+          same = same && got[static_cast<std::size_t>(i + 1)] ==
+                             random_bits(0x123456789ABCDEF0, Stream::race, begin + static_cast<std::uint64_t>(i));
         CHECK_AT("count " + std::to_string(count) + ", begin " + std::to_string(begin), same);
       }
   });
@@ -48,7 +49,8 @@ __global__ void block_functions(const int* in, int* most, int* before, int* tota
     before[threadIdx.x] += cuda::block_exclusive_sum<kThreads>(turn * value, sum);
     total[threadIdx.x] += sum;
   }
-  for (int turn = 1; turn < 4; ++turn) total[threadIdx.x] += cuda::block_reduce<kThreads>(turn * value, 0, [](int a, int b) { return a + b; });
+  for (int turn = 1; turn < 4; ++turn)
+    total[threadIdx.x] += cuda::block_reduce<kThreads>(turn * value, 0, [](int a, int b) { return a + b; });
 }
 
 template <int kThreads>
@@ -57,7 +59,8 @@ void check_block_functions() {
   for (int i = 0; i < kThreads; ++i) values[static_cast<std::size_t>(i)] = (i * 37 + 11) % 101 - 50;
   const auto in = to_device(values);
   const auto out = to_device(std::vector<int>(3 * kThreads));
-  cuda::launch(kStream, {1, kThreads}, block_functions<kThreads>, in.data(), out.data(), out.data() + kThreads, out.data() + 2 * kThreads);
+  cuda::launch(kStream, {1, kThreads}, block_functions<kThreads>, in.data(), out.data(), out.data() + kThreads,
+               out.data() + 2 * kThreads);
   const auto got = to_host(out);
   int sum = 0;
   bool same = true;
@@ -92,7 +95,8 @@ TEST(scans_of_arrays) {
     std::exclusive_scan(values.begin(), values.end(), expected.begin(), std::uint64_t{0});
     CHECK_AT(std::to_string(n), to_host(out) == expected);
     cuda::scan<true>(in.data(), in.data(), n, ~std::uint64_t{0}, cuda::Smallest{}, kStream);
-    std::inclusive_scan(values.begin(), values.end(), expected.begin(), [](std::uint64_t a, std::uint64_t b) { return std::min(a, b); });
+    std::inclusive_scan(values.begin(), values.end(), expected.begin(),
+                        [](std::uint64_t a, std::uint64_t b) { return std::min(a, b); });
     CHECK_AT(std::to_string(n), to_host(in) == expected);
   }
   CHECK(emulator::live_allocations() == 0);
@@ -124,7 +128,8 @@ TEST(sorting_pairs_is_stable) {
         for (auto& key : keys) key = bits == 64 ? random() : random() % (std::uint64_t{1} << bits);
         std::vector<std::int64_t> expected = values;
         const auto key_of = [&](std::int64_t i) { return keys[static_cast<std::size_t>(i)]; };
-        std::stable_sort(expected.begin(), expected.end(), [&](std::int64_t a, std::int64_t b) { return key_of(a) < key_of(b); });
+        std::stable_sort(expected.begin(), expected.end(),
+                         [&](std::int64_t a, std::int64_t b) { return key_of(a) < key_of(b); });
         auto device_keys = to_device(keys);
         auto device_values = to_device(values);
         cuda::sort_pairs(device_keys, device_values, bits, kStream);

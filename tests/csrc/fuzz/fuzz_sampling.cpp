@@ -1,5 +1,5 @@
-// Any bits as weights, of both types: a table whose probabilities are those of the weights and which draws nothing of weight zero;
-// races that draw every positive weight once; a permutation; any bits as the cells of a table.
+// Any bits as weights, of both types: a table whose probabilities are those of the weights and which draws nothing of weight
+// zero; races that draw every positive weight once; a permutation; any bits as the cells of a table.
 #include <algorithm>
 #include <cmath>
 
@@ -68,7 +68,8 @@ void permuted(fuzz::Input& input) {
   const std::uint64_t seed = input.next<std::uint64_t>();
   const std::int64_t n = input.next<std::int64_t>();
   ThreadPool pool(1);
-  std::vector<std::int64_t> positions = input.many<std::int64_t>(static_cast<std::int64_t>(input.left() / 8)), out(positions.size());
+  std::vector<std::int64_t> positions = input.many<std::int64_t>(static_cast<std::int64_t>(input.left() / 8)),
+                            out(positions.size());
   for (std::int64_t& position : positions) position = n > 0 ? (position & INT64_MAX) % n : position;
   permute(n, seed, positions.data(), static_cast<std::int64_t>(positions.size()), out.data(), pool);
   for (std::size_t i = 0; i < out.size(); ++i) {
@@ -82,11 +83,16 @@ void permuted(fuzz::Input& input) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   return coremax::fuzz::answers(data, size, [](coremax::fuzz::Input& input) {
     switch (input.up_to(4)) {
-      case 0: return weigh<double>(input, coremax::DType::float64);
-      case 1: return weigh<float>(input, coremax::DType::float32);
-      case 2: return logarithms(input);
-      case 3: return cells(input);
-      default: return permuted(input);
+      case 0:
+        return weigh<double>(input, coremax::DType::float64);
+      case 1:
+        return weigh<float>(input, coremax::DType::float32);
+      case 2:
+        return logarithms(input);
+      case 3:
+        return cells(input);
+      default:
+        return permuted(input);
     }
   });
 }

@@ -1,5 +1,5 @@
-// Any bits as neighbour lists, importance and limits: K is symmetric with a zero diagonal, the answer is feasible, its objective is
-// that of its elements, and no bound lies below it.
+// Any bits as neighbour lists, importance and limits: K is symmetric with a zero diagonal, the answer is feasible, its
+// objective is that of its elements, and no bound lies below it.
 #include <algorithm>
 #include <cmath>
 
@@ -15,7 +15,8 @@ double entry(const graph::Csr& k, std::int64_t row, std::int32_t column) {
   const auto* begin = k.indices.data() + k.indptr[static_cast<std::size_t>(row)];
   const auto* end = k.indices.data() + k.indptr[static_cast<std::size_t>(row) + 1];
   const auto* found = std::lower_bound(begin, end, column);
-  return found != end && *found == column ? static_cast<double>(k.values[static_cast<std::size_t>(found - k.indices.data())]) : 0;
+  return found != end && *found == column ? static_cast<double>(k.values[static_cast<std::size_t>(found - k.indices.data())])
+                                          : 0;
 }
 
 // Mostly in range and of common size, now and then any bits.
@@ -44,7 +45,8 @@ void solve(fuzz::Input& input) {
   for (std::int64_t i = 0; i < lists.n; ++i) {
     EXPECT(entry(k, i, static_cast<std::int32_t>(i)) == 0);
     for (std::int64_t e = k.indptr[static_cast<std::size_t>(i)]; e < k.indptr[static_cast<std::size_t>(i) + 1]; ++e)
-      EXPECT(entry(k, k.indices[static_cast<std::size_t>(e)], static_cast<std::int32_t>(i)) == static_cast<double>(k.values[static_cast<std::size_t>(e)]));
+      EXPECT(entry(k, k.indices[static_cast<std::size_t>(e)], static_cast<std::int32_t>(i)) ==
+             static_cast<double>(k.values[static_cast<std::size_t>(e)]));
   }
 
   solver::Problem problem;
@@ -85,4 +87,6 @@ void solve(fuzz::Input& input) {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) { return coremax::fuzz::answers(data, size, solve); }
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  return coremax::fuzz::answers(data, size, solve);
+}

@@ -1,5 +1,5 @@
-// Any bytes as documents: counts are the same for both ways to divide them into batches and on every ISA level, and their sum is
-// the number of n-grams.
+// Any bytes as documents: counts are the same for both ways to divide them into batches and on every ISA level, and their sum
+// is the number of n-grams.
 #include <numeric>
 
 #include "fuzz/input.h"

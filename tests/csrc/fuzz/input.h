@@ -1,5 +1,5 @@
-// What the fuzz targets share: numbers out of the input, one after the other, and a check that aborts, which libFuzzer takes for
-// a find. An Error is an answer; any other exception, a sanitizer's complaint, a hang or an answer that is wrong is a find.
+// What the fuzz targets share: numbers out of the input, one after the other, and a check that aborts, which libFuzzer takes
+// for a find. An Error is an answer; any other exception, a sanitizer's complaint, a hang or an answer that is wrong is a find.
 #pragma once
 
 #include <cstddef>
@@ -11,12 +11,12 @@
 
 #include "core/errors.h"
 
-#define EXPECT(condition)                                                                    \
-  do {                                                                                       \
-    if (!(condition)) {                                                                      \
-      std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition);           \
-      std::abort();                                                                          \
-    }                                                                                        \
+#define EXPECT(condition)                                                          \
+  do {                                                                             \
+    if (!(condition)) {                                                            \
+      std::fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #condition); \
+      std::abort();                                                                \
+    }                                                                              \
   } while (false)
 
 namespace coremax::fuzz {

@@ -59,7 +59,8 @@ struct FreeAligned {
 using Memory = std::unique_ptr<void, FreeAligned>;
 
 Memory poisoned(std::size_t bytes, std::size_t alignment) {
-  Memory memory(::operator new(std::max<std::size_t>(bytes, 1), std::align_val_t{alignment}), FreeAligned{std::align_val_t{alignment}});
+  Memory memory(::operator new(std::max<std::size_t>(bytes, 1), std::align_val_t{alignment}),
+                FreeAligned{std::align_val_t{alignment}});
   std::memset(memory.get(), kPoison, bytes);
   return memory;
 }
@@ -96,8 +97,8 @@ Thread* current = nullptr;
 
 constexpr int kHeadlongOneIn = 16;  // where the order is headlong, the others get a turn this often
 
-// Which of the n threads that are ready goes on. Mixed, all advance about alike; headlong, the one last made ready goes on, so that a warp runs
-// from barrier to barrier, perhaps ahead of threads that have not begun.
+// Which of the n threads that are ready goes on. Mixed, all advance about alike; headlong, the one last made ready goes on, so
+// that a warp runs from barrier to barrier, perhaps ahead of threads that have not begun.
 std::size_t pick(std::size_t n) {
   if (order_of_threads == Order::own) return 0;
   if (order_of_threads == Order::headlong && generator() % kHeadlongOneIn != 0) return n - 1;
@@ -127,7 +128,8 @@ std::string hex(unsigned mask) {
 std::string Thread::name() const { return "thread " + text(index) + " of block " + text(block->index); }
 
 std::string waiting_for(const Thread& thread) {
-  return thread.name() + " at " + thread.what + (thread.mask != 0 ? " of lanes " + hex(thread.mask) : "") + " (" + line_of(thread.where) + ")";
+  return thread.name() + " at " + thread.what + (thread.mask != 0 ? " of lanes " + hex(thread.mask) : "") + " (" +
+         line_of(thread.where) + ")";
 }
 
 void make_ready(Thread& thread) {
@@ -143,17 +145,21 @@ void wait() {
 
 // ---- Warp collectives ---------------------------------------------------------------------------------------------------
 
-Thread* lane_of(const Thread& thread, int lane) { return &thread.block->threads[static_cast<std::size_t>(thread.number / kLanes * kLanes + lane)]; }
+Thread* lane_of(const Thread& thread, int lane) {
+  return &thread.block->threads[static_cast<std::size_t>(thread.number / kLanes * kLanes + lane)];
+}
 
 bool included(unsigned mask, int lane) { return (mask >> lane & 1) != 0; }
 
 Warp& warp_of(const Thread& thread) { return thread.block->warps[static_cast<std::size_t>(thread.number / kLanes)]; }
 
-// Whether the running thread is the last of its mask to come. Each that comes is compared with one that is there, so in the end all are.
+// Whether the running thread is the last of its mask to come. Each that comes is compared with one that is there, so in the end
+// all are.
 bool complete(const Thread& thread) {
   Warp& warp = warp_of(thread);
   if (const unsigned missing = thread.mask & ~warp.there; missing != 0)
-    fault(waiting_for(thread) + " names lane " + std::to_string(std::countr_zero(missing)) + ", which the block does not have or which has ended");
+    fault(waiting_for(thread) + " names lane " + std::to_string(std::countr_zero(missing)) +
+          ", which the block does not have or which has ended");
   if (const unsigned others = thread.mask & warp.waiting; others != 0) {
     const Thread& other = *lane_of(thread, std::countr_zero(others));
     if (other.mask != thread.mask || !same(other.what, thread.what) || !same(other.where, thread.where))
@@ -243,7 +249,8 @@ void thread_ended(Thread& thread) {
 void run_thread(Thread& thread) {
   try {
     (*grid->kernel)();
-    if (!thread.open_copies.empty() || !thread.copies.empty()) fault(thread.name() + " has ended with asynchronous copies it did not wait for");
+    if (!thread.open_copies.empty() || !thread.copies.empty())
+      fault(thread.name() + " has ended with asynchronous copies it did not wait for");
     thread_ended(thread);
   } catch (...) {
     grid->failure = std::current_exception();
@@ -276,7 +283,8 @@ void run_until_a_block_ends() {
     if (grid->ready.empty()) {
       for (const auto& block : grid->resident)
         for (const Thread& thread : block->threads)
-          if (thread.state == State::waiting) fault("nothing can go on: " + waiting_for(thread) + " waits for threads that do not come");
+          if (thread.state == State::waiting)
+            fault("nothing can go on: " + waiting_for(thread) + " waits for threads that do not come");
       return;
     }
     const std::size_t i = pick(grid->ready.size());
@@ -310,7 +318,8 @@ void set_seed(std::uint64_t seed) {
 
 Place place;
 
-void run_kernel(Index grid_size, Index block_size, std::size_t dynamic_shared, bool cooperative, const std::function<void()>& kernel) {
+void run_kernel(Index grid_size, Index block_size, std::size_t dynamic_shared, bool cooperative,
+                const std::function<void()>& kernel) {
   Grid run{grid_size, block_size, dynamic_shared, &kernel, {}, {}, nullptr};
   struct Restore {
     ~Restore() {
@@ -327,8 +336,9 @@ void run_kernel(Index grid_size, Index block_size, std::size_t dynamic_shared, b
   for (std::size_t next = 0; next < n_blocks || !run.resident.empty();) {
     for (; next < n_blocks && run.resident.size() < most; ++next) {
       const std::size_t b = order[next];
-      run.resident.push_back(make_block({static_cast<unsigned>(b % grid_size.x), static_cast<unsigned>(b / grid_size.x % grid_size.y),
-                                         static_cast<unsigned>(b / grid_size.x / grid_size.y)}));
+      run.resident.push_back(
+          make_block({static_cast<unsigned>(b % grid_size.x), static_cast<unsigned>(b / grid_size.x % grid_size.y),
+                      static_cast<unsigned>(b / grid_size.x / grid_size.y)}));
     }
     run_until_a_block_ends();
   }
@@ -370,7 +380,8 @@ void interleave() {
 
 int lane_index() { return current->lane_number(); }
 
-void collective(unsigned mask, const char* what, Location where, void* lane, const std::function<void(void* const lanes[32])>& combine) {
+void collective(unsigned mask, const char* what, Location where, void* lane,
+                const std::function<void(void* const lanes[32])>& combine) {
   current->what = what;
   current->where = where;
   current->mask = mask;

@@ -1,5 +1,5 @@
-// The part of CUDA's language and runtime that the kernels use, in software: found instead of the toolkit's header of this name when
-// g++ compiles .cu files for the emulator. Names and meanings are CUDA's; emulator.h says what is emulated how.
+// The part of CUDA's language and runtime that the kernels use, in software: found instead of the toolkit's header of this name
+// when g++ compiles .cu files for the emulator. Names and meanings are CUDA's; emulator.h says what is emulated how.
 #pragma once
 
 #include <algorithm>
@@ -29,7 +29,7 @@
 using uint3 = coremax::emulator::Index;
 struct dim3 {
   unsigned x = 1, y = 1, z = 1;
-  constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {} 
+  constexpr dim3(unsigned x_ = 1, unsigned y_ = 1, unsigned z_ = 1) : x(x_), y(y_), z(z_) {}
 };
 
 inline const uint3& threadIdx = coremax::emulator::place.thread;  // of the thread whose turn it is
@@ -38,10 +38,10 @@ inline const uint3& blockDim = coremax::emulator::place.block_shape;
 inline const uint3& gridDim = coremax::emulator::place.grid_shape;
 constexpr int warpSize = 32;
 
-#define COREMAX_EMULATED_VECTOR(type, base, bytes2, bytes4)                                       \
-  struct alignas(bytes2) type##2 { base x, y; };                                                  \
-  struct alignas(bytes4) type##4 { base x, y, z, w; };                                            \
-  inline type##2 make_##type##2(base x, base y) { return {x, y}; }                                \
+#define COREMAX_EMULATED_VECTOR(type, base, bytes2, bytes4)        \
+  struct alignas(bytes2) type##2 { base x, y; };                   \
+  struct alignas(bytes4) type##4 { base x, y, z, w; };             \
+  inline type##2 make_##type##2(base x, base y) { return {x, y}; } \
   inline type##4 make_##type##4(base x, base y, base z, base w) { return {x, y, z, w}; }
 COREMAX_EMULATED_VECTOR(float, float, 8, 16)
 COREMAX_EMULATED_VECTOR(int, int, 8, 16)
@@ -88,13 +88,21 @@ inline int __dp4a(int a, int b, int c) {
   return c;
 }
 template <class T>
-T __ldg(const T* from) { return *from; }
+T __ldg(const T* from) {
+  return *from;
+}
 template <class T>
-T __ldcs(const T* from) { return *from; }
+T __ldcs(const T* from) {
+  return *from;
+}
 template <class T>
-T __ldcg(const T* from) { return *from; }
+T __ldcg(const T* from) {
+  return *from;
+}
 template <class T>
-void __stcs(T* to, std::type_identity_t<T> value) { *to = value; }
+void __stcs(T* to, std::type_identity_t<T> value) {
+  *to = value;
+}
 
 // CUDA's own min and max of mixed integers are left out on purpose: std::min and std::max work on both sides.
 
@@ -138,7 +146,8 @@ T shuffle(unsigned mask, const char* what, T value, int source, Location where) 
     for (int i = 0; i < 32; ++i) {
       if (lanes[i] == nullptr) continue;
       if (lanes[lanes[i]->source] == nullptr)
-        fault(std::string(what) + ": lane " + std::to_string(i) + " reads lane " + std::to_string(lanes[i]->source) + ", which takes no part");
+        fault(std::string(what) + ": lane " + std::to_string(i) + " reads lane " + std::to_string(lanes[i]->source) +
+              ", which takes no part");
       lanes[i]->result = lanes[lanes[i]->source]->value;
     }
   });
@@ -197,29 +206,34 @@ unsigned matching(unsigned mask, T value, Location where) {
 }  // namespace coremax::emulator
 
 template <class T>
-T __shfl_sync(unsigned mask, T value, int source, int width = 32, coremax::emulator::Location where = coremax::emulator::Location::current()) {
+T __shfl_sync(unsigned mask, T value, int source, int width = 32,
+              coremax::emulator::Location where = coremax::emulator::Location::current()) {
   const int segment = coremax::emulator::lane_index() & ~(width - 1);
   return coremax::emulator::shuffle(mask, "__shfl_sync", value, segment + (source & (width - 1)), where);
 }
 template <class T>
-T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32, coremax::emulator::Location where = coremax::emulator::Location::current()) {
+T __shfl_up_sync(unsigned mask, T value, unsigned delta, int width = 32,
+                 coremax::emulator::Location where = coremax::emulator::Location::current()) {
   const int lane = coremax::emulator::lane_index();
   const int source = lane - static_cast<int>(delta);
   return coremax::emulator::shuffle(mask, "__shfl_up_sync", value, source < (lane & ~(width - 1)) ? -1 : source, where);
 }
 template <class T>
-T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32, coremax::emulator::Location where = coremax::emulator::Location::current()) {
+T __shfl_down_sync(unsigned mask, T value, unsigned delta, int width = 32,
+                   coremax::emulator::Location where = coremax::emulator::Location::current()) {
   const int lane = coremax::emulator::lane_index();
   const int source = lane + static_cast<int>(delta);
   return coremax::emulator::shuffle(mask, "__shfl_down_sync", value, source > (lane | (width - 1)) ? -1 : source, where);
 }
 template <class T>
-T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32, coremax::emulator::Location where = coremax::emulator::Location::current()) {
+T __shfl_xor_sync(unsigned mask, T value, int lanes, int width = 32,
+                  coremax::emulator::Location where = coremax::emulator::Location::current()) {
   const int lane = coremax::emulator::lane_index();
   const int source = lane ^ lanes;
   return coremax::emulator::shuffle(mask, "__shfl_xor_sync", value, source > (lane | (width - 1)) ? -1 : source, where);
 }
-inline unsigned __ballot_sync(unsigned mask, int value, coremax::emulator::Location where = coremax::emulator::Location::current()) {
+inline unsigned __ballot_sync(unsigned mask, int value,
+                              coremax::emulator::Location where = coremax::emulator::Location::current()) {
   return coremax::emulator::vote(mask, "__ballot_sync", value != 0, where);
 }
 inline int __any_sync(unsigned mask, int value, coremax::emulator::Location where = coremax::emulator::Location::current()) {
@@ -232,15 +246,15 @@ template <class T>
 unsigned __match_any_sync(unsigned mask, T value, coremax::emulator::Location where = coremax::emulator::Location::current()) {
   return coremax::emulator::matching(mask, value, where);
 }
-#define COREMAX_EMULATED_REDUCE(name, type, ...)                                                                                       \
-  inline type name(unsigned mask, type value, coremax::emulator::Location where = coremax::emulator::Location::current()) {            \
-    return coremax::emulator::reduce(mask, #name, value, [](type a, type b) -> type { return __VA_ARGS__; }, where);                   \
+#define COREMAX_EMULATED_REDUCE(name, type, ...)                                                                            \
+  inline type name(unsigned mask, type value, coremax::emulator::Location where = coremax::emulator::Location::current()) { \
+    return coremax::emulator::reduce(mask, #name, value, [](type a, type b) -> type { return __VA_ARGS__; }, where);        \
   }
 COREMAX_EMULATED_REDUCE(__reduce_add_sync, unsigned, a + b)
 COREMAX_EMULATED_REDUCE(__reduce_min_sync, unsigned, std::min(a, b))
 COREMAX_EMULATED_REDUCE(__reduce_max_sync, unsigned, std::max(a, b))
 COREMAX_EMULATED_REDUCE(__reduce_or_sync, unsigned, a | b)
-COREMAX_EMULATED_REDUCE(__reduce_and_sync, unsigned, a & b)
+COREMAX_EMULATED_REDUCE(__reduce_and_sync, unsigned, a& b)
 COREMAX_EMULATED_REDUCE(__reduce_add_sync, int, a + b)
 COREMAX_EMULATED_REDUCE(__reduce_min_sync, int, std::min(a, b))
 COREMAX_EMULATED_REDUCE(__reduce_max_sync, int, std::max(a, b))
@@ -302,17 +316,49 @@ T atomicCAS(T* where, coremax::emulator::Plain<T> expected, coremax::emulator::P
 // ---- Runtime ------------------------------------------------------------------------------------------------------------
 
 enum cudaError_t {
-  cudaSuccess = 0, cudaErrorInvalidValue = 1, cudaErrorMemoryAllocation = 2, cudaErrorInvalidConfiguration = 9, cudaErrorMemoryValueTooLarge = 32,
-  cudaErrorInsufficientDriver = 35, cudaErrorCallRequiresNewerDriver = 36, cudaErrorDevicesUnavailable = 46, cudaErrorInvalidDeviceFunction = 98,
-  cudaErrorNoDevice = 100, cudaErrorInvalidDevice = 101, cudaErrorNoKernelImageForDevice = 209, cudaErrorECCUncorrectable = 214,
-  cudaErrorUnsupportedPtxVersion = 222, cudaErrorNotReady = 600, cudaErrorIllegalAddress = 700, cudaErrorLaunchTimeout = 702, cudaErrorAssert = 710,
-  cudaErrorHardwareStackError = 714, cudaErrorIllegalInstruction = 715, cudaErrorMisalignedAddress = 716, cudaErrorInvalidAddressSpace = 717,
-  cudaErrorInvalidPc = 718, cudaErrorLaunchFailure = 719, cudaErrorNotSupported = 801, cudaErrorSystemDriverMismatch = 803
+  cudaSuccess = 0,
+  cudaErrorInvalidValue = 1,
+  cudaErrorMemoryAllocation = 2,
+  cudaErrorInvalidConfiguration = 9,
+  cudaErrorMemoryValueTooLarge = 32,
+  cudaErrorInsufficientDriver = 35,
+  cudaErrorCallRequiresNewerDriver = 36,
+  cudaErrorDevicesUnavailable = 46,
+  cudaErrorInvalidDeviceFunction = 98,
+  cudaErrorNoDevice = 100,
+  cudaErrorInvalidDevice = 101,
+  cudaErrorNoKernelImageForDevice = 209,
+  cudaErrorECCUncorrectable = 214,
+  cudaErrorUnsupportedPtxVersion = 222,
+  cudaErrorNotReady = 600,
+  cudaErrorIllegalAddress = 700,
+  cudaErrorLaunchTimeout = 702,
+  cudaErrorAssert = 710,
+  cudaErrorHardwareStackError = 714,
+  cudaErrorIllegalInstruction = 715,
+  cudaErrorMisalignedAddress = 716,
+  cudaErrorInvalidAddressSpace = 717,
+  cudaErrorInvalidPc = 718,
+  cudaErrorLaunchFailure = 719,
+  cudaErrorNotSupported = 801,
+  cudaErrorSystemDriverMismatch = 803
 };
-enum cudaMemcpyKind { cudaMemcpyHostToHost, cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost, cudaMemcpyDeviceToDevice, cudaMemcpyDefault };
+enum cudaMemcpyKind {
+  cudaMemcpyHostToHost,
+  cudaMemcpyHostToDevice,
+  cudaMemcpyDeviceToHost,
+  cudaMemcpyDeviceToDevice,
+  cudaMemcpyDefault
+};
 enum cudaDeviceAttr {
-  cudaDevAttrMultiProcessorCount, cudaDevAttrMaxSharedMemoryPerBlockOptin, cudaDevAttrComputeCapabilityMajor, cudaDevAttrComputeCapabilityMinor,
-  cudaDevAttrL2CacheSize, cudaDevAttrMaxThreadsPerMultiProcessor, cudaDevAttrMemoryPoolsSupported, cudaDevAttrCooperativeLaunch
+  cudaDevAttrMultiProcessorCount,
+  cudaDevAttrMaxSharedMemoryPerBlockOptin,
+  cudaDevAttrComputeCapabilityMajor,
+  cudaDevAttrComputeCapabilityMinor,
+  cudaDevAttrL2CacheSize,
+  cudaDevAttrMaxThreadsPerMultiProcessor,
+  cudaDevAttrMemoryPoolsSupported,
+  cudaDevAttrCooperativeLaunch
 };
 enum cudaFuncAttribute { cudaFuncAttributeMaxDynamicSharedMemorySize = 8 };
 enum cudaLaunchAttributeID { cudaLaunchAttributeCooperative = 2 };
@@ -411,7 +457,8 @@ int resident_blocks(int threads, std::size_t dynamic_shared);
 template <class... Parameters, class... Arguments>
 cudaError_t cudaLaunchKernelEx(const cudaLaunchConfig_t* config, void (*kernel)(Parameters...), Arguments&&... arguments) {
   // Bound by value, and copied for each thread: as parameters of a kernel are.
-  std::function<void()> run = [kernel, ... values = static_cast<std::decay_t<Parameters>>(std::forward<Arguments>(arguments))]() { kernel(values...); };
+  std::function<void()> run =
+      [kernel, ... values = static_cast<std::decay_t<Parameters>>(std::forward<Arguments>(arguments))]() { kernel(values...); };
   return coremax::emulator::launch(*config, reinterpret_cast<const void*>(kernel), std::move(run));
 }
 template <class... Parameters>
@@ -419,7 +466,8 @@ cudaError_t cudaFuncSetAttribute(void (*kernel)(Parameters...), cudaFuncAttribut
   return coremax::emulator::allow_dynamic_shared(reinterpret_cast<const void*>(kernel), value);
 }
 template <class... Parameters>
-cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*)(Parameters...), int threads, std::size_t dynamic_shared) {
+cudaError_t cudaOccupancyMaxActiveBlocksPerMultiprocessor(int* blocks, void (*)(Parameters...), int threads,
+                                                          std::size_t dynamic_shared) {
   *blocks = coremax::emulator::resident_blocks(threads, dynamic_shared);
   return cudaSuccess;
 }

@@ -1,7 +1,7 @@
-// The functions of csrc/cuda/ptx.h in software, from the fragment layouts in the PTX manual (sections on mma.m16n8k16, mma.m16n8k32 and
-// ldmatrix). One thing is not to the bit: how sums of bf16 and f16 products are rounded, which is not documented. Here it is done as the first
-// tensor cores were found to, the coarsest so far: four products at a time and the sum, aligned to the largest and cut off 23 bits below it.
-// Nothing may depend on more than a bound.
+// The functions of csrc/cuda/ptx.h in software, from the fragment layouts in the PTX manual (sections on mma.m16n8k16,
+// mma.m16n8k32 and ldmatrix). One thing is not to the bit: how sums of bf16 and f16 products are rounded, which is not
+// documented. Here it is done as the first tensor cores were found to, the coarsest so far: four products at a time and the
+// sum, aligned to the largest and cut off 23 bits below it. Nothing may depend on more than a bound.
 #pragma once
 
 #include <cstdint>
@@ -75,7 +75,8 @@ void multiply(Fragments<Sum>* const* lanes, F value) {
     for (int word = 0; word < 4; ++word) {
       Element elements[kPerWord];
       std::memcpy(elements, &lanes[lane]->a[word], 4);
-      for (int e = 0; e < kPerWord; ++e) a[group + word % 2 * 8][word / 2 * (kDepth / 2) + within * kPerWord + e] = value(elements[e]);
+      for (int e = 0; e < kPerWord; ++e)
+        a[group + word % 2 * 8][word / 2 * (kDepth / 2) + within * kPerWord + e] = value(elements[e]);
     }
     for (int word = 0; word < 2; ++word) {
       Element elements[kPerWord];
@@ -94,9 +95,11 @@ void multiply(Fragments<Sum>* const* lanes, F value) {
 }
 
 template <class Element, class Sum, class Exact, class F>
-void multiply_accumulate(const char* what, Sum (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], F value, Location where) {
+void multiply_accumulate(const char* what, Sum (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], F value,
+                         Location where) {
   Fragments<Sum> lane{a, b, c};
-  emulator::collective_of(0xFFFFFFFF, what, where, lane, [&](Fragments<Sum>* const* lanes) { multiply<Element, Sum, Exact>(lanes, value); });
+  emulator::collective_of(0xFFFFFFFF, what, where, lane,
+                          [&](Fragments<Sum>* const* lanes) { multiply<Element, Sum, Exact>(lanes, value); });
 }
 
 template <int kMatrices>
@@ -128,23 +131,30 @@ void load_matrices(const char* what, std::uint32_t (&registers)[kMatrices], cons
 
 }  // namespace emulated
 
-inline void mma_bf16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], emulated::Location where = emulated::Location::current()) {
+inline void mma_bf16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
+                     emulated::Location where = emulated::Location::current()) {
   emulated::multiply_accumulate<std::uint16_t, float, double>("mma_bf16", c, a, b, emulated::from_bf16, where);
 }
-inline void mma_f16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], emulated::Location where = emulated::Location::current()) {
+inline void mma_f16(float (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
+                    emulated::Location where = emulated::Location::current()) {
   emulated::multiply_accumulate<std::uint16_t, float, double>("mma_f16", c, a, b, emulated::from_f16, where);
 }
-inline void mma_s8(std::int32_t (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2], emulated::Location where = emulated::Location::current()) {
-  emulated::multiply_accumulate<std::int8_t, std::int32_t, std::int64_t>("mma_s8", c, a, b, [](std::int8_t x) { return x; }, where);
+inline void mma_s8(std::int32_t (&c)[4], const std::uint32_t (&a)[4], const std::uint32_t (&b)[2],
+                   emulated::Location where = emulated::Location::current()) {
+  emulated::multiply_accumulate<std::int8_t, std::int32_t, std::int64_t>(
+      "mma_s8", c, a, b, [](std::int8_t x) { return x; }, where);
 }
 
-inline void load_matrices_x4(std::uint32_t (&registers)[4], const void* row, emulated::Location where = emulated::Location::current()) {
+inline void load_matrices_x4(std::uint32_t (&registers)[4], const void* row,
+                             emulated::Location where = emulated::Location::current()) {
   emulated::load_matrices("load_matrices_x4", registers, row, false, where);
 }
-inline void load_matrices_x2(std::uint32_t (&registers)[2], const void* row, emulated::Location where = emulated::Location::current()) {
+inline void load_matrices_x2(std::uint32_t (&registers)[2], const void* row,
+                             emulated::Location where = emulated::Location::current()) {
   emulated::load_matrices("load_matrices_x2", registers, row, false, where);
 }
-inline void load_matrices_transposed_x4(std::uint32_t (&registers)[4], const void* row, emulated::Location where = emulated::Location::current()) {
+inline void load_matrices_transposed_x4(std::uint32_t (&registers)[4], const void* row,
+                                        emulated::Location where = emulated::Location::current()) {
   emulated::load_matrices("load_matrices_transposed_x4", registers, row, true, where);
 }
 

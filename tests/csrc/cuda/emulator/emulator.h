@@ -1,11 +1,13 @@
-// A CUDA device in software, for tests: kernels run as ordinary C++, one fibre to a thread, so that their logic can be compared with
-// the CPU engines where there is no device. What tests say to it, and what cuda_runtime.h and ptx.h beside this need of it.
+// A CUDA device in software, for tests: kernels run as ordinary C++, one fibre to a thread, so that their logic can be compared
+// with the CPU engines where there is no device. What tests say to it, and what cuda_runtime.h and ptx.h beside this need of
+// it.
 //
-// What it finds: wrong results in any of many orders of threads and blocks (the seed permutes them), missing barriers and waits,
-// collectives that not all threads reach, use of memory that nothing was written to (all memory starts as 0xFF bytes: not a number),
-// uses before or after a stream has given memory out or taken it back (it is poisoned once more then), copies not waited for (work is put off until the host waits), and,
-// built with the address sanitizer, accesses beyond global and shared arrays. What it does not show: time, races that need a weaker
-// memory model than threads taking turns at barriers, atomics and fences, how tensor cores round sums, and limits of registers.
+// What it finds: wrong results in any of many orders of threads and blocks (the seed permutes them), missing barriers and
+// waits, collectives that not all threads reach, use of memory that nothing was written to (all memory starts as 0xFF bytes:
+// not a number), uses before or after a stream has given memory out or taken it back (it is poisoned once more then), copies
+// not waited for (work is put off until the host waits), and, built with the address sanitizer, accesses beyond global and
+// shared arrays. What it does not show: time, races that need a weaker memory model than threads taking turns at barriers,
+// atomics and fences, how tensor cores round sums, and limits of registers.
 #pragma once
 
 #include <cstddef>
@@ -24,8 +26,8 @@ class Fault : public std::logic_error {
 
 // ---- For tests ----------------------------------------------------------------------------------------------------------
 
-// The order of blocks and threads from now on: 0 is their own, without interruption; with odd seeds all threads advance about alike, with
-// even ones some warps run ahead of others.
+// The order of blocks and threads from now on: 0 is their own, without interruption; with odd seeds all threads advance about
+// alike, with even ones some warps run ahead of others.
 void set_seed(std::uint64_t seed);
 // The n-th allocation from now on (1: the next) is refused; 0: none.
 void fail_allocation(std::int64_t n);
@@ -64,8 +66,10 @@ void interleave();
 void yield();
 int lane_index();
 
-// Runs `combine` once when all lanes of the mask are here with the same operation; lanes[i] is what lane i gave, null beyond the mask.
-void collective(unsigned mask, const char* what, Location where, void* lane, const std::function<void(void* const lanes[32])>& combine);
+// Runs `combine` once when all lanes of the mask are here with the same operation; lanes[i] is what lane i gave, null beyond
+// the mask.
+void collective(unsigned mask, const char* what, Location where, void* lane,
+                const std::function<void(void* const lanes[32])>& combine);
 
 template <class Lane, class F>
 void collective_of(unsigned mask, const char* what, Location where, Lane& lane, F&& combine) {

@@ -1,5 +1,5 @@
-// See fibres.h. Where the processor is known, a switch is a dozen instructions: the ucontext functions of the C library ask the system
-// each time, and a test switches millions of times. The address sanitizer is told about every switch.
+// See fibres.h. Where the processor is known, a switch is a dozen instructions: the ucontext functions of the C library ask the
+// system each time, and a test switches millions of times. The address sanitizer is told about every switch.
 #include "fibres.h"
 
 #include <sys/mman.h>
@@ -28,7 +28,8 @@ class Stacks {
  public:
   void* take() {
     if (free_.empty()) {
-      void* memory = mmap(nullptr, kStackBytes + kGuardBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+      void* memory =
+          mmap(nullptr, kStackBytes + kGuardBytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
       if (memory == MAP_FAILED) throw std::bad_alloc();
       mprotect(memory, kGuardBytes, PROT_NONE);
       free_.push_back(static_cast<char*>(memory) + kGuardBytes);
@@ -113,7 +114,8 @@ Fibre::Fibre(std::function<void()> function) : state_(std::make_unique<State>())
   state_->function = std::move(function);
   state_->stack = stacks.take();
 #if defined(__x86_64__)
-  // As coremax_switch_fibre leaves a stack: six registers, then the address it returns to, which finds the stack as a call would.
+  // As coremax_switch_fibre leaves a stack: six registers, then the address it returns to, which finds the stack as a call
+  // would.
   auto* top = reinterpret_cast<void**>(static_cast<char*>(state_->stack) + kStackBytes) - 1;
   *top = nullptr;
   *--top = reinterpret_cast<void*>(&State::start);

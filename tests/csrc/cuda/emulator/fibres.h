@@ -9,8 +9,8 @@ namespace coremax::emulator {
 
 class Fibre {
  public:
-  // Starts at the first resume(). The function must not throw. A fibre may be destroyed unfinished; then what is on its stack is
-  // forgotten, not destroyed.
+  // Starts at the first resume(). The function must not throw. A fibre may be destroyed unfinished; then what is on its stack
+  // is forgotten, not destroyed.
   explicit Fibre(std::function<void()> function);
   ~Fibre();
   Fibre(const Fibre&) = delete;

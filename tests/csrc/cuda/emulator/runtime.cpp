@@ -41,7 +41,8 @@ constexpr std::size_t kSharedMost = 227 << 10;
 constexpr int kThreadsMost = 1024;
 constexpr int kThreadsPerMultiprocessor = 2048;
 constexpr unsigned kGridMostYz = 65535;
-// Memory that was given back is poisoned and held for a while, so that what still reads it gets no numbers, and what writes to it is found.
+// Memory that was given back is poisoned and held for a while, so that what still reads it gets no numbers, and what writes to
+// it is found.
 constexpr std::size_t kHeldBytes = std::size_t{64} << 20;
 #if defined(__SANITIZE_ADDRESS__)
 constexpr bool kHolds = false;  // the sanitizer finds either at once
@@ -238,13 +239,20 @@ int resident_blocks(int threads, std::size_t dynamic_shared) {
 
 const char* cudaGetErrorName(cudaError_t status) {
   switch (status) {
-    case cudaErrorMemoryAllocation: return "cudaErrorMemoryAllocation";
-    case cudaErrorInvalidConfiguration: return "cudaErrorInvalidConfiguration";
-    case cudaErrorInvalidValue: return "cudaErrorInvalidValue";
-    case cudaErrorIllegalAddress: return "cudaErrorIllegalAddress";
-    case cudaErrorNoDevice: return "cudaErrorNoDevice";
-    case cudaErrorInvalidDevice: return "cudaErrorInvalidDevice";
-    default: return "cudaErrorUnknown";
+    case cudaErrorMemoryAllocation:
+      return "cudaErrorMemoryAllocation";
+    case cudaErrorInvalidConfiguration:
+      return "cudaErrorInvalidConfiguration";
+    case cudaErrorInvalidValue:
+      return "cudaErrorInvalidValue";
+    case cudaErrorIllegalAddress:
+      return "cudaErrorIllegalAddress";
+    case cudaErrorNoDevice:
+      return "cudaErrorNoDevice";
+    case cudaErrorInvalidDevice:
+      return "cudaErrorInvalidDevice";
+    default:
+      return "cudaErrorUnknown";
   }
 }
 const char* cudaGetErrorString(cudaError_t) { return "an error of the emulated device"; }
@@ -265,14 +273,28 @@ cudaError_t cudaGetDeviceProperties(cudaDeviceProp* properties, int number) {
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int number) {
   switch (which) {
-    case cudaDevAttrMultiProcessorCount: *value = kMultiprocessors; break;
-    case cudaDevAttrMaxSharedMemoryPerBlockOptin: *value = static_cast<int>(kSharedMost); break;
-    case cudaDevAttrComputeCapabilityMajor: *value = 9; break;
-    case cudaDevAttrComputeCapabilityMinor: *value = 0; break;
-    case cudaDevAttrL2CacheSize: *value = 1 << 20; break;
-    case cudaDevAttrMaxThreadsPerMultiProcessor: *value = kThreadsPerMultiprocessor; break;
+    case cudaDevAttrMultiProcessorCount:
+      *value = kMultiprocessors;
+      break;
+    case cudaDevAttrMaxSharedMemoryPerBlockOptin:
+      *value = static_cast<int>(kSharedMost);
+      break;
+    case cudaDevAttrComputeCapabilityMajor:
+      *value = 9;
+      break;
+    case cudaDevAttrComputeCapabilityMinor:
+      *value = 0;
+      break;
+    case cudaDevAttrL2CacheSize:
+      *value = 1 << 20;
+      break;
+    case cudaDevAttrMaxThreadsPerMultiProcessor:
+      *value = kThreadsPerMultiprocessor;
+      break;
     case cudaDevAttrMemoryPoolsSupported:
-    case cudaDevAttrCooperativeLaunch: *value = 1; break;
+    case cudaDevAttrCooperativeLaunch:
+      *value = 1;
+      break;
   }
   return cudaSetDevice(number);
 }
@@ -354,7 +376,8 @@ cudaError_t cudaMallocAsync(void** memory, std::size_t bytes, cudaStream_t strea
   return cudaSuccess;
 }
 cudaError_t cudaMemPoolCreate(cudaMemPool_t* pool, const cudaMemPoolProps* properties) {
-  if (properties->allocType != cudaMemAllocationTypePinned || properties->location.type != cudaMemLocationTypeDevice || properties->location.id != 0)
+  if (properties->allocType != cudaMemAllocationTypePinned || properties->location.type != cudaMemLocationTypeDevice ||
+      properties->location.id != 0)
     return failed(cudaErrorInvalidValue);
   *pool = reinterpret_cast<cudaMemPool_t>(&device());
   return cudaSuccess;
@@ -396,7 +419,8 @@ cudaError_t cudaMemcpyAsync(void* to, const void* from, std::size_t bytes, cudaM
     return cudaSuccess;
   }
   put(stream, [=, of_device = on_device(from, bytes), to_device = on_device(to, bytes)] {
-    if ((of_device && !on_device(from, bytes)) || (to_device && !on_device(to, bytes))) fault("a copy comes after its memory was given back");
+    if ((of_device && !on_device(from, bytes)) || (to_device && !on_device(to, bytes)))
+      fault("a copy comes after its memory was given back");
     std::memcpy(to, from, bytes);
   });
   return cudaSuccess;
