@@ -22,7 +22,8 @@ from typing import Any
 import numpy as np
 
 import coremax
-from coremax import _arrays, _core
+from coremax import _core
+from coremax._inputs import arrays
 
 LIMIT = 20.0  # microseconds over the engine
 IMPORT_LIMIT = 60.0  # milliseconds over NumPy
@@ -36,7 +37,7 @@ LABELS = np.array([0, 1])
 
 def cases() -> dict[str, tuple[Callable[[], object], Callable[[], object] | None]]:
     """Name -> the call, and the engine's part of it."""
-    isa = _arrays.resolve_isa(None)
+    isa = arrays.resolve_isa(None)
     x, weights, indices = (_core.import_array(array, "x") for array in (X, WEIGHTS, INDICES))
     probabilities, labels = _core.import_array(PROBABILITIES, "p"), _core.import_array(LABELS, "labels")
     graph, table = coremax.topk_graph(X, 1), coremax.AliasTable(WEIGHTS)

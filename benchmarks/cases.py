@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from coremax import Graph
-from coremax.graph import Metric
+from coremax.graph._graph import Metric
 
 Rows = NDArray[np.float32]
 Reals = NDArray[np.float64]

@@ -26,8 +26,9 @@ import typing_extensions
 from datasets import Dataset
 
 import coremax
-from coremax import _errors, datasets, graph, sampling, scores, selection, sklearn, solver, text
+from coremax import datasets, graph, sampling, scores, selection, sklearn, solver, text
 from coremax import torch as samplers
+from coremax._runtime import errors
 
 MODULES = (
     "", ".graph", ".solver", ".sampling", ".scores", ".selection", ".text", ".datasets", ".sklearn", ".torch", ".report",
@@ -35,7 +36,7 @@ MODULES = (
 # What calls return and nobody builds: only their methods are entrances.
 RESULTS = (
     coremax.Graph, coremax.Selection, coremax.Solution, coremax.Status, graph.GraphStats, graph.Estimate, solver.Iteration,
-    datasets.ShardSelection, _errors.DeviceError,
+    datasets.ShardSelection, errors.DeviceError,
 )  # fmt: skip
 
 

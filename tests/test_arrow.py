@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 pa = pytest.importorskip("pyarrow")
 
-from coremax._arrow import to_numpy  # noqa: E402
+from coremax._inputs.arrow import to_numpy  # noqa: E402
 
 NUMBERS = np.arange(12, dtype=np.float32)
 

@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 import coremax
 from coremax.cli._options import parse_share, parse_weight
 from coremax.cli.commands import coremax as command
-from coremax.solver import METHODS
+from coremax.solver._solver import METHODS
 from helpers import clustered
 
 N = 200

@@ -240,7 +240,7 @@ def test_bytes_beyond_the_array_are_refused(extra: bytes) -> None:
 def test_an_archive_that_does_not_fit_into_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     np.savez_compressed("bomb.npz", x=np.zeros((1000, 1000)))
     assert os.path.getsize("bomb.npz") < 20_000
-    monkeypatch.setattr("coremax._memory.available", lambda: 10**6)
+    monkeypatch.setattr("coremax._runtime.memory.available", lambda: 10**6)
     before = set(os.listdir())
     result = select("bomb.npz")
     assert_refused(result, before)

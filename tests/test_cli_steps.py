@@ -19,7 +19,7 @@ from coremax import selection
 from coremax.cli._methods import METHODS, _parse_limits, merged_limits
 from coremax.cli._options import parse_budget
 from coremax.cli.commands import coremax as command
-from coremax.solver import BOUNDS
+from coremax.solver._solver import BOUNDS
 from helpers import clustered
 
 N = 120

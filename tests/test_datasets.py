@@ -18,9 +18,9 @@ pa = pytest.importorskip("pyarrow")
 import pyarrow.parquet as pq  # noqa: E402
 
 import coremax  # noqa: E402
-from coremax import _methods  # noqa: E402
 from coremax._inputs import rows  # noqa: E402
 from coremax.datasets import ShardSelection, prune, select, select_parquet  # noqa: E402
+from coremax.selection import registry  # noqa: E402
 from helpers import clustered  # noqa: E402
 
 N, D = 200, 6
@@ -73,14 +73,14 @@ def folder(tmp_path: Path) -> Path:
 # --- Hugging Face ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", [method for method in _methods.NEEDS if method != "dsir"])
-def test_every_method_on_a_data_set_and_on_shards(method: _methods.Method, folder: Path) -> None:
+@pytest.mark.parametrize("method", [method for method in registry.NEEDS if method != "dsir"])
+def test_every_method_on_a_data_set_and_on_shards(method: registry.Method, folder: Path) -> None:
     arguments = dict(
-        COLUMNS, method=method, labels="label" if _methods.takes(method, "labels") else None, seed=3, batch_size=17
+        COLUMNS, method=method, labels="label" if registry.takes(method, "labels") else None, seed=3, batch_size=17
     )
     data = {"x": X, "score": SCORE, "n": N}
-    keywords = {name: value for name, value in (("labels", LABELS), ("seed", 3)) if _methods.takes(method, name)}
-    expected = getattr(coremax.selection, method)(*(data[name] for name in _methods.NEEDS[method]), 0.1, **keywords).indices
+    keywords = {name: value for name, value in (("labels", LABELS), ("seed", 3)) if registry.takes(method, name)}
+    expected = getattr(coremax.selection, method)(*(data[name] for name in registry.NEEDS[method]), 0.1, **keywords).indices
     assert np.array_equal(select(hugging_face(), 0.1, **arguments).indices, expected)
     assert np.array_equal(select_parquet(folder, 0.1, **arguments).selection.indices, expected)
 
@@ -157,7 +157,7 @@ def test_embeddings_are_read_in_batches_into_one_array(tmp_path: Path, monkeypat
         seen.append(data["x"])
         return coremax.selection.random(n, budget)
 
-    monkeypatch.setattr(_methods, "choose", choose)
+    monkeypatch.setattr(registry, "choose", choose)
     keywords: dict[str, Any]
     for keywords, allowed in (({}, 1.2), ({"dtype": "float16"}, 0.7), ({"scratch": tmp_path}, 0.2)):
         tracemalloc.start()

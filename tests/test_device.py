@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import coremax
-from coremax import _device
+from coremax._inputs import devices
 
 
 class Elsewhere:
@@ -30,7 +30,7 @@ class Elsewhere:
 
 
 def test_without_the_extension(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_device, "_WHY_NO_MODULE", "there is no extension")
+    monkeypatch.setattr(devices, "_WHY_NO_MODULE", "there is no extension")
     for call in (coremax.AliasTable, lambda weights: coremax.sample(weights, 1)):
         with pytest.raises(
             coremax.DeviceError, match=r"weights is on a device \(cuda:0\), and there is no extension; or pass w"
@@ -63,10 +63,10 @@ def test_the_plug_in_is_found(source: str | None, why: str, tmp_path: Path, monk
     monkeypatch.syspath_prepend(tmp_path)
     for name in ("coremax_cu13", "coremax_cu13._cuda"):
         monkeypatch.delitem(sys.modules, name, raising=False)
-    monkeypatch.setattr(_device, "_HOMES", _device._HOMES[1:])  # as where this package was built without it
-    monkeypatch.setattr(_device, "_WHY_NO_MODULE", None)
-    monkeypatch.setattr(_device, "_cuda", None, raising=False)
-    config = _device.config()
+    monkeypatch.setattr(devices, "_HOMES", devices._HOMES[1:])  # as where this package was built without it
+    monkeypatch.setattr(devices, "_WHY_NO_MODULE", None)
+    monkeypatch.setattr(devices, "_cuda", None, raising=False)
+    config = devices.config()
     assert re.search(why, config["why_not"]), config
     assert config["devices"] == ([1] if config["available"] else [])
     if source is None:
@@ -79,13 +79,16 @@ def test_the_plug_in_is_found(source: str | None, why: str, tmp_path: Path, monk
 
 
 def test_nothing_looks_for_the_plug_in_without_need() -> None:
-    code = "import sys, coremax; coremax.sample([1.0], 1); print('coremax_cu13' in sys.modules, coremax._device._WHY_NO_MODULE)"
+    code = (
+        "import sys, coremax; coremax.sample([1.0], 1); "
+        "print('coremax_cu13' in sys.modules, coremax._inputs.devices._WHY_NO_MODULE)"
+    )
     assert subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout == "False None\n"
 
 
 def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_device, "_WHY_NO_MODULE", "")
-    monkeypatch.setattr(_device, "_cuda", SimpleNamespace(why_not=lambda: "the driver is too old"), raising=False)
+    monkeypatch.setattr(devices, "_WHY_NO_MODULE", "")
+    monkeypatch.setattr(devices, "_cuda", SimpleNamespace(why_not=lambda: "the driver is too old"), raising=False)
     with pytest.raises(
         coremax.DeviceError, match=r"weights is on a device \(cuda:3\), which can not be used: the driver is too"
     ):
@@ -94,22 +97,22 @@ def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_mixes_are_refused_before_anything_else() -> None:
     with pytest.raises(ValueError, match=r"all arrays of a call must be in one place, got a on cuda:0, b on cuda:1"):
-        _device.of(a=Elsewhere(), b=Elsewhere(number=1))
+        devices.of(a=Elsewhere(), b=Elsewhere(number=1))
     with pytest.raises(ValueError, match=r"got a on the CPU, b on cuda:0: move them to one device, or to the CPU"):
-        _device.of(a=np.ones(2), b=Elsewhere(kind=13))
+        devices.of(a=np.ones(2), b=Elsewhere(kind=13))
     with pytest.raises(coremax.DeviceError, match=r"x is on a device \(device type 10\); this function runs on the CPU"):
         coremax.topk_graph(Elsewhere(kind=10), 1)
 
 
 def test_importing_needs_no_device() -> None:
-    assert _device.of(weights=[1.0, 2.0]) is None
-    assert _device.of("cpu", weights=np.ones(2)) is None
+    assert devices.of(weights=[1.0, 2.0]) is None
+    assert devices.of("cpu", weights=np.ones(2)) is None
     if "coremax._cuda" in sys.modules:
-        assert isinstance(_device.config()["why_not"], str)
+        assert isinstance(devices.config()["why_not"], str)
     assert "cuda     " in _format()
 
 
 def _format() -> str:
-    from coremax._config import format_config
+    from coremax._runtime.config import format_config
 
     return format_config(coremax.show_config("dicts"))

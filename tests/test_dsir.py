@@ -22,10 +22,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import coremax
-from coremax import _core, text
-from coremax._arrays import seed_of
+from coremax import _core
+from coremax._inputs.arrays import seed_of
 from coremax.selection import dsir_log_weights
-from coremax.text import HASHES, Hash, ngram_counts
+from coremax.text import _text as text
+from coremax.text import ngram_counts
+from coremax.text._text import HASHES, Hash
 from helpers import ISAS, THREADS, output_when_interrupted
 from oracles import dsir as oracle
 

@@ -13,7 +13,8 @@ import pytest
 from click.testing import CliRunner
 
 import coremax
-from coremax import _amounts, _core
+from coremax import _core
+from coremax._runtime import amounts
 from coremax.cli._estimate import format_estimate
 from coremax.cli.commands import coremax as command
 
@@ -27,7 +28,7 @@ from coremax.cli.commands import coremax as command
     ],
 )  # fmt: skip
 def test_durations(seconds: float, text: str) -> None:
-    assert _amounts.duration(seconds) == text
+    assert amounts.duration(seconds) == text
 
 
 def test_the_approximate_mode_is_known() -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import coremax
-from coremax import _files
+from coremax._runtime import files
 
 X = np.random.default_rng(0).normal(size=(3000, 8)).astype(np.float32)
 WRITERS: dict[str, Callable[[], Any]] = {
@@ -84,7 +84,7 @@ def test_a_full_disk_on_the_command_line(output: str, tmp_path: Path) -> None:
 
 
 def test_errors_about_other_files_are_left_alone(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match=r"'absent'$"), _files.replacing(tmp_path / "a"):
+    with pytest.raises(FileNotFoundError, match=r"'absent'$"), files.replacing(tmp_path / "a"):
         open("absent")  # noqa: SIM115  # does not open
     assert os.listdir(tmp_path) == []
 

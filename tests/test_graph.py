@@ -15,7 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 import coremax
-from coremax.graph import METRICS, Metric
+from coremax.graph._graph import METRICS, Metric
 from helpers import EDGE_SIZES, ISAS, SIMILARITY_TOLERANCE, THREADS, clustered, output_when_interrupted, same_bits
 from oracles import graph as oracle
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import coremax
 from coremax import _core
-from coremax.graph import METRICS, Metric, Mode
+from coremax.graph._graph import METRICS, Metric, Mode
 from helpers import FILTERED_ISAS, ISAS, Neighbors, clustered, engine_topk, output_when_interrupted, same_bits
 
 N, D, K = 20_000, 16, 10  # the fewest rows that are not answered exactly

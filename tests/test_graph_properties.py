@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import coremax
-from coremax.graph import Metric
+from coremax.graph._graph import Metric
 from helpers import ISAS, same_bits
 from oracles import graph as oracle
 

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 import coremax
-from coremax import _arrays, _core
-from coremax.graph import Metric, Values
+from coremax import _core
+from coremax._inputs import arrays
+from coremax.graph._graph import Metric, Values
 from helpers import clustered, same_bits
 
 N, D, K = 60, 8, 5
@@ -84,7 +85,7 @@ def test_torch() -> None:
     tensor = torch.from_numpy(X.copy())
     assert address(tensor) == tensor.data_ptr()
     result = np.arange(5)
-    assert _arrays.like(result, tensor).data_ptr() == result.ctypes.data
+    assert arrays.like(result, tensor).data_ptr() == result.ctypes.data
     same_as_numpy(lambda array: torch.from_numpy(np.ascontiguousarray(array)))
     half = tensor.to(torch.bfloat16)
     assert address(half) == half.data_ptr()
@@ -108,7 +109,7 @@ def test_jax_in_without_a_copy() -> None:
 def test_jax_out_without_a_copy() -> None:
     reference = jax_of(X)
     engine = coremax.topk_graph(X, K).similarities
-    assert _arrays.like(engine, reference).unsafe_buffer_pointer() == engine.ctypes.data
+    assert arrays.like(engine, reference).unsafe_buffer_pointer() == engine.ctypes.data
 
 
 def test_jax_everywhere() -> None:
@@ -124,7 +125,7 @@ def test_jax_integers_are_its_own() -> None:
     assert found.dtype == (np.int64 if jax.config.jax_enable_x64 else np.int32)
     assert np.array_equal(np.asarray(found), GRAPH.neighbors)
     beyond = np.array([2**31])
-    kept = _arrays.like(beyond, jax_of(X))  # what JAX's own integers can not hold
+    kept = arrays.like(beyond, jax_of(X))  # what JAX's own integers can not hold
     assert int(kept[0]) == 2**31
 
 
@@ -132,13 +133,13 @@ def test_jax_with_64_bits_shares_integers_too() -> None:
     pytest.importorskip("jax")
     code = """
 import jax, numpy as np, coremax
-from coremax import _arrays
+from coremax._inputs import arrays
 x = jax.numpy.asarray(np.random.default_rng(0).normal(size=(20, 4)))
 assert x.dtype == np.float64
 graph = coremax.topk_graph(x, 3, copy=False)
 assert graph.neighbors.dtype == np.int64
 drawn = coremax.AliasTable(np.ones(9)).sample(5)
-assert _arrays.like(drawn, x).unsafe_buffer_pointer() == drawn.ctypes.data
+assert arrays.like(drawn, x).unsafe_buffer_pointer() == drawn.ctypes.data
 """
     subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, "JAX_ENABLE_X64": "1"})
 
@@ -224,7 +225,7 @@ def test_columns_are_shared_where_they_can_be(library: str) -> None:
         if library == "pandas" and array.ndim == 2:
             continue  # Python objects
         column = of(array)
-        view = _arrays.as_view(column, "x", ndim=array.ndim, dtypes=_arrays.FLOAT_TYPES, copy=False)
+        view = arrays.as_view(column, "x", ndim=array.ndim, dtypes=arrays.FLOAT_TYPES, copy=False)
         given = column.to_numpy() if library != "pyarrow" or array.ndim == 1 else column.flatten().to_numpy()
         assert view.address == given.ctypes.data
 

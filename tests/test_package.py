@@ -16,7 +16,7 @@ from types import ModuleType
 import pytest
 
 import coremax
-from coremax import _config
+from coremax._runtime import config as _config
 
 ROOT = Path(__file__).resolve().parent.parent
 WORDS = ("graph", "solver", "sampling", "scores", "selection", "text")

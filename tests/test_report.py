@@ -31,6 +31,7 @@ import coremax  # noqa: E402
 from coremax import Selection, selection  # noqa: E402
 from coremax.report import findings, numbers  # noqa: E402
 from coremax.report.tiles import Samples  # noqa: E402
+from coremax.solver import _solver
 from helpers import clustered  # noqa: E402
 
 N = 900
@@ -224,6 +225,7 @@ import sys
 for name in ("jinja2", "matplotlib"):
     sys.modules[name] = None
 import coremax
+from coremax.solver import _solver
 chosen = coremax.selection.random(10, 3)
 assert "<table" in chosen._repr_html_()
 try:
@@ -327,15 +329,15 @@ def test_scaled_limits_can_be_met_or_are_refused(data: st.DataObject) -> None:
     ends = st.one_of(st.none(), st.integers(0, 5))
     wanted = {int(g): data.draw(st.tuples(ends, ends)) for g in np.unique(groups)}
     costs = data.draw(st.one_of(st.none(), st.just(np.linspace(1, 2, n))))
-    from coremax import _limits
+    from coremax.solver import _constraints
 
     try:
-        limits = _limits.resolve(n, budget if costs is None else float(budget), include, None, groups, wanted, costs)
+        limits = _constraints.resolve(n, budget if costs is None else float(budget), include, None, groups, wanted, costs)
         scaled = limits.scaled(data.draw(st.sampled_from([0.25, 0.5, 1.0, 1.5, 2.0])), n)
     except ValueError:
         return
-    found = coremax.solver.solve_within(
-        coremax.solver.Inputs(np.arange(n, dtype=float), coremax.Graph.from_neighbors([[-1]] * n, [[0.0]] * n), None), scaled
+    found = _solver.solve_within(
+        _solver.Inputs(np.arange(n, dtype=float), coremax.Graph.from_neighbors([[-1]] * n, [[0.0]] * n), None), scaled
     )
     assert scaled.groups is not None
     if costs is None:

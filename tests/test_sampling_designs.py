@@ -16,10 +16,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from coremax import sample, sampling
-from coremax._arrays import seed_of
-from coremax._order import chances
-from coremax.sampling import Scheme, inclusion_probabilities, stratified, systematic
+from coremax import sample
+from coremax._inputs.arrays import seed_of
+from coremax._inputs.order import chances
+from coremax.sampling import _sampling, inclusion_probabilities, stratified, systematic
+from coremax.sampling._sampling import Scheme
 from helpers import THREADS, output_when_interrupted
 from oracles import sampling as oracle
 
@@ -127,7 +128,7 @@ def test_many_certain_elements_are_found_at_once() -> None:
 
 
 def draws_from(monkeypatch: pytest.MonkeyPatch, start: Fraction, weights: Any, size: int) -> list[int]:
-    monkeypatch.setattr(sampling, "_start_bits", lambda _: int(start * 2**64))
+    monkeypatch.setattr(_sampling, "_start_bits", lambda _: int(start * 2**64))
     return [int(i) for i in systematic(weights, size)]
 
 
@@ -308,7 +309,7 @@ def test_bad_strata(options: dict[str, Any], kind: type[Exception], match: str) 
 def test_draws_stop_on_ctrl_c(call: str) -> None:
     code = f"""
 import numpy as np
-from coremax._arrays import seed_of
+from coremax._inputs.arrays import seed_of
 from coremax.sampling import Scheme, inclusion_probabilities, merge, partial_sample, sample, stratified, systematic
 n = 5_000_000
 w = np.random.default_rng(0).random(n)

@@ -12,8 +12,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coremax import _quotas
-from coremax.sampling import largest_remainder
+from coremax.sampling import _quotas, largest_remainder
 from oracles import sampling as oracle
 
 MANY = settings(deadline=None, max_examples=200)

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import coremax
-from coremax import _order
+from coremax._inputs import order as _order
 from coremax.sampling import stratified
 from coremax.selection import Selection, auto_drop_hardest, ccs, d2, moderate, random, sims
 from coremax.selection._d2 import DistanceMetric

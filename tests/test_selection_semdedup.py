@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from coremax import _arrays, sample
-from coremax._arrays import seed_of
+from coremax import sample
+from coremax._inputs import arrays
+from coremax._inputs.arrays import seed_of
 from coremax.selection import semdedup
 from coremax.selection._semdedup import Keep
 from helpers import EDGE_SIZES, THREADS, clustered
@@ -126,7 +127,7 @@ def test_a_large_cluster_is_halved_and_keeps_what_the_loop_keeps(d: int) -> None
     x[100::61] = x[7]  # copies, in both halves and beside each other
     selection = semdedup(x, 0.3, n_clusters=1, keep="random")
     unit = (x / np.linalg.norm(x, axis=1, keepdims=True)).astype(np.float64)
-    order = sample(np.ones(len(x), dtype=np.float32), len(x), seed=_arrays.seed_of("semdedup", 0))
+    order = sample(np.ones(len(x), dtype=np.float32), len(x), seed=arrays.seed_of("semdedup", 0))
     expected = np.empty(len(x))
     for begin in range(0, len(x), 500):
         cosines = unit[order[begin : begin + 500]] @ unit[order].T

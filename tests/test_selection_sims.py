@@ -11,7 +11,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from coremax._arrays import seed_of
+from coremax._inputs.arrays import seed_of
 from coremax.sampling import largest_remainder
 from coremax.selection import sims
 from coremax.selection._sims import _log_weights, _scaled, _second_probabilities

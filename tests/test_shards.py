@@ -17,9 +17,9 @@ import pyarrow.dataset as ds  # noqa: E402
 import pyarrow.parquet as pq  # noqa: E402
 
 import coremax  # noqa: E402
-from coremax import _methods  # noqa: E402
 from coremax._inputs.shards import shards_of  # noqa: E402
 from coremax.datasets import ShardSelection, prune, select, select_parquet  # noqa: E402
+from coremax.selection import registry  # noqa: E402
 from helpers import clustered  # noqa: E402
 
 N, D = 80, 4
@@ -611,7 +611,7 @@ def test_reports_of_shards(corpus: Path, tmp_path: Path) -> None:
         chosen.report(coordinates="e")
 
 
-@pytest.mark.parametrize("method", sorted(_methods.NEEDS))
-def test_every_method_takes_shards(method: _methods.Method, corpus: Path) -> None:
+@pytest.mark.parametrize("method", sorted(registry.NEEDS))
+def test_every_method_takes_shards(method: registry.Method, corpus: Path) -> None:
     given: dict[str, Any] = {"text": "text", "target": ["wiki"], "options": {"min_tokens": 1}} if method == "dsir" else {}
     assert len(select_parquet(corpus, 8, embedding="e", importance="score", method=method, **given)) == 8

@@ -15,7 +15,7 @@ from sklearn.model_selection import GridSearchCV  # noqa: E402
 from sklearn.utils.estimator_checks import parametrize_with_checks  # noqa: E402
 
 import coremax  # noqa: E402
-from coremax import _methods  # noqa: E402
+from coremax.selection import registry  # noqa: E402
 from coremax.sklearn import CoresetSelector  # noqa: E402
 from helpers import clustered  # noqa: E402
 
@@ -49,13 +49,13 @@ def test_scikit_learns_own_checks(estimator: Any, check: Any) -> None:
     check(estimator)
 
 
-@pytest.mark.parametrize("method", [method for method in _methods.NEEDS if method != "dsir"])  # which reads texts
-def test_every_method_is_the_function_of_its_name(method: _methods.Method) -> None:
+@pytest.mark.parametrize("method", [method for method in registry.NEEDS if method != "dsir"])  # which reads texts
+def test_every_method_is_the_function_of_its_name(method: registry.Method) -> None:
     selector = CoresetSelector(0.2, method=method, random_state=3).fit(X, Y, score=SCORE)
     data = {"x": X, "score": SCORE, "n": N}
-    keywords = {name: value for name, value in (("labels", Y), ("seed", 3)) if _methods.takes(method, name)}
+    keywords = {name: value for name, value in (("labels", Y), ("seed", 3)) if registry.takes(method, name)}
     function = getattr(coremax.selection, method)
-    expected = function(*(data[name] for name in _methods.NEEDS[method]), 0.2, **keywords)
+    expected = function(*(data[name] for name in registry.NEEDS[method]), 0.2, **keywords)
     assert np.array_equal(selector.sample_indices_, expected.indices)
     assert np.array_equal(selector.get_support(), expected.mask())
     assert np.array_equal(selector.get_support(indices=True), expected.indices)

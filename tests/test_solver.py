@@ -12,7 +12,7 @@ import torch
 
 import coremax
 from coremax import Status
-from coremax.solver import METHODS, Method
+from coremax.solver._solver import METHODS, Method
 from helpers import OBJECTIVE_TOLERANCE, THREADS, clustered, output_when_interrupted, random_graph
 from oracles import solver as oracle
 

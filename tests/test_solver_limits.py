@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import coremax
 from coremax import Status
-from coremax.solver import METHODS, Method
+from coremax.solver._solver import METHODS, Method
 from helpers import OBJECTIVE_TOLERANCE
 from oracles import solver as oracle
 

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 
 import coremax
 from coremax import Status
-from coremax.solver import METHODS, Iteration, Method
+from coremax.solver import Iteration
+from coremax.solver._solver import METHODS, Method
 from helpers import OBJECTIVE_TOLERANCE, clustered, random_graph
 from oracles import solver as oracle
 

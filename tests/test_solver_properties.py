@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import coremax
-from coremax.solver import Method
+from coremax.solver._solver import Method
 from oracles import solver as oracle
 
 Instance = tuple[Any, coremax.Graph, int, float]

@@ -362,7 +362,7 @@ def test_memory_is_checked_before_texts_are_read(file: str, folder: Path, monkey
     Path("ids.txt").write_text("\n".join(ids))
     pq.write_table(pa.table({"id": ids}), "ids.parquet")
     np.save("ids.npy", np.array(ids))
-    monkeypatch.setattr("coremax._memory.available", lambda: 100)
+    monkeypatch.setattr("coremax._runtime.memory.available", lambda: 100)
     result = CliRunner().invoke(command, ["sample", "score.npy", "--size", "3", "--ids", file, "-o", "kept.txt"])
     assert result.exit_code == 2
     assert f"{file}: takes" in result.output

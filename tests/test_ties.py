@@ -17,7 +17,8 @@ import torch
 from click.testing import CliRunner
 
 import coremax
-from coremax import _order, datasets, selection
+from coremax import datasets, selection
+from coremax._inputs import order as _order
 from coremax.cli.commands import coremax as command
 from coremax.sampling import largest_remainder, stratified
 from coremax.sklearn import CoresetSelector

@@ -207,7 +207,7 @@ def test_subset_of_all_without_an_array() -> None:
 
 
 def test_longer_orders_are_the_permutation_of_the_engine() -> None:
-    seed = coremax._arrays.as_seed(epoch_seed(5, 0))
+    seed = coremax._inputs.arrays.as_seed(epoch_seed(5, 0))
     assert list(islice(computed(), 30)) == [oracle.permuted(70_001, position, seed) for position in range(30)]
 
 

@@ -5,13 +5,13 @@ quadratic program, and reproducible importance `sampling`; on top of them `score
 and `text` as counts of hashed n-grams.
 """
 
-from . import _interrupt  # noqa: F401  # first, for Ctrl-C while the others are imported
+from ._runtime import interrupt  # noqa: F401  # first, for Ctrl-C while the others are imported
 
 # isort: split
 from . import graph, sampling, scores, selection, solver, text
-from ._config import show_config
 from ._core import __version__
-from ._errors import DeviceError
+from ._runtime.config import show_config
+from ._runtime.errors import DeviceError
 from .graph import Graph, topk_graph
 from .sampling import AliasTable, sample
 from .selection import Selection, dsir, infomax

@@ -18,13 +18,13 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
-from . import _arrays, _methods
-from ._files import naming_file
+from ._inputs import arrays
 from ._inputs.aliases import either
 from ._inputs.keys import as_keys
 from ._inputs.shards import SUFFIXES, Shard, as_path, shards_of
-from ._progress import Progress, as_progress
-from .selection import Selection
+from ._runtime.files import naming_file
+from ._runtime.progress import Progress, as_progress
+from .selection import Selection, registry
 from .selection._result import as_scores
 
 try:
@@ -66,9 +66,9 @@ def select(
     ids: str | None = None,
     text: str | None = None,
     target: Any = None,
-    method: _methods.Method = "infomax",
+    method: registry.Method = "infomax",
     options: Mapping[str, Any] | None = None,
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     dtype: Float = "float32",
     batch_size: int = 10_000,
     scratch: PathLike | None = None,
@@ -135,7 +135,7 @@ def select(
     Reads only the columns named. Arrow's batches are viewed, not copied, and written to one array of n d elements. Columns of
     keys take 8 bytes a row and every different text once.
     """
-    source = _rows.HuggingFace(_checked_dataset(dataset), _arrays.as_count(batch_size, "batch_size", 1))
+    source = _rows.HuggingFace(_checked_dataset(dataset), arrays.as_count(batch_size, "batch_size", 1))
     given = _given(
         importance, score, embedding=embedding, labels=labels, groups=groups, group_limits=group_limits, costs=costs,
         include=include, exclude=exclude, text=text, target=target,
@@ -157,9 +157,9 @@ class SelectArguments(TypedDict, total=False):
     ids: str | None
     text: str | None
     target: Any
-    method: _methods.Method
+    method: registry.Method
     options: Mapping[str, Any] | None
-    seed: _arrays.Seed
+    seed: arrays.Seed
     dtype: Float
     batch_size: int
     scratch: PathLike | None
@@ -368,9 +368,9 @@ def select_parquet(
     ids: str | None = None,
     text: str | None = None,
     target: Any = None,
-    method: _methods.Method = "infomax",
+    method: registry.Method = "infomax",
     options: Mapping[str, Any] | None = None,
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     dtype: Float = "float32",
     batch_size: int = 10_000,
     scratch: PathLike | None = None,
@@ -420,7 +420,7 @@ def select_parquet(
     >>> [rows.tolist() for _, rows in chosen.shards()]
     [[1], [0]]
     """
-    source = _rows.Parquet(shards_of(files), _arrays.as_count(batch_size, "batch_size", 1))
+    source = _rows.Parquet(shards_of(files), arrays.as_count(batch_size, "batch_size", 1))
     given = _given(
         importance, score, embedding=embedding, labels=labels, groups=groups, group_limits=group_limits, costs=costs,
         include=include, exclude=exclude, text=text, target=target,
@@ -459,15 +459,15 @@ def _select(
     budget: int | float,
     given: Mapping[str, Any],
     ids: str | None,
-    method: _methods.Method,
+    method: registry.Method,
     options: Mapping[str, Any] | None,
-    seed: _arrays.Seed,
+    seed: arrays.Seed,
     dtype: Float,
     scratch: PathLike | None,
     progress: Progress,
 ) -> Selection:
-    dtype, progress = _arrays.as_choice(dtype, "dtype", _FLOATS), as_progress(progress)
-    method = _arrays.as_choice(method, "method", _methods.METHODS)
+    dtype, progress = arrays.as_choice(dtype, "dtype", _FLOATS), as_progress(progress)
+    method = arrays.as_choice(method, "method", registry.METHODS)
     wanted = _wanted(method, given, options)
     if ids is not None and not isinstance(ids, str):
         raise TypeError(f"ids must be the name of a column, got {type(ids).__name__}")
@@ -488,10 +488,10 @@ def _select(
     with tempfile.TemporaryDirectory(prefix="coremax-", dir=scratch) if scratch is not None else _nothing() as folder:
         arguments |= _read_columns(source, columns, dtype, folder, progress)
         arguments.pop("ids", None)
-        data = {"n": source.n, **{name: arguments.pop(name) for name in _methods.NEEDS[method] if name in arguments}}
-        if progress is not False and _methods.takes(method, "progress"):
+        data = {"n": source.n, **{name: arguments.pop(name) for name in registry.NEEDS[method] if name in arguments}}
+        if progress is not False and registry.takes(method, "progress"):
             arguments.setdefault("progress", progress)
-        return _methods.choose(method, budget, data, arguments.pop("labels", None), seed, arguments)
+        return registry.choose(method, budget, data, arguments.pop("labels", None), seed, arguments)
 
 
 def _read_columns(
@@ -509,7 +509,7 @@ def _nothing() -> Iterator[None]:
     yield None
 
 
-def _wanted(method: _methods.Method, given: Mapping[str, Any], options: Mapping[str, Any] | None) -> dict[str, Any]:
+def _wanted(method: registry.Method, given: Mapping[str, Any], options: Mapping[str, Any] | None) -> dict[str, Any]:
     """What the method is to get, by the names of its arguments: columns by their names, all else as it is.
 
     Raises
@@ -519,7 +519,7 @@ def _wanted(method: _methods.Method, given: Mapping[str, Any], options: Mapping[
     """
     wanted: dict[str, Any] = {}
     for name in ("x", "score", "texts"):
-        if _methods.needs(method, name):
+        if registry.needs(method, name):
             wanted[name] = given[_ARGUMENTS[name]]
         elif name == "texts" and given["text"] is not None:
             raise ValueError(f"method {method!r} does not look at texts")
@@ -528,19 +528,19 @@ def _wanted(method: _methods.Method, given: Mapping[str, Any], options: Mapping[
     for name, value in (options or {}).items():
         if given.get(name) is not None:
             raise TypeError(f"{name} is given twice: as an argument and in options")
-        if name in _methods.NEEDS[method] and name != "target":
+        if name in registry.NEEDS[method] and name != "target":
             raise TypeError(f"method {method!r} has no option {name!r}")
         wanted[name] = value
     for name in ("labels", "groups", "group_limits", "costs", "include", "exclude", "target"):
         if given[name] is not None:
             wanted[name] = given[name]
-        if wanted.get(name) is not None and not _methods.takes(method, name):
+        if wanted.get(name) is not None and not registry.takes(method, name):
             raise ValueError(f"method {method!r} does not look at {name}")
-    missing = [_ARGUMENTS.get(name, name) for name in _methods.NEEDS[method] if name != "n" and wanted.get(name) is None]
+    missing = [_ARGUMENTS.get(name, name) for name in registry.NEEDS[method] if name != "n" and wanted.get(name) is None]
     if missing:
-        raise ValueError(_methods.needs_more(method, missing))
-    read_here = [name for name in wanted if name not in _methods.NEEDS[method] and name != "labels"]
-    _methods.require_options(method, read_here)
+        raise ValueError(registry.needs_more(method, missing))
+    read_here = [name for name in wanted if name not in registry.NEEDS[method] and name != "labels"]
+    registry.require_options(method, read_here)
     return wanted
 
 
@@ -575,10 +575,10 @@ def _checked(source: _Source, name: str, value: Any, called: str) -> Any:
     if name in _KEYS:
         keys = as_keys(value, argument, source.n, "the data set")
         return keys if isinstance(keys.present, list) else value
-    array = _arrays.as_array(value, argument)
+    array = arrays.as_array(value, argument)
     if name == "score":
         as_scores(array, argument)  # which has another name in the methods
-    _arrays.require_length(array.shape[0], argument, source.n, "the data set")
+    arrays.require_length(array.shape[0], argument, source.n, "the data set")
     return value
 
 

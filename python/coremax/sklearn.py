@@ -10,12 +10,11 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _methods
-from ._inputs import checks, refusals
+from ._inputs import arrays, checks, refusals
 from ._inputs.aliases import either
 from ._inputs.keys import as_keys
 from ._inputs.texts import as_texts, is_text
-from .selection import Selection
+from .selection import Selection, registry
 from .selection._result import as_scores
 
 try:
@@ -81,7 +80,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         self,
         budget: int | float = 0.1,
         *,
-        method: _methods.Method = "infomax",
+        method: registry.Method = "infomax",
         options: Mapping[str, Any] | None = None,
         random_state: Any = 0,
     ) -> None:
@@ -116,7 +115,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         """
         called = "score" if importance is None else "importance"
         score = either(importance, score, "importance", "score")
-        wants_score = _methods.needs(self.method, "score")
+        wants_score = registry.needs(self.method, "score")
         X, y = _readable(X, "X"), None if y is None else _readable(y, "y")  # noqa: N806
         if y is not None:
             if is_text(y):
@@ -130,7 +129,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         check_consistent_length(x, y)
         if score is not None:
             as_scores(score, called)  # which has another name in the methods
-        if wants_score and score is None and _methods.needs(self.method, "x"):
+        if wants_score and score is None and registry.needs(self.method, "x"):
             score = np.ones(len(x))  # of zeros d2 would know nothing but their order
         with _named("y"):
             classes = _classes(y)
@@ -138,7 +137,7 @@ class CoresetSelector(BaseEstimator):  # type: ignore[misc]
         if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool):
             seed = _drawn_seed(seed)
         data = {"n": len(x), "x": x, "score": score}
-        self.selection_: Selection = _methods.choose(self.method, self.budget, data, classes, int(seed), self.options or {})
+        self.selection_: Selection = registry.choose(self.method, self.budget, data, classes, int(seed), self.options or {})
         self.support_ = self.selection_.mask()
         self.sample_indices_ = np.asarray(self.selection_.indices)
         return self
@@ -190,12 +189,12 @@ def _readable(given: Any, name: str) -> Any:
     refusals.refuse_no_array(given, name)
     if getattr(getattr(given, "dtype", None), "kind", "") in "VmM" and isinstance(given, np.ndarray) and given.dtype.num < 256:
         raise TypeError(f"{name} must be an array of numbers, got {given.dtype}")
-    if name == "X" and _arrays.is_column(given) and type(given).__name__ != "DataFrame":
-        return _arrays.as_array(given, name)
-    if hasattr(given, "__dlpack__") and not isinstance(given, np.ndarray) and not _arrays.is_column(given):
+    if name == "X" and arrays.is_column(given) and type(given).__name__ != "DataFrame":
+        return arrays.as_array(given, name)
+    if hasattr(given, "__dlpack__") and not isinstance(given, np.ndarray) and not arrays.is_column(given):
         with _named(name):
-            return _arrays.as_numpy(_arrays.as_array(given, name))
-    return _arrays.as_array(given, name) if _arrays.holds_arrays(given) else given
+            return arrays.as_numpy(arrays.as_array(given, name))
+    return arrays.as_array(given, name) if arrays.holds_arrays(given) else given
 
 
 @contextmanager

@@ -17,8 +17,8 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from . import _arrays, _core
-from ._inputs import checks, refusals
+from . import _core
+from ._inputs import arrays, checks, refusals
 from .sampling import AliasTable, sample
 from .scores._losses import STRATEGIES, Strategy
 from .selection import Selection
@@ -57,10 +57,10 @@ class _EpochSampler(Sampler[int]):
     # By what a state knows the weights or indices that it was taken with.
     _fingerprint: int
 
-    def __init__(self, total: int, seed: _arrays.Seed, rank: int | None, world_size: int | None, drop_last: bool) -> None:
+    def __init__(self, total: int, seed: arrays.Seed, rank: int | None, world_size: int | None, drop_last: bool) -> None:
         super().__init__()
         self._total = total
-        self._seed = _arrays.as_seed(seed)
+        self._seed = arrays.as_seed(seed)
         self._rank, self._world_size = _resolve_rank(rank, world_size)
         self._drop_last = checks.as_flag(drop_last, "drop_last")
         self._epoch = 0
@@ -99,7 +99,7 @@ class _EpochSampler(Sampler[int]):
         UserWarning
             Another epoch is set in place of the one of a state just loaded, so what was left of that is given up.
         """
-        epoch = _arrays.as_count(epoch, "epoch", 0, 2**63 - 1)
+        epoch = arrays.as_count(epoch, "epoch", 0, 2**63 - 1)
         self._requested = epoch
         if self._behind and epoch < self._epoch:
             return
@@ -176,10 +176,10 @@ class _EpochSampler(Sampler[int]):
         for key, value in expected.items():
             if state.get(key) != value:
                 raise ValueError(f"state is of another sampler: its {key} is {state.get(key)!r}, that of this one {value!r}")
-        seed = _arrays.as_count(state.get("seed"), "state['seed']", 0, 2**64 - 1)
-        epoch = _arrays.as_count(state.get("epoch"), "state['epoch']", 0, 2**63 - 1)
-        position = _arrays.as_count(state.get("position"), "state['position']", 0, 2**62)
-        fingerprint = _arrays.as_count(state.get("fingerprint"), "state['fingerprint']", 0, 2**32 - 1)
+        seed = arrays.as_count(state.get("seed"), "state['seed']", 0, 2**64 - 1)
+        epoch = arrays.as_count(state.get("epoch"), "state['epoch']", 0, 2**63 - 1)
+        position = arrays.as_count(state.get("position"), "state['position']", 0, 2**62)
+        fingerprint = arrays.as_count(state.get("fingerprint"), "state['fingerprint']", 0, 2**32 - 1)
         self._seed, self._current = seed, None
         left = self._n_left(position)
         self._loaded = fingerprint if left else None
@@ -223,7 +223,7 @@ class _EpochSampler(Sampler[int]):
         return left // self._world_size if self._drop_last else -(-left // self._world_size)
 
     def _epoch_seed(self, epoch: int) -> int:
-        return _arrays.as_seed(np.random.SeedSequence(self._seed, spawn_key=(epoch,)))
+        return arrays.as_seed(np.random.SeedSequence(self._seed, spawn_key=(epoch,)))
 
     def _open(self, epoch: int) -> _Draw:
         raise NotImplementedError
@@ -268,7 +268,7 @@ class _Chunks(Iterator[Iterator[int]]):
         """Return the position of the epoch up to which the ranks have yielded, or have consumed."""
         step = self._sampler._world_size
         position = self._drawn - operator.length_hint(self._chunk) * step
-        return position if consumed is None else min(position, self.first + _arrays.as_count(consumed, "consumed", 0) * step)
+        return position if consumed is None else min(position, self.first + arrays.as_count(consumed, "consumed", 0) * step)
 
     def redraw(self) -> None:
         """Draw what has not been yielded anew."""
@@ -371,7 +371,7 @@ class ImportanceSampler(_EpochSampler):
         num_samples: int | None = None,
         *,
         replacement: bool = True,
-        seed: _arrays.Seed = 0,
+        seed: arrays.Seed = 0,
         rank: int | None = None,
         world_size: int | None = None,
         drop_last: bool = False,
@@ -379,10 +379,10 @@ class ImportanceSampler(_EpochSampler):
     ) -> None:
         self._replacement = checks.as_flag(replacement, "replacement")
         self._wraps = not self._replacement
-        self._threads = _arrays.as_threads(threads)
+        self._threads = arrays.as_threads(threads)
         source = self._source(weights)
         self._n = source.n if isinstance(source, AliasTable) else len(source)
-        total = self._n if num_samples is None else _arrays.as_count(num_samples, "num_samples", 1, 2**60)
+        total = self._n if num_samples is None else arrays.as_count(num_samples, "num_samples", 1, 2**60)
         super().__init__(total, seed, rank, world_size, drop_last)
         self._probabilities: NDArray[np.float64] | None = None
         self._take(source)
@@ -406,7 +406,7 @@ class ImportanceSampler(_EpochSampler):
         workers has fetched in advance are not drawn again. Without replacement they hold from the next pass on.
         """
         source = self._source(weights)
-        _arrays.require_length(source.n if isinstance(source, AliasTable) else len(source), "weights", self._n, "the sampler")
+        arrays.require_length(source.n if isinstance(source, AliasTable) else len(source), "weights", self._n, "the sampler")
         self._take(source)
         if self._replacement and self._current is not None:
             self._current.redraw()
@@ -445,7 +445,7 @@ class ImportanceSampler(_EpochSampler):
         bad = np.flatnonzero(drawn == 0)
         if bad.size:
             raise ValueError(f"indices[{bad[0]}] is {numbers[bad[0]]}, which has weight zero and is never drawn")
-        return _arrays.like(1 / (self._n * drawn), _arrays.as_array(indices, "indices"))
+        return arrays.like(1 / (self._n * drawn), arrays.as_array(indices, "indices"))
 
     def _source(self, weights: Any) -> AliasTable | NDArray[Any]:
         """What is drawn from: a table, or for races the weights themselves."""
@@ -454,7 +454,7 @@ class ImportanceSampler(_EpochSampler):
         if self._replacement:
             return AliasTable(weights, threads=self._threads)
         sample(weights, 0)  # checks them
-        return np.array(_arrays.as_numpy(_arrays.as_array(weights, "weights")))
+        return np.array(arrays.as_numpy(arrays.as_array(weights, "weights")))
 
     def _take(self, source: AliasTable | NDArray[Any]) -> None:
         if not isinstance(source, AliasTable):
@@ -472,9 +472,7 @@ class ImportanceSampler(_EpochSampler):
         seed = self._epoch_seed(epoch)
         if isinstance(self._weights, AliasTable):
             # The table is looked up at every chunk: it may be another one by then.
-            return lambda positions: _arrays.as_numpy(
-                cast(AliasTable, self._weights).sample_at(positions, seed=seed, threads=1)
-            )
+            return lambda positions: arrays.as_numpy(cast(AliasTable, self._weights).sample_at(positions, seed=seed, threads=1))
         return cast(_Draw, sample(self._weights, self._total, seed=seed, threads=self._threads).take)
 
     def _identity(self) -> dict[str, Any]:
@@ -538,7 +536,7 @@ class SubsetSampler(_EpochSampler):
         indices: Any,
         *,
         shuffle: bool = True,
-        seed: _arrays.Seed = 0,
+        seed: arrays.Seed = 0,
         rank: int | None = None,
         world_size: int | None = None,
         drop_last: bool = False,
@@ -547,7 +545,7 @@ class SubsetSampler(_EpochSampler):
         self._shuffle = checks.as_flag(shuffle, "shuffle")
         self._indices: NDArray[np.int64] | None = None
         if isinstance(indices, (int, np.integer)):
-            total = _arrays.as_count(indices, "indices", 0, 2**62)
+            total = arrays.as_count(indices, "indices", 0, 2**62)
             self._fingerprint = 0
         else:
             self._indices = np.array(_as_indices(indices))
@@ -578,9 +576,9 @@ def _as_indices(indices: Any) -> NDArray[np.int64]:
         indices = indices.indices
     if isinstance(indices, Iterator):
         raise TypeError(f"indices must be an array, got a {type(indices).__name__}: pass list(indices)")
-    indices = _arrays.as_no_mask(indices, "indices")
-    _arrays.as_view(indices, "indices", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-    return np.asarray(_arrays.as_numpy(indices)).astype(np.int64, copy=False)
+    indices = arrays.as_no_mask(indices, "indices")
+    arrays.as_view(indices, "indices", ndim=1, dtypes=arrays.INDEX_TYPES, convert_to="int64")
+    return np.asarray(arrays.as_numpy(indices)).astype(np.int64, copy=False)
 
 
 def _order(n: int, seed: int) -> _Draw:
@@ -597,7 +595,7 @@ def _unchanged(positions: Positions) -> Positions:
 def _fingerprint(source: AliasTable | NDArray[Any]) -> int:
     """A number by which a state knows the data it was taken with."""
     if isinstance(source, AliasTable):
-        source = _arrays.as_numpy(source.sample(_FINGERPRINT_DRAWS, threads=1))
+        source = arrays.as_numpy(source.sample(_FINGERPRINT_DRAWS, threads=1))
     return zlib.crc32(np.ascontiguousarray(source).data)
 
 
@@ -608,8 +606,8 @@ def _resolve_rank(rank: int | None, world_size: int | None) -> tuple[int, int]:
         if not (distributed.is_available() and distributed.is_initialized()):
             return 0, 1
         return distributed.get_rank(), distributed.get_world_size()
-    world_size = _arrays.as_count(world_size, "world_size", 1, 2**31)
-    return _arrays.as_count(rank, "rank", 0, world_size - 1), world_size
+    world_size = arrays.as_count(world_size, "world_size", 1, 2**31)
+    return arrays.as_count(rank, "rank", 0, world_size - 1), world_size
 
 
 def resume(loader: Any, state: Mapping[str, Any]) -> int:
@@ -729,8 +727,8 @@ def loss_reweight(
     >>> loss_reweight(torch.tensor([0.0, 1.0, 2.0]))
     tensor([0.1554, 0.4223, 0.4223])
     """
-    strategy = _arrays.as_choice(strategy, "strategy", STRATEGIES)
-    r = _arrays.as_real(r, "r", 1e-300)
+    strategy = arrays.as_choice(strategy, "strategy", STRATEGIES)
+    r = arrays.as_real(r, "r", 1e-300)
     if not isinstance(losses, torch.Tensor) or not losses.is_floating_point():
         raise TypeError(
             f"losses must be a tensor of floating-point numbers, got {getattr(losses, 'dtype', type(losses).__name__)}"

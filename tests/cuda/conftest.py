@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 
 import coremax
-from coremax import _device
+from coremax._inputs import devices
 
 Array = np.ndarray[Any, Any]
 
@@ -71,6 +71,6 @@ def device() -> Iterator[Device]:
     with pytest.MonkeyPatch.context() as patch:
         module = _emulated(folder)
         patch.setitem(sys.modules, "coremax._cuda", module)
-        patch.setattr(_device, "_cuda", module, raising=False)
-        patch.setattr(_device, "_WHY_NO_MODULE", "")
+        patch.setattr(devices, "_cuda", module, raising=False)
+        patch.setattr(devices, "_WHY_NO_MODULE", "")
         yield Device(emulated=True)

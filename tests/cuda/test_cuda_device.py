@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import coremax
-from coremax import _device
+from coremax._inputs import devices
 
 if TYPE_CHECKING:
     from conftest import Device  # type: ignore[import-not-found,unused-ignore]
@@ -20,7 +20,7 @@ def test_arrays_go_in_and_out(device: Device) -> None:
         array = device.put(values)
         assert (array.shape, array.dtype, array.__dlpack_device__()) == ((3, 4), dtype, (2, 0))
         np.testing.assert_array_equal(device.get(array), values)
-        call = _device.of(x=array)
+        call = devices.of(x=array)
         assert call is not None
         view = call.view(array, "x", ndim=2, dtypes=(dtype,))
         assert (view.shape, view.dtype, view.device, view.contiguous, view.readonly) == ((3, 4), dtype, "cuda:0", True, False)
@@ -36,27 +36,27 @@ def test_capsules_of_both_versions(device: Device) -> None:
 
 def test_places(device: Device) -> None:
     here, there = np.ones(3), device.put(np.ones(3))
-    assert _device.of(a=here, b=None) is None
-    assert _device.of("cpu", a=here) is None
-    call = _device.of("cuda", a=there, b=None)
+    assert devices.of(a=here, b=None) is None
+    assert devices.of("cpu", a=here) is None
+    call = devices.of("cuda", a=there, b=None)
     assert call is not None
     assert (call.number, call.stream, call.name) == (0, 1, "cuda:0")
-    assert _device.of("cuda:0", a=there) == call
+    assert devices.of("cuda:0", a=there) == call
     with pytest.raises(ValueError, match=r"in one place, got a on cuda:0, b on the CPU"):
-        _device.of(a=there, b=here)
+        devices.of(a=there, b=here)
     with pytest.raises(ValueError, match=r"device is 'cpu', but arrays are used where they are.* a on cuda:0"):
-        _device.of("cpu", a=there)
+        devices.of("cpu", a=there)
     with pytest.raises(ValueError, match="device is 'cuda:1', but arrays"):
-        _device.of("cuda:1", a=there)
+        devices.of("cuda:1", a=there)
     with pytest.raises(ValueError, match=r"device is 'cuda', but arrays .* a on the CPU"):
-        _device.of("cuda", a=here)
+        devices.of("cuda", a=here)
     with pytest.raises(ValueError, match="device must be 'cpu', 'cuda' or 'cuda:<number>', got 'gpu'"):
-        _device.of("gpu", a=here)
+        devices.of("gpu", a=here)
 
 
 def test_what_is_not_accepted(device: Device) -> None:
     array = device.put(np.ones(3, np.int32))
-    call = _device.of(a=array)
+    call = devices.of(a=array)
     assert call is not None
     with pytest.raises(TypeError, match="a must be float32 or float64, got int32"):
         call.view(array, "a", ndim=1, dtypes=("float32", "float64"))

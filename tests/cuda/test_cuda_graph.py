@@ -9,7 +9,7 @@ import pytest
 
 import coremax
 from coremax import DeviceError
-from coremax.graph import METRICS, Metric
+from coremax.graph._graph import METRICS, Metric
 
 
 def rows(n: int, d: int, seed: int = 0) -> np.ndarray[Any, Any]:

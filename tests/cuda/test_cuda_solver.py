@@ -10,7 +10,7 @@ import pytest
 
 import coremax
 from coremax import Graph, objective, solve
-from coremax.solver import Method
+from coremax.solver._solver import Method
 
 if TYPE_CHECKING:
     from pathlib import Path

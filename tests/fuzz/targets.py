@@ -24,7 +24,8 @@ from typing import Any
 import numpy as np
 
 import coremax
-from coremax import DeviceError, _arrays, _core
+from coremax import DeviceError, _core
+from coremax._inputs import arrays as _arrays
 from coremax._inputs.keys import as_keys
 from coremax._inputs.texts import as_texts
 from coremax.cli import _options, _read, _record

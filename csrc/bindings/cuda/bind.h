@@ -1,6 +1,6 @@
 // What the bindings of the words share in the module _cuda. A binding is five steps, as for the CPU: parse, check, view,
 // release the GIL and call, wrap. Arrays come as views that import_array made on the stream of the call; outputs are arrays
-// that Python asked the caller's library for. The Python layer has found out device and stream (_device.py) and passes both.
+// that Python asked the caller's library for. The Python layer has found out device and stream (_inputs/devices.py) and passes both.
 #pragma once
 
 #include <pybind11/pybind11.h>

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _arrays
+from . import arrays
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,13 +89,13 @@ def bad_probabilities(rows: Any) -> NDArray[np.int64]:
 
 def bad_weights(weights: Any, log_weights: bool = False) -> NDArray[np.int64]:
     """Elements that are no weights: NaN, infinite, or negative unless they are logarithms."""
-    values = _arrays.as_numpy(_arrays.as_array(weights, "weights"))
+    values = arrays.as_numpy(arrays.as_array(weights, "weights"))
     return np.flatnonzero(np.isnan(values) | (values == np.inf) | (not log_weights) & (values < 0))
 
 
 def bad_values(values: Any) -> NDArray[np.int64]:
     """Elements that are not finite."""
-    return np.flatnonzero(~np.isfinite(_arrays.as_numpy(_arrays.as_array(values, "values"))))
+    return np.flatnonzero(~np.isfinite(arrays.as_numpy(arrays.as_array(values, "values"))))
 
 
 def require_finite_rows(rows: NDArray[Any], name: str) -> None:
@@ -111,7 +111,7 @@ def require_finite_rows(rows: NDArray[Any], name: str) -> None:
 
 def _blocks(x: Any) -> Iterator[tuple[int, NDArray[Any]]]:
     """Rows of a matrix as NumPy's, some at a time, with the number of the first."""
-    rows = _arrays.as_numpy(_arrays.as_array(x, "x"))
+    rows = arrays.as_numpy(arrays.as_array(x, "x"))
     step = max(1, _BLOCK_ELEMENTS // max(rows.shape[1], 1))
     for begin in range(0, len(rows), step):
         yield begin, rows[begin : begin + step]

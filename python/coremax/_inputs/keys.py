@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _arrays
-from . import texts
+from . import arrays, texts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_TYPES = (*_arrays.INDEX_TYPES, "bool")
+_TYPES = (*arrays.INDEX_TYPES, "bool")
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,7 +102,7 @@ def as_keys(column: Any, name: str, n: int | None = None, of: str = "x") -> Keys
             raise TypeError(f"{name} must be a column of whole numbers or texts, got {type(column).__name__}: pass a list")
         keys = number_texts(texts.iterate(column, name), name) if holds_texts(column, name) else _of_numbers(column, name)
     if n is not None:
-        _arrays.require_length(len(keys), name, n, of)
+        arrays.require_length(len(keys), name, n, of)
     return keys
 
 
@@ -199,11 +198,11 @@ def _is_no_number(kind: type) -> bool:
 def _of_numbers(column: Any, name: str) -> Keys:
     array = as_array(column, name)
     try:
-        _arrays.as_view(array, name, ndim=1, dtypes=_TYPES, convert_to="int64")
+        arrays.as_view(array, name, ndim=1, dtypes=_TYPES, convert_to="int64")
     except TypeError as error:
         what = str(error).rpartition(", got ")[2]
         raise TypeError(f"{name} must be int64 or int32, booleans or texts, got {what}") from None
-    values = np.asarray(_arrays.as_numpy(array))
+    values = np.asarray(arrays.as_numpy(array))
     found, codes = np.unique(values.astype(np.int64) if values.size == 0 else values, return_inverse=True)
     present = found if found.dtype == bool else found.astype(np.int64, copy=False)
     return Keys(codes.reshape(-1).astype(np.int64, copy=False), present)
@@ -222,12 +221,12 @@ def as_array(column: Any, name: str) -> Any:
         lengths = {len(row) if isinstance(row, list | tuple) else None for row in column}
         if len(lengths) > 1:  # NumPy would call it ragged
             raise ValueError(f"{name} must be one-dimensional, got lists in it")
-    array = _arrays.as_array(column, name)
+    array = arrays.as_array(column, name)
     if isinstance(array, np.ndarray):
         return array if array.dtype.isnative else array.astype(array.dtype.newbyteorder("="))
     if str(getattr(array, "dtype", "")).endswith("bool"):
         try:
-            return np.asarray(_arrays.as_numpy(array))
+            return np.asarray(arrays.as_numpy(array))
         except (TypeError, ValueError, RuntimeError, BufferError):
             pass  # on a device, say: refused as all arrays are
     return array

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .._warnings import warn
+from .._runtime.warnings import warn
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -32,8 +32,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from .. import _memory
-from .._files import require_local
+from .._runtime import memory
+from .._runtime.files import require_local
 from . import texts
 
 JSON_ENDINGS = (".jsonl", ".ndjson", ".jl", ".jsonlines", ".json")
@@ -388,7 +388,7 @@ def _end(pattern: re.Pattern[str], text: str, at: int) -> int:
 
 def _all_of(stream: io.BufferedReader, path: str) -> bytes:
     """All bytes, unless they and the text made of them would not fit into memory."""
-    free, size, parts = _memory.available(), 0, []
+    free, size, parts = memory.available(), 0, []
     with _naming(path):
         while part := stream.read(_BUFFER):
             parts.append(part)

@@ -17,11 +17,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from .. import _arrow, _memory
-from .._columns import require_no_null
-from .._files import new_map
-from .._progress import Progress, reporting
-from . import texts
+from .._runtime import memory
+from .._runtime.files import new_map
+from .._runtime.progress import Progress, reporting
+from . import arrow, texts
+from .columns import require_no_null
 from .keys import Keys
 from .shards import Shard
 
@@ -296,7 +296,7 @@ class Numbers:
         for kind in column.types:
             if _is_list(_bare(kind)):
                 raise TypeError(f"{column.label} must hold numbers, got {kind}")
-        kinds = {_arrow.numpy_type(kind, column.label) for kind in column.types}
+        kinds = {arrow.numpy_type(kind, column.label) for kind in column.types}
         common = np.result_type(*kinds) if kinds else np.dtype(np.float64)
         if common.kind == "f" and all(kind.kind in "iu" for kind in kinds):
             common = np.dtype(np.int64)  # of uint64 and others
@@ -318,7 +318,7 @@ def _numbers(part: Any, name: str, first: int) -> Array:
     """A part as an array; raises ValueError where there is a null, in columns of nothing else too."""
     if pa.types.is_null(part.type):
         require_no_null(np.ones(len(part), dtype=bool), name, first=first)
-    return _arrow.to_numpy(part, name, first=first)
+    return arrow.to_numpy(part, name, first=first)
 
 
 def _require_exact(rows: Array, dtype: np.dtype[Any], name: str, first: int) -> None:
@@ -370,7 +370,7 @@ class Embeddings:
         shape = (self._n, *rows.shape[1:])
         if self._folder is not None and 0 not in shape:
             return new_map(os.path.join(self._folder, "embeddings"), kind, shape)
-        needed, free = int(np.prod(shape, dtype=object)) * kind.itemsize, _memory.available()
+        needed, free = int(np.prod(shape, dtype=object)) * kind.itemsize, memory.available()
         if free is not None and needed > free:
             raise MemoryError(
                 f"{name}: {shape[0]} rows of {shape[1]} {kind} take {needed} bytes, but {free} are free: pass scratch= a "

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import unquote
 
-from .._files import require_local
+from .._runtime.files import require_local
 from . import texts
 
 SUFFIXES = (".parquet", ".parq", ".pq")

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .._columns import require_no_null
+from .columns import require_no_null
 
 _ROWS = 1 << 14  # that are turned into Python objects at a time
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import warnings
 
-from .. import _interrupt
+from .._runtime import interrupt
 
 
 def main() -> None:
@@ -23,9 +23,9 @@ def main() -> None:
         from .commands import coremax
 
         _mapped.guard()
-        _interrupt.as_usual()
+        interrupt.as_usual()
         coremax()
     except KeyboardInterrupt:  # before the command began
         sys.exit(130)
     finally:
-        _interrupt.quiet()  # the interpreter takes a while to end
+        interrupt.quiet()  # the interpreter takes a while to end

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _amounts
 from .._inputs import records
+from .._runtime import amounts
 from ..graph import estimate
 from ..text import ngram_counts
 from ._job import Job
@@ -103,12 +103,12 @@ def _semdedup_growth(stage: str, growth: float, call: Call) -> float:
 
 def format_estimate(found: dict[str, Any]) -> str:
     """Lay an estimate out as text."""
-    stages = ", ".join(f"{stage} {_amounts.duration(value)}" for stage, value in found["seconds"].items() if stage != "total")
+    stages = ", ".join(f"{stage} {amounts.duration(value)}" for stage, value in found["seconds"].items() if stage != "total")
     most = found.get("most_seconds")
-    unless = f", up to {_amounts.duration(most)} where rows do not cluster" if most is not None else ""
+    unless = f", up to {amounts.duration(most)} where rows do not cluster" if most is not None else ""
     how = f"by a trial on {found['sample']:,} of {found['n']:,} rows" if "sample" in found else "by a trial"
     return (
-        f"would take about {_amounts.duration(found['seconds']['total'])} ({stages}){unless}, {how},\n"
-        f"and about {_amounts.size(found['bytes'])} of memory beside {_amounts.size(found['input_bytes'])} of input; "
+        f"would take about {amounts.duration(found['seconds']['total'])} ({stages}){unless}, {how},\n"
+        f"and about {amounts.size(found['bytes'])} of memory beside {amounts.size(found['input_bytes'])} of input; "
         "nothing was written"
     )

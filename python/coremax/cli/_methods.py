@@ -11,16 +11,16 @@ from typing import Any
 import click
 
 from .. import selection
-from ..graph import METRICS
+from ..graph._graph import METRICS
 from ..selection import NORMALIZATIONS, TARGETS
 from ..selection._infomax import NEGATIVES
 from ..selection._moderate import CENTERS
 from ..selection._result import MEANINGS
 from ..selection._semdedup import KEEP
 from ..selection._sims import SCALES
-from ..solver import BOUNDS, EFFORTS
-from ..solver import METHODS as SOLVERS
-from ..text import HASHES
+from ..solver._solver import BOUNDS, EFFORTS
+from ..solver._solver import METHODS as SOLVERS
+from ..text._text import HASHES
 from ._options import SHARE, WEIGHT, ParsedText, SectionedOption
 
 METHODS: dict[str, Callable[..., selection.Selection]] = {

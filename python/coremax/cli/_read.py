@@ -22,11 +22,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import _memory
-from .._files import require_local
 from .._inputs import records
 from .._inputs.texts import as_text, is_arrow_text, iterate
-from .._progress import Progress, reporting
+from .._runtime import memory
+from .._runtime.files import require_local
+from .._runtime.progress import Progress, reporting
 from . import _mapped
 from ._errors import MissingExtra, require_extra
 
@@ -256,7 +256,7 @@ def _parquet(path: str, name: str | None, progress: Progress) -> Array:
     require_extra("files", "pyarrow")
     import pyarrow.parquet as pq
 
-    from .._arrow import to_numpy
+    from .._inputs.arrow import to_numpy
 
     # A stream: pages of a mapped file, or a column's chunk read at once, would count as memory beside the array.
     with pq.ParquetFile(path, buffer_size=1 << 16, pre_buffer=False) as file, reporting(progress, "read") as report:
@@ -366,7 +366,7 @@ def _require_plain(dtype: np.dtype[Any]) -> None:
 
 
 def _require_memory(needed: int, what: str) -> None:
-    free = _memory.available()
+    free = memory.available()
     if free is not None and needed > free:
         raise MemoryError(f"takes {needed} bytes {what}, but {free} are free")
 

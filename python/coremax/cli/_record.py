@@ -14,9 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _core
-from .._inputs import records
-from .._progress import Progress, reporting
+from .. import _core
+from .._inputs import arrays, records
+from .._runtime.progress import Progress, reporting
 from ._read import naming, require_file
 
 if sys.version_info >= (3, 11):
@@ -96,7 +96,7 @@ def versions() -> dict[str, Any]:
         "python": platform.python_version(),
         "platform": f"{platform.system()} {platform.release()} {platform.machine()}",
         "isa": _core.resolve_isa(""),
-        "cpus": _arrays.default_threads(),
+        "cpus": arrays.default_threads(),
     }
     return found | {name: sys.modules[name].__version__ for name in ("pyarrow", "safetensors") if name in sys.modules}
 

@@ -9,8 +9,8 @@ from typing import IO, Any
 
 import numpy as np
 
-from .. import _memory
-from .._files import Unbuffered, replacing, require_local
+from .._runtime import memory
+from .._runtime.files import Unbuffered, replacing, require_local
 from ._errors import require_extra
 from ._read import ending_of
 
@@ -87,7 +87,7 @@ def require_writable(path: str, ids: Array | None, n_kept: int | None = None) ->
             raise ValueError(f"{path}: the id {text!r} would lose the NUL at its end: write .txt or .parquet")
         if suffix != ".npy" and not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
             raise ValueError(f"{path}: the id {text!r} has a lone surrogate, which UTF-8 can not write: write .npy")
-    n, longest, free = len(texts) if n_kept is None else n_kept, max(map(len, texts), default=0), _memory.available()
+    n, longest, free = len(texts) if n_kept is None else n_kept, max(map(len, texts), default=0), memory.available()
     if suffix == ".npy" and free is not None and 4 * longest * n > free:
         raise MemoryError(
             f"{path}: a .npy file gives each of {n} ids the room of the longest, {4 * longest} bytes, and {free} are free: "

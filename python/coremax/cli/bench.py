@@ -11,7 +11,7 @@ from typing import Any
 import click
 import numpy as np
 
-from .._config import show_config
+from .._runtime.config import show_config
 from ..graph import Graph, topk_graph
 from ..sampling import AliasTable, sample
 from ..solver import objective, solve

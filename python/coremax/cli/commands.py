@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from .._config import format_config, show_config
 from .._core import __version__
-from .._files import require_local, require_writable
-from ..graph import METRICS, MODES
+from .._runtime.config import format_config, show_config
+from .._runtime.files import require_local, require_writable
+from ..graph._graph import METRICS, MODES
 from ._errors import BadInput, bad_input_exits, require_extra, tell
 from ._job import open_job
 from ._methods import KNOBS, METHODS

@@ -23,8 +23,8 @@ from sklearn.neural_network import MLPClassifier
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
 
-from .. import _arrays
 from .._core import __version__
+from .._inputs import arrays
 from ..scores import el2n
 from ..selection import Selection, infomax, random
 from .demo_data import LabelledImages
@@ -234,10 +234,10 @@ def run_demo(
     """
     start = time.perf_counter()
     n = len(data.train_x)
-    count = _arrays.as_budget(budget, n)
-    counts = {_arrays.as_budget(further, n) for further in budgets}
-    n_random, n_threads = _arrays.as_count(n_random, "n_random", 1), _arrays.as_threads(threads)
-    seed = _arrays.as_count(seed, "seed", 0)
+    count = arrays.as_budget(budget, n)
+    counts = {arrays.as_budget(further, n) for further in budgets}
+    n_random, n_threads = arrays.as_count(n_random, "n_random", 1), arrays.as_threads(threads)
+    seed = arrays.as_count(seed, "seed", 0)
     seconds: dict[str, float] = {}
     log = log or _silent
 

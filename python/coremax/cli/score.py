@@ -12,7 +12,8 @@ import numpy as np
 
 from .. import scores
 from .._inputs.keys import Keys
-from ..graph import METRICS, Graph, topk_graph
+from ..graph import Graph, topk_graph
+from ..graph._graph import METRICS
 from ..scores._losses import STRATEGIES
 from . import _write
 from ._errors import bad_input_exits

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .._arrays import as_budget
 from .._inputs import records
+from .._inputs.arrays import as_budget
 from .._inputs.keys import as_keys
 from ..selection import Selection
 from . import _write

@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays
-from ..graph import Graph, Limits, search
+from .._inputs import arrays
+from ..graph import Graph
+from ..graph._graph import Limits, search
 from ..selection import Selection
-from ..solver import Inputs, solve_within
+from ..solver._solver import Inputs, solve_within
 
 __all__ = [
     "ClassShare",
@@ -117,7 +118,7 @@ def budget_curve(selection: Selection) -> list[CurvePoint]:
     points = [CurvePoint(len(selection), solution.objective, solution.upper_bound, solution.gap, True)]
     inputs = Inputs(importance, graph, None)
     start = np.zeros(inputs.n)
-    start[_arrays.as_numpy(solution.indices)] = 1
+    start[arrays.as_numpy(solution.indices)] = 1
     for factor in _CURVE if inputs.n <= _MANY else _CURVE_OF_MANY:
         try:
             scaled = limits.scaled(factor, inputs.n)
@@ -343,14 +344,14 @@ def _edges(
             part, rows = part[nonzero], rows[nonzero]
         if len(rows) < 2 or not np.isfinite(part).all():
             return None
-        view = _arrays.as_view(part, "embeddings", ndim=2, dtypes=["float32"])
+        view = arrays.as_view(part, "embeddings", ndim=2, dtypes=["float32"])
         try:
             neighbors, values, _ = search(view, None, min(_GRAPH_K, len(rows) - 1), metric, Limits(None, None, None), False)
         except ValueError:
             return None  # inner products beyond float32
         return np.repeat(rows, neighbors.shape[1]), rows[neighbors.ravel()], values.ravel(), len(rows)
     if graph._indptr is None:
-        neighbors, values = (_arrays.as_numpy(array) for array in (graph.neighbors, graph.similarities))
+        neighbors, values = (arrays.as_numpy(array) for array in (graph.neighbors, graph.similarities))
         sources, targets = np.repeat(np.arange(graph.n), neighbors.shape[1]), neighbors.ravel()
         there = (targets >= 0) & (targets != sources)
         sources, targets, values = sources[there], targets[there], values.ravel()[there]
@@ -358,7 +359,7 @@ def _edges(
         indptr, targets, values = graph._symmetric()
         sources = np.repeat(np.arange(graph.n), np.diff(indptr))
     if candidates is not None:
-        numbers = _arrays.as_numpy(candidates)
+        numbers = arrays.as_numpy(candidates)
         sources, targets = numbers[sources], numbers[targets]
     return sources, targets, values, graph.n
 
@@ -390,10 +391,10 @@ def kept_twins(selection: Selection, kept: _Array, rows: _Array) -> list[tuple[i
     graph = selection.graph
     if graph is None or graph._indptr is not None:
         return [None] * len(rows)
-    candidates = np.arange(selection.n) if selection.candidates is None else _arrays.as_numpy(selection.candidates)
+    candidates = np.arange(selection.n) if selection.candidates is None else arrays.as_numpy(selection.candidates)
     place = np.searchsorted(candidates, rows)
-    neighbors = np.asarray(_arrays.as_numpy(graph.neighbors)[place])
-    similarities = _arrays.as_numpy(graph.similarities)[place]
+    neighbors = np.asarray(arrays.as_numpy(graph.neighbors)[place])
+    similarities = arrays.as_numpy(graph.similarities)[place]
     twins: list[tuple[int, float] | None] = []
     for of_row, values in zip(neighbors, similarities, strict=True):
         numbers = np.where(of_row >= 0, candidates[of_row], -1)

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays
+from .._inputs import arrays
 from ..selection import Selection
 from ..solver import Solution
 from .numbers import count, full, gap, seconds, share, stages
@@ -89,11 +89,11 @@ def _view(title: str, rows: Sequence[tuple[str, str]], plot: str, caption: str) 
 def _score_plot(selection: Selection) -> tuple[str, str]:
     """Densities of the score, of the pruned filled and of the kept as a line; empty without scores."""
     try:
-        score = np.asarray(_arrays.as_numpy(selection.inputs["score"]))
+        score = np.asarray(arrays.as_numpy(selection.inputs["score"]))
     except (KeyError, TypeError, ValueError, RuntimeError, BufferError):
         return "", ""
     step = max(1, len(score) // _MOST_SCORES)
-    kept_rows = _arrays.as_numpy(selection.indices)[:: max(1, len(selection) // _MOST_SCORES)]
+    kept_rows = arrays.as_numpy(selection.indices)[:: max(1, len(selection) // _MOST_SCORES)]
     everything, kept = (part[np.isfinite(part)].astype(np.float64) for part in (score[::step], score[kept_rows]))
     if len(everything) < 2 or len(kept) == 0:
         return "", ""
@@ -122,7 +122,7 @@ def _stairs(heights: np.ndarray[Any, Any]) -> str:
 def _history_plot(solution: Solution) -> tuple[str, str]:
     """The objective over the iterations, from its lowest value to the bound; empty where there were no iterations."""
     try:
-        history = np.asarray(_arrays.as_numpy(solution.history), dtype=np.float64)
+        history = np.asarray(arrays.as_numpy(solution.history), dtype=np.float64)
     except (TypeError, ValueError, RuntimeError, BufferError):
         return "", ""
     history = history[np.isfinite(history)]

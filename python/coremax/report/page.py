@@ -21,7 +21,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from .._files import replacing
+from .._runtime.files import replacing
 from . import numbers
 
 __all__ = [

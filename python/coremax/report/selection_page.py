@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays
 from .._core import __version__
-from .._files import require_writable
+from .._inputs import arrays
 from .._inputs import invalid as _invalid
 from .._inputs.keys import as_keys
+from .._runtime.files import require_writable
 from ..selection import Selection
 from ..selection._result import as_scores
 from . import findings, plots
@@ -163,12 +163,12 @@ def _checked(selection: Selection, given: Given) -> _Data:
 def _rows(x: Any, n: int) -> _Array | None:
     if x is None:
         return None
-    x = _arrays.as_array(x, "embeddings")
-    view = _arrays.as_view(x, "embeddings", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, strided_rows=True)
-    _arrays.require_length(view.shape[0], "embeddings", n, "the selection")
+    x = arrays.as_array(x, "embeddings")
+    view = arrays.as_view(x, "embeddings", ndim=2, dtypes=arrays.EMBEDDING_TYPES, strided_rows=True)
+    arrays.require_length(view.shape[0], "embeddings", n, "the selection")
     if view.shape[1] == 0:
         return None
-    rows = _arrays.as_numpy(x)
+    rows = arrays.as_numpy(x)
     _invalid.require_finite_rows(rows, "embeddings")
     return rows
 
@@ -177,8 +177,8 @@ def _score(score: Any, n: int, is_new: bool) -> _Array | None:
     if score is None:
         return None
     # What a method worked with may hold -infinity, for samples that it was not to keep.
-    scores = as_scores(score, "score") if is_new else np.asarray(_arrays.as_numpy(score), dtype=np.float64)
-    _arrays.require_length(len(scores), "score", n, "the selection")
+    scores = as_scores(score, "score") if is_new else np.asarray(arrays.as_numpy(score), dtype=np.float64)
+    arrays.require_length(len(scores), "score", n, "the selection")
     return scores
 
 
@@ -195,11 +195,11 @@ def _classes(labels: Any, n: int) -> tuple[list[str], _Array] | None:
 def _coordinates(coordinates: Any, n: int) -> _Array | None:
     if coordinates is None:
         return None
-    coordinates = _arrays.as_array(coordinates, "coordinates")
-    view = _arrays.as_view(coordinates, "coordinates", ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    coordinates = arrays.as_array(coordinates, "coordinates")
+    view = arrays.as_view(coordinates, "coordinates", ndim=2, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
     if tuple(view.shape) != (n, 2):
         raise ValueError(f"coordinates must have shape ({n}, 2), got {tuple(view.shape)}")
-    values = np.asarray(_arrays.as_numpy(coordinates), dtype=np.float64)
+    values = np.asarray(arrays.as_numpy(coordinates), dtype=np.float64)
     bad = np.argwhere(~np.isfinite(values))
     if bad.size:
         raise ValueError(
@@ -232,7 +232,7 @@ def _galleries(selection: Selection, data: _Data) -> list[Gallery]:
     is_candidate = np.ones(selection.n, dtype=bool)
     if selection.candidates is not None:
         is_candidate[:] = False
-        is_candidate[_arrays.as_numpy(selection.candidates)] = True
+        is_candidate[arrays.as_numpy(selection.candidates)] = True
     dropped, outweighed = rank[~is_candidate[rank]][:_TILES], rank[(is_candidate & ~data.kept)[rank]][:_TILES]
     galleries = []
     if len(outweighed):

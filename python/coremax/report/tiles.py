@@ -11,9 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageOps
 
-from .. import _arrays
-from .._columns import require_no_null
-from .._inputs import refusals
+from .._inputs import arrays, refusals
+from .._inputs.columns import require_no_null
 from .._inputs.texts import require_column
 from .page import data_uri
 
@@ -81,7 +80,7 @@ def require_sequence(given: Any, name: str, n: int) -> None:
     if getattr(given, "shape", None) == ():  # an array of no dimensions has no length, though it has the method
         raise ValueError(f"{name} must have one entry a sample, got an array without dimensions")
     require_column(given, name)
-    _arrays.require_length(len(given), name, n, "the selection")
+    arrays.require_length(len(given), name, n, "the selection")
 
 
 def _require_no_null(given: Any, name: str) -> None:
@@ -149,7 +148,7 @@ def _encoded(image: Image.Image) -> tuple[str, bool]:
 
 def _pixels(given: Any, row: int) -> np.ndarray[Any, np.dtype[np.uint8]]:
     """An array of an image as bytes, channels last."""
-    array = np.asarray(_arrays.as_numpy(_arrays.as_array(given, f"images[{row}]")))
+    array = np.asarray(arrays.as_numpy(arrays.as_array(given, f"images[{row}]")))
     shape = array.shape
     if array.dtype.kind not in "biuf":
         raise TypeError(f"images[{row}] must be an array of numbers, got {array.dtype}")

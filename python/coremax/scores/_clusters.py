@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _core
+from .. import _core
+from .._inputs import arrays
 from .._inputs import invalid as _invalid
-from .._progress import Progress, reporting
+from .._runtime.progress import Progress, reporting
 from ._inputs import embeddings
 
 
@@ -18,7 +19,7 @@ def spherical_kmeans(
     *,
     n_iterations: int = 20,
     sample_per_cluster: int | None = 256,
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
     isa: str | None = None,
     progress: Progress = False,
@@ -75,7 +76,7 @@ def spherical_kmeans(
     """
     view, x = embeddings(x, "x")
     centres, labels, _ = clustered(view, x, "x", n_clusters, n_iterations, sample_per_cluster, seed, threads, isa, progress)
-    return _arrays.like(centres, x), _arrays.like(labels.astype(np.int64), x)
+    return arrays.like(centres, x), arrays.like(labels.astype(np.int64), x)
 
 
 def ssp(
@@ -84,7 +85,7 @@ def ssp(
     *,
     n_iterations: int = 20,
     sample_per_cluster: int | None = 256,
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
     isa: str | None = None,
     progress: Progress = False,
@@ -125,7 +126,7 @@ def ssp(
     """
     view, x = embeddings(x, "x")
     cosine = clustered(view, x, "x", n_clusters, n_iterations, sample_per_cluster, seed, threads, isa, progress)[2]
-    return _arrays.like(1 - cosine.astype(np.float64), x)
+    return arrays.like(1 - cosine.astype(np.float64), x)
 
 
 def clustered(
@@ -135,15 +136,15 @@ def clustered(
     n_clusters: int,
     n_iterations: int,
     sample_per_cluster: int | None,
-    seed: _arrays.Seed,
+    seed: arrays.Seed,
     threads: int | None,
     isa: str | None,
     progress: Progress,
 ) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Centres, labels and the cosine of every row with its centre."""
-    n_clusters = _arrays.as_count(n_clusters, "n_clusters", 1, min(view.shape[0], 2**31 - 1))
-    n_iterations = _arrays.as_count(n_iterations, "n_iterations", 0, 2**31)
-    per_cluster = 0 if sample_per_cluster is None else _arrays.as_count(sample_per_cluster, "sample_per_cluster", 1, 2**31)
-    level, n_threads, bits = _arrays.resolve_isa(isa), _arrays.as_threads(threads), _arrays.as_seed(seed)
+    n_clusters = arrays.as_count(n_clusters, "n_clusters", 1, min(view.shape[0], 2**31 - 1))
+    n_iterations = arrays.as_count(n_iterations, "n_iterations", 0, 2**31)
+    per_cluster = 0 if sample_per_cluster is None else arrays.as_count(sample_per_cluster, "sample_per_cluster", 1, 2**31)
+    level, n_threads, bits = arrays.resolve_isa(isa), arrays.as_threads(threads), arrays.as_seed(seed)
     with _invalid.naming(name, lambda: _invalid.bad_rows(x)), reporting(progress, "clusters") as report:
         return _core.spherical_kmeans(view, name, n_clusters, n_iterations, per_cluster, bits, level, n_threads, report)

@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _core
+from .. import _core
+from .._inputs import arrays
 from .._inputs import invalid as _invalid
 from . import _inputs
 
@@ -55,14 +56,14 @@ def forgetting(correct: Any, *, never_learned: float | None = None) -> Any:
     array([1., 1., 3., 0.])
     """
     if never_learned is not None:
-        never_learned = _arrays.as_real(never_learned, "never_learned", 0.0)
+        never_learned = arrays.as_real(never_learned, "never_learned", 0.0)
     epochs = _inputs.Epochs(correct, "correct")
     before, events, learned = np.zeros(0, bool), np.zeros(0), np.zeros(0, bool)
     for epoch, name in epochs:
         now = _flags(epoch, name)
         if epochs.count == 1:
             before, events, learned = np.zeros(len(now), bool), np.zeros(len(now)), np.zeros(len(now), bool)
-        _arrays.require_length(len(now), name, len(before), "correct[0]")
+        arrays.require_length(len(now), name, len(before), "correct[0]")
         events += before & ~now
         learned |= now
         before = now
@@ -104,7 +105,7 @@ def aum(logits: Any, labels: Any = None, *, threads: int | None = None) -> Any:
     >>> aum(np.array([[[2.0, 1.0], [0.0, 1.0]], [[4.0, 1.0], [0.5, 1.0]]]), np.array([0, 0]))
     array([ 2.  , -0.75])
     """
-    n_threads = _arrays.as_threads(threads)
+    n_threads = arrays.as_threads(threads)
     classes = None if labels is None else _inputs.label_view(labels)
     epochs, total = _inputs.Epochs(logits, "logits"), np.zeros(0)
     for epoch, name in epochs:
@@ -112,7 +113,7 @@ def aum(logits: Any, labels: Any = None, *, threads: int | None = None) -> Any:
             margin = _vector(epoch, name)
         else:
             view = _inputs.predictions(epoch, name)
-            _arrays.require_length(classes.shape[0], "labels", view.shape[0], f"the rows of {name}")
+            arrays.require_length(classes.shape[0], "labels", view.shape[0], f"the rows of {name}")
             with _invalid.naming(name, functools.partial(_invalid.bad_rows, epoch)):
                 margin = _core.logit_margin(view, name, classes, n_threads)
         total = margin if epochs.count == 1 else total + _same_length(margin, name, total, "logits[0]")
@@ -153,7 +154,7 @@ def dual(p_y: Any, *, window: int = 10) -> Any:
     >>> dual(np.array([[0.0, 0.9], [1.0, 0.9], [0.0, 0.9]]), window=2).round(3)
     array([0.354, 0.   ])
     """
-    window = _arrays.as_count(window, "window", 2)
+    window = arrays.as_count(window, "window", 2)
     epochs, total = _inputs.Epochs(p_y, "p_y"), np.zeros(0)
     for rows in _windows(_probabilities_of_label(epochs), window):
         score = _over_columns(rows, lambda block: _deviations(block, window - 1) * (1 - block.mean(axis=0)))
@@ -217,10 +218,10 @@ def tdds(
     >>> tdds(np.array([[1.0, 1.0], [0.5, 1.0], [0.4, 1.0]]), window=3).round(4)
     array([0.2546, 0.    ])
     """
-    window = _arrays.as_count(window, "window", 3)
-    decay = _arrays.as_real(decay, "decay", 0.0, 1.0)
-    epsilon = _arrays.as_real(epsilon, "epsilon", 1e-290, 1.0)
-    level, n_threads = _arrays.resolve_isa(isa), _arrays.as_threads(threads)
+    window = arrays.as_count(window, "window", 3)
+    decay = arrays.as_real(decay, "decay", 0.0, 1.0)
+    epsilon = arrays.as_real(epsilon, "epsilon", 1e-290, 1.0)
+    level, n_threads = arrays.resolve_isa(isa), arrays.as_threads(threads)
     epochs, score = _inputs.Epochs(probabilities, "probabilities"), np.zeros(0)
     for rows in _windows(_changes(epochs, epsilon, level, n_threads), window - 1):
         newest = decay * _over_columns(rows, lambda block: _deviations(block, 1))
@@ -267,7 +268,7 @@ def _changes(epochs: _inputs.Epochs, epsilon: float, isa: str, threads: int) -> 
     """From each epoch to the next: divergence of probabilities [n, C], absolute difference of losses [n]."""
     before: Any = None
     for epoch, name in epochs:
-        array = _arrays.as_array(epoch, name)
+        array = arrays.as_array(epoch, name)
         if array.ndim == 1:
             now: Any = _vector(array, name)
             if before is not None:
@@ -276,7 +277,7 @@ def _changes(epochs: _inputs.Epochs, epsilon: float, isa: str, threads: int) -> 
                 yield np.abs(_same_length(now, name, before, "probabilities[0]") - before)
         else:
             # What an iterator hands out may be overwritten by the next: keep a copy.
-            now = _inputs.predictions(np.array(_arrays.as_numpy(array)) if epochs.refills else array, name)
+            now = _inputs.predictions(np.array(arrays.as_numpy(array)) if epochs.refills else array, name)
             if before is not None:
                 _inputs.same_shape(now, name, before.shape, "probabilities[0]")
                 yield _core.prediction_change(before, now, epsilon, isa, threads)
@@ -285,7 +286,7 @@ def _changes(epochs: _inputs.Epochs, epsilon: float, isa: str, threads: int) -> 
 
 def _flags(epoch: Any, name: str) -> Vector:
     try:
-        values = np.asarray(_arrays.as_numpy(_arrays.as_array(epoch, name)))
+        values = np.asarray(arrays.as_numpy(arrays.as_array(epoch, name)))
     except BufferError as error:  # a tensor that requires a gradient, say
         raise TypeError(f"{name} can not be read through DLPack: {error}") from None
     if values.ndim != 1:
@@ -302,13 +303,13 @@ def _flags(epoch: Any, name: str) -> Vector:
 
 def _vector(epoch: Any, name: str) -> Vector:
     """Copy one epoch's numbers to float64; they must be finite."""
-    array = _arrays.as_array(epoch, name)
-    _arrays.as_view(array, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    values = np.array(_arrays.as_numpy(array), dtype=np.float64)
+    array = arrays.as_array(epoch, name)
+    arrays.as_view(array, name, ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
+    values = np.array(arrays.as_numpy(array), dtype=np.float64)
     _invalid.refuse(values, ~np.isfinite(values), name, "it must be finite")
     return values
 
 
 def _same_length(values: Vector, name: str, first: Vector, of: str) -> Vector:
-    _arrays.require_length(len(values), name, len(first), of)
+    arrays.require_length(len(values), name, len(first), of)
     return values

@@ -7,31 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _core
-from .._inputs import refusals, texts
+from .. import _core
+from .._inputs import arrays, refusals, texts
 from .._inputs.keys import Keys, as_array, holds_texts
 
 
-def embeddings(x: Any, name: str, as_view: Callable[..., Any] = _arrays.as_view) -> tuple[_core.Array, Any]:
+def embeddings(x: Any, name: str, as_view: Callable[..., Any] = arrays.as_view) -> tuple[_core.Array, Any]:
     """View of embeddings [n, d], not empty, and the array it is of; as_view is that of a device for arrays there."""
-    array = _arrays.as_array(x, name)
-    view: _core.Array = as_view(array, name, ndim=2, dtypes=_arrays.EMBEDDING_TYPES, convert_to="float32", strided_rows=True)
+    array = arrays.as_array(x, name)
+    view: _core.Array = as_view(array, name, ndim=2, dtypes=arrays.EMBEDDING_TYPES, convert_to="float32", strided_rows=True)
     if 0 in view.shape:
         raise ValueError(f"{name} is empty: its shape is {tuple(view.shape)}")
     return view, array
 
 
-def predictions(rows: Any, name: str, as_view: Callable[..., Any] = _arrays.as_view) -> _core.Array:
+def predictions(rows: Any, name: str, as_view: Callable[..., Any] = arrays.as_view) -> _core.Array:
     """View of probabilities or logits [n, C], not empty; half precision is widened to float32."""
-    view: _core.Array = as_view(rows, name, ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float32", strided_rows=True)
+    view: _core.Array = as_view(rows, name, ndim=2, dtypes=arrays.FLOAT_TYPES, convert_to="float32", strided_rows=True)
     if 0 in view.shape:
         raise ValueError(f"{name} is empty: its shape is {tuple(view.shape)}")
     return view
 
 
-def label_view(labels: Any, as_view: Callable[..., Any] = _arrays.as_view) -> _core.Array:
+def label_view(labels: Any, as_view: Callable[..., Any] = arrays.as_view) -> _core.Array:
     """View of labels [n] that number columns of predictions."""
-    view: _core.Array = as_view(label_array(labels), "labels", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+    view: _core.Array = as_view(label_array(labels), "labels", ndim=1, dtypes=arrays.INDEX_TYPES, convert_to="int64")
     return view
 
 
@@ -78,8 +78,8 @@ class Epochs:
         no_epochs = isinstance(epochs, (str, bytes, bytearray, type, Mapping, Set))
         if no_epochs or getattr(epochs, "ndim", 1) == 0 or not hasattr(epochs, "__iter__"):
             raise TypeError(f"{name} must be an array or an iterable with one array per epoch, got {type(epochs).__name__}")
-        if isinstance(epochs, (np.ndarray, memoryview)) or _arrays.is_column(epochs):  # a data frame would give its columns
-            epochs = _arrays.as_array(epochs, name)
+        if isinstance(epochs, (np.ndarray, memoryview)) or arrays.is_column(epochs):  # a data frame would give its columns
+            epochs = arrays.as_array(epochs, name)
         self._epochs = epochs
         self.name = name
         self.count = 0
@@ -91,7 +91,7 @@ class Epochs:
         """Each epoch's array with its name in messages."""
         for epoch in self._epochs:
             if self._import is None:
-                self._import = _arrays.importer(epoch)
+                self._import = arrays.importer(epoch)
             self.count += 1
             yield epoch, f"{self.name}[{self.count - 1}]"
 

@@ -6,7 +6,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays
+from .._inputs import arrays
 from .._inputs import invalid as _invalid
 
 Strategy = Literal["linupper", "quadratic", "extremes"]
@@ -47,15 +47,15 @@ def loss_weights(losses: Any, *, strategy: Strategy = "linupper", temperature: f
     >>> loss_weights([0.0, 1.0, 2.0, 4.0], temperature=0.5).round(3)
     array([0.054, 0.147, 0.399, 0.399])
     """
-    strategy = _arrays.as_choice(strategy, "strategy", STRATEGIES)
-    temperature = _arrays.as_real(temperature, "temperature", 1e-300)
-    array = _arrays.as_array(losses, "losses")
-    _arrays.as_view(array, "losses", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    values = np.asarray(_arrays.as_numpy(array), dtype=np.float64)
+    strategy = arrays.as_choice(strategy, "strategy", STRATEGIES)
+    temperature = arrays.as_real(temperature, "temperature", 1e-300)
+    array = arrays.as_array(losses, "losses")
+    arrays.as_view(array, "losses", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
+    values = np.asarray(arrays.as_numpy(array), dtype=np.float64)
     if values.size == 0:
         raise ValueError("losses is empty")
     _invalid.refuse(values, ~np.isfinite(values), "losses", "losses must be finite")
-    return _arrays.like(_softmax(_emphasis(_placed(values), strategy), temperature), array)
+    return arrays.like(_softmax(_emphasis(_placed(values), strategy), temperature), array)
 
 
 def _placed(values: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

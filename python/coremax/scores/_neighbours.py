@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays
+from .._inputs import arrays
 from .._inputs.keys import as_keys
-from .._progress import Progress, reporting
+from .._runtime.progress import Progress, reporting
 from ..graph import Graph
 
 _VOTES = 1 << 22  # counted at a time: 32 MB
@@ -64,8 +64,8 @@ def contradiction(graph: Graph, labels: Any, *, progress: Progress = False) -> A
             f"graph must be a coremax.Graph, got {type(graph).__name__}: make one by topk_graph or Graph.from_neighbors"
         )
     classes = as_keys(labels, "labels", graph.n, "graph").codes
-    lists = np.asarray(_arrays.as_numpy(_arrays.as_array(graph.neighbors, "graph")))
-    return _arrays.like(of_lists(lists, classes, progress), labels)
+    lists = np.asarray(arrays.as_numpy(arrays.as_array(graph.neighbors, "graph")))
+    return arrays.like(of_lists(lists, classes, progress), labels)
 
 
 def of_lists(

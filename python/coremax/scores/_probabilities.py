@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _core
+from .. import _core
+from .._inputs import arrays
 from .._inputs import invalid as _invalid
 from ._inputs import is_list_of_arrays, label_view
 
@@ -107,13 +108,13 @@ def entropy(probabilities: Any, *, threads: int | None = None) -> Any:
 
 def _mean_score(name: str, probabilities: Any, labels: Any, threads: int | None) -> Any:
     models = list(probabilities) if is_list_of_arrays(probabilities) else [probabilities]
-    n_threads = _arrays.as_threads(threads)
+    n_threads = arrays.as_threads(threads)
     classes = None if labels is None else label_view(labels)
     total: np.ndarray[Any, Any] | None = None
     shape: tuple[int, ...] = ()
     for model in models:
-        view = _arrays.as_view(
-            model, "probabilities", ndim=2, dtypes=_arrays.FLOAT_TYPES, convert_to="float64", strided_rows=True
+        view = arrays.as_view(
+            model, "probabilities", ndim=2, dtypes=arrays.FLOAT_TYPES, convert_to="float64", strided_rows=True
         )
         shape = shape or view.shape
         if view.shape != shape:
@@ -122,4 +123,4 @@ def _mean_score(name: str, probabilities: Any, labels: Any, threads: int | None)
             score = _core.score_probabilities(name, view, classes, n_threads)
         total = score if total is None else total + score
     assert total is not None
-    return _arrays.like(total / len(models), models[0])
+    return arrays.like(total / len(models), models[0])

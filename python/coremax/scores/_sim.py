@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _core, _device
-from .._inputs import checks
+from .. import _core
+from .._inputs import arrays as _arrays
+from .._inputs import checks, devices
 from .._inputs import invalid as _invalid
 from .._inputs.keys import Keys, as_keys, is_bool
 from .._inputs.texts import is_text
@@ -111,7 +112,7 @@ def sim(
     if not panel and (isinstance(labels, Keys) or is_text(labels) or is_bool(labels)):
         labels = as_keys(labels, "labels").codes  # without predictions there are no columns that labels have to number
     places = dict(zip([*names, "labels", *panel_names], [*models, labels, *panel], strict=True))
-    call = _device.of(**places)
+    call = devices.of(**places)
     as_view = call.view if call else _arrays.as_view
     views, arrays = zip(*(_inputs.embeddings(*model, as_view) for model in zip(models, names, strict=True)), strict=True)
     n = views[0].shape[0]
@@ -131,7 +132,7 @@ def sim(
             raise ValueError(f"isa names a level of the CPU, got {isa!r}: {names[0]} is on {call.name}")
         out = call.empty((n,), "float64", like=arrays[0])
         given = (views, names, tolerances, label_view, experts, panel_names)
-        _device.extension().sim(*given, epsilon, log, low, high, rescale, call.output(out), call.place)
+        devices.extension().sim(*given, epsilon, log, low, high, rescale, call.output(out), call.place)
         return call.handed_over(out, like=arrays[0])
     level, n_threads = _arrays.resolve_isa(isa), _arrays.as_threads(threads)
     dense, n_labels = _dense_labels(array, experts[0].shape[1] if experts else None)

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _order
+from .._inputs import arrays, order
 from .._inputs.aliases import aliased
 from ..sampling import sample
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Selection, as_scores
 
 
-def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
+def random(n: Any, budget: int | float, *, seed: arrays.Seed = 0) -> Selection:
     """Keep samples at random: the baseline that every method has to beat.
 
     Parameters
@@ -34,12 +34,12 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
     if isinstance(n, (str, bytes, bytearray, type, Mapping, Set)):  # whose length is not a number of samples
         raise TypeError(f"n must be an int or a data set that has a length, got a {type(n).__name__}")
     try:
-        size = _arrays.as_count(len(n) if hasattr(n, "__len__") else n, "n", 1, 2**40)
+        size = arrays.as_count(len(n) if hasattr(n, "__len__") else n, "n", 1, 2**40)
     except TypeError:
         raise TypeError(f"n must be an int or have a length, got a {type(n).__name__}") from None
-    count = _arrays.as_budget(budget, size)
-    number = _arrays.as_seed(seed)
-    indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=_arrays.seed_of("random", number)))
+    count = arrays.as_budget(budget, size)
+    number = arrays.as_seed(seed)
+    indices = np.sort(sample(np.ones(size, dtype=np.float32), count, seed=arrays.seed_of("random", number)))
     return Selection(
         indices=indices,
         n=size,
@@ -52,7 +52,7 @@ def random(n: Any, budget: int | float, *, seed: _arrays.Seed = 0) -> Selection:
 
 @aliased(importance="score")
 @leaving_out_invalid(lambda _: False)
-def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0, invalid: Invalid = "raise") -> Selection:
+def top(score: Any, budget: int | float, *, seed: arrays.Seed = 0, invalid: Invalid = "raise") -> Selection:
     """Keep the samples of highest score.
 
     Parameters
@@ -78,13 +78,13 @@ def top(score: Any, budget: int | float, *, seed: _arrays.Seed = 0, invalid: Inv
     ValueError
         NaN or infinity in score; a wrong budget.
     """
-    _arrays.as_choice(invalid, "invalid", CHOICES)
+    arrays.as_choice(invalid, "invalid", CHOICES)
     scores = as_scores(score, "score", exact=True)
     if len(scores) == 0:
         raise ValueError("score is empty")
-    count = _arrays.as_budget(budget, len(scores))
-    number = _arrays.as_seed(seed)
-    indices = np.sort(_order.ascending(scores, "top", number)[len(scores) - count :])
+    count = arrays.as_budget(budget, len(scores))
+    number = arrays.as_seed(seed)
+    indices = np.sort(order.ascending(scores, "top", number)[len(scores) - count :])
     return Selection(
-        indices=_arrays.like(indices, score), n=len(scores), method="top", parameters={"seed": number}, inputs={"score": score}
+        indices=arrays.like(indices, score), n=len(scores), method="top", parameters={"seed": number}, inputs={"score": score}
     )

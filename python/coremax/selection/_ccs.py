@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from .. import _arrays, _order
+from .._inputs import arrays, order
 from .._inputs.aliases import aliased
 from ..sampling import stratified
 from ._infomax import auto_drop_hardest, n_hardest
@@ -24,7 +24,7 @@ def ccs(
     drop_hardest: float | Literal["auto"] = "auto",
     strata: int = 50,
     higher: Meaning = "hard",
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
     invalid: Invalid = "raise",
 ) -> Selection:
@@ -79,23 +79,23 @@ def ccs(
     >>> len(kept), int((kept >= 90).sum())
     (20, 10)
     """
-    _arrays.as_choice(invalid, "invalid", CHOICES)
+    arrays.as_choice(invalid, "invalid", CHOICES)
     start = time.perf_counter()
     hardness, higher = as_hardness(score, higher)
-    n, n_strata = len(hardness), _arrays.as_count(strata, "strata", 1, 2**31 - 1)
-    count = _arrays.as_budget(budget, n)
-    number = _arrays.as_seed(seed)
-    asked = _arrays.as_real_or_auto(drop_hardest, "drop_hardest", 0.0, 1.0)
+    n, n_strata = len(hardness), arrays.as_count(strata, "strata", 1, 2**31 - 1)
+    count = arrays.as_budget(budget, n)
+    number = arrays.as_seed(seed)
+    asked = arrays.as_real_or_auto(drop_hardest, "drop_hardest", 0.0, 1.0)
     beta = auto_drop_hardest(count / n) if asked is None else asked
 
     n_left = max(n - int(n_hardest(beta, n)), count, int(np.count_nonzero(hardness == hardness.min())))
-    left = np.sort(_order.ascending(hardness, "drop_hardest", number)[:n_left])
+    left = np.sort(order.ascending(hardness, "drop_hardest", number)[:n_left])
     stratum = np.minimum((normalized(hardness[left], "minmax") * n_strata).astype(np.int64), n_strata - 1)
     present, place, sizes = np.unique(stratum, return_inverse=True, return_counts=True)
     quotas = _quotas(sizes, count, number)
-    chosen = stratified(place, count, quotas=quotas.astype(np.float64), seed=_arrays.seed_of("ccs", number), threads=threads)
+    chosen = stratified(place, count, quotas=quotas.astype(np.float64), seed=arrays.seed_of("ccs", number), threads=threads)
     return Selection(
-        indices=_arrays.like(left[chosen], score),
+        indices=arrays.like(left[chosen], score),
         n=n,
         method="ccs",
         parameters={"drop_hardest": beta, "strata": n_strata, "higher": higher, "seed": number},
@@ -110,7 +110,7 @@ def ccs(
 def _quotas(sizes: Integers, budget: int, seed: int) -> Integers:
     """How many each stratum gives; empty strata, which give none and are visited first, may be left out."""
     quotas = np.zeros_like(sizes)
-    for visited, place in enumerate(_order.ascending(sizes, "strata", seed)):
+    for visited, place in enumerate(order.ascending(sizes, "strata", seed)):
         quotas[place] = min(sizes[place], budget // (len(sizes) - visited))
         budget -= quotas[place]
     return quotas

@@ -7,9 +7,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays, _core, _order
+from .. import _core
+from .._inputs import arrays
+from .._inputs import order as _order
 from .._inputs.aliases import aliased
-from .._progress import Progress, as_progress
+from .._runtime.progress import Progress, as_progress
 from ..graph import Graph, topk_graph
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Reals, Selection, as_scores
@@ -30,7 +32,7 @@ def d2(
     gamma_forward: float = 1.0,
     metric: DistanceMetric | None = None,
     memory_limit: int | str | None = None,
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
     isa: str | None = None,
     progress: Progress = False,
@@ -90,31 +92,31 @@ def d2(
     >>> d2(x, np.array([1.0, 0.9, 0.5, 0.4]), 2, k=1).indices  # the best of each pair, not the best two
     array([0, 2])
     """
-    _arrays.as_choice(invalid, "invalid", CHOICES)
+    arrays.as_choice(invalid, "invalid", CHOICES)
     scores = as_scores(score, "score")
-    gamma = _arrays.as_real(gamma, "gamma", 0.0)
-    gamma_forward = _arrays.as_real(gamma_forward, "gamma_forward", 0.0)
-    k, n_threads, number = _arrays.as_count(k, "k", 1), _arrays.as_threads(threads), _arrays.as_seed(seed)
-    metric = _arrays.as_optional_choice(metric, "metric", _METRICS)
+    gamma = arrays.as_real(gamma, "gamma", 0.0)
+    gamma_forward = arrays.as_real(gamma_forward, "gamma_forward", 0.0)
+    k, n_threads, number = arrays.as_count(k, "k", 1), arrays.as_threads(threads), arrays.as_seed(seed)
+    metric = arrays.as_optional_choice(metric, "metric", _METRICS)
     progress = as_progress(progress)
     given = isinstance(x, Graph)
     if not given:
-        x = _arrays.as_array(x, "x")
+        x = arrays.as_array(x, "x")
         shape = _core.import_array(x, "x").shape
         if len(shape) != 2:
             raise ValueError(f"x must be two-dimensional or a Graph, got shape {tuple(shape)}")
     n = x.n if given else shape[0]
-    _arrays.require_length(len(scores), "score", n, "x")
+    arrays.require_length(len(scores), "score", n, "x")
     if n == 0:
         raise ValueError("x is empty")
-    count = _arrays.as_budget(budget, n)
+    count = arrays.as_budget(budget, n)
 
     start = time.perf_counter()
     graph = x if given else _graph(x, n, k, metric or "euclidean", memory_limit, n_threads, isa, progress)
     graph = graph if given else _order.among_copies(graph, x, "d2 copies", number)
     if graph.metric is not None and metric not in (None, graph.metric):
         raise ValueError(f"metric is {metric!r}, but that of the graph {graph.metric!r}")
-    metric = _arrays.as_choice(metric or graph.metric, "metric of the graph", _METRICS)
+    metric = arrays.as_choice(metric or graph.metric, "metric of the graph", _METRICS)
     graph_done = time.perf_counter()
     indptr, targets, distances = _undirected(graph, metric, n_threads)
     unit = np.ldexp(scores, -int(np.frexp(np.abs(scores).max())[1]))  # sums stay within float64; the order does not change
@@ -132,7 +134,7 @@ def d2(
         n_threads,
     )
     return Selection(
-        indices=_arrays.like(np.sort(order), score if given else x),
+        indices=arrays.like(np.sort(order), score if given else x),
         n=n,
         method="d2",
         parameters={
@@ -159,7 +161,7 @@ def _graph(
     progress: Progress,
 ) -> Graph:
     if n == 1:  # nobody to compare with; still a row to check
-        topk_graph(np.repeat(_arrays.as_numpy(x), 2, axis=0), 1, metric=metric, threads=threads)
+        topk_graph(np.repeat(arrays.as_numpy(x), 2, axis=0), 1, metric=metric, threads=threads)
         return Graph.from_neighbors(np.full((1, 1), -1, dtype=np.int64), np.zeros((1, 1), dtype=np.float32), metric=metric)
     return topk_graph(x, min(k, n - 1), metric=metric, memory_limit=memory_limit, threads=threads, isa=isa, progress=progress)
 
@@ -171,7 +173,7 @@ def _undirected(graph: Graph, metric: str, threads: int) -> tuple[np.ndarray[Any
     similarities says how many entries there were.
     """
     ones = np.ones(tuple(graph._values.shape), dtype=np.float32)
-    shares = Graph(_arrays.as_numpy(graph._indices), ones, graph._indptr, None, None)._symmetric(threads)[2]
+    shares = Graph(arrays.as_numpy(graph._indices), ones, graph._indptr, None, None)._symmetric(threads)[2]
     indptr, targets, sums = graph._symmetric(threads)
     similarities = sums.astype(np.float64) / shares
     if metric == "euclidean":

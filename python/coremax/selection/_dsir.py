@@ -8,13 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import _arrays, _order
-from .._inputs import checks
+from .._inputs import arrays, checks, order
 from .._inputs import invalid as _invalid
 from .._inputs.texts import is_text
-from .._progress import Progress
+from .._runtime.progress import Progress
 from ..sampling import sample
-from ..text import Features, Hash, Texts
+from ..text._text import Features, Hash, Texts
 from ._result import Selection
 
 Floats = np.ndarray[Any, np.dtype[np.float64]]
@@ -89,7 +88,7 @@ def dsir_log_weights(
     np.int64(2)
     """
     features = Features(n_buckets, ngrams, hash, threads, progress)
-    return _log_weights(texts, target, raw, features, _smoothing(smoothing), _arrays.as_count(min_tokens, "min_tokens", 0))
+    return _log_weights(texts, target, raw, features, _smoothing(smoothing), arrays.as_count(min_tokens, "min_tokens", 0))
 
 
 def dsir(
@@ -104,7 +103,7 @@ def dsir(
     smoothing: float = 1e-8,
     min_tokens: int = 100,
     top: bool = False,
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
     progress: Progress = False,
 ) -> Selection:
@@ -147,23 +146,23 @@ def dsir(
     """
     features = Features(n_buckets, ngrams, hash, threads, progress)
     smoothing = _smoothing(smoothing)
-    min_tokens = _arrays.as_count(min_tokens, "min_tokens", 0)
-    _arrays.as_budget(budget, 2**60)  # what can be said before the corpora are read
-    number, top = _arrays.as_seed(seed), checks.as_flag(top, "top")
+    min_tokens = arrays.as_count(min_tokens, "min_tokens", 0)
+    arrays.as_budget(budget, 2**60)  # what can be said before the corpora are read
+    number, top = arrays.as_seed(seed), checks.as_flag(top, "top")
     start = time.perf_counter()
     log_weights = _log_weights(texts, target, raw, features, smoothing, min_tokens)
     weighed = time.perf_counter()
     n, candidates = len(log_weights), np.flatnonzero(log_weights > -np.inf)
-    count = _arrays.as_budget(budget, n)
+    count = arrays.as_budget(budget, n)
     if count > len(candidates):
         raise ValueError(
             f"budget is {count}, but only {len(candidates)} of {n} documents have at least min_tokens = {min_tokens} tokens: "
             "lower one of the two"
         )
     if top:
-        kept = candidates[_order.ascending(-log_weights[candidates], "dsir", number)[:count]]
+        kept = candidates[order.ascending(-log_weights[candidates], "dsir", number)[:count]]
     else:
-        kept = sample(log_weights, count, log_weights=True, seed=_arrays.seed_of("dsir", number), threads=threads)
+        kept = sample(log_weights, count, log_weights=True, seed=arrays.seed_of("dsir", number), threads=threads)
     return Selection(
         indices=np.sort(kept),
         n=n,
@@ -187,7 +186,7 @@ def _is_shown(texts: Any, n: int) -> bool:
 
 
 def _smoothing(smoothing: Any) -> float:
-    number = _arrays.as_real(smoothing, "smoothing", 0.0)
+    number = arrays.as_real(smoothing, "smoothing", 0.0)
     if number == 0:
         raise ValueError("smoothing must be positive: the logarithm of a probability of zero is not finite")
     return number
@@ -232,9 +231,9 @@ def _is_numbers(corpus: Any) -> bool:
 
 
 def _as_counts(counts: Any, name: str, n_buckets: int) -> Floats:
-    counts = _arrays.as_array(counts, name)
-    _arrays.as_view(counts, name, ndim=1, dtypes=("float64",), convert_to="float64")
-    numbers = np.asarray(_arrays.as_numpy(counts), dtype=np.float64)
+    counts = arrays.as_array(counts, name)
+    arrays.as_view(counts, name, ndim=1, dtypes=("float64",), convert_to="float64")
+    numbers = np.asarray(arrays.as_numpy(counts), dtype=np.float64)
     if len(numbers) != n_buckets:
         raise ValueError(
             f"{name} has {len(numbers)} elements, but n_buckets is {n_buckets}: pass texts, or the counts of all buckets"

@@ -8,16 +8,18 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays, _limits, _order
-from .._inputs import checks
+from .._inputs import arrays, checks
+from .._inputs import order as _order
 from .._inputs.aliases import aliased
-from .._progress import Progress, as_progress, reporting
-from ..graph import METRICS, Graph, GraphStats, Limits, Metric, search
+from .._runtime.progress import Progress, as_progress, reporting
+from ..graph import Graph, GraphStats
+from ..graph._graph import METRICS, Limits, Metric, search
 from ..sampling import largest_remainder, sample
 from ..scores._clusters import clustered
 from ..scores._inputs import embeddings
 from ..scores._neighbours import of_lists
-from ..solver import Bound, Effort, Inputs, Method, check_options, solve_within
+from ..solver import _constraints
+from ..solver._solver import Bound, Effort, Inputs, Method, check_options, solve_within
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Reals, Selection, as_classes, as_scores, normalized
 
@@ -50,7 +52,7 @@ def auto_drop_hardest(keep: float) -> float:
     one needs them. The rule runs through the best fractions measured on Fashion-MNIST with EL2N: about 0.5 at 1 % kept,
     0.3 at 3 %, 0.1 at 10 %, 0.03 at 30 %; and nothing is dropped when everything is kept.
     """
-    keep = _arrays.as_real(keep, "keep", 0.0, 1.0)
+    keep = arrays.as_real(keep, "keep", 0.0, 1.0)
     return min(0.5, 0.01 * (1 - keep) / keep) if keep > 0 else 0.5
 
 
@@ -83,7 +85,7 @@ def auto_max_contradiction(contradiction: Any, keep: float) -> float:
     >>> auto_max_contradiction(few, 0.1), auto_max_contradiction(few, 0.3), auto_max_contradiction(few, 0.5)
     (0.7, 0.82, 1.0)
     """
-    keep = _arrays.as_real(keep, "keep", 0.0, 1.0)
+    keep = arrays.as_real(keep, "keep", 0.0, 1.0)
     values = as_scores(contradiction, "contradiction")
     above = -np.sort(-values[values > _DOUBT])
     if len(above) == 0:
@@ -100,7 +102,7 @@ def n_hardest(fraction: float, n: Any) -> Any:
 
 @aliased(importance="score")
 def coverage(
-    score: Any, keep: float, *, labels: Any = None, tilt: float | Literal["auto"] = "auto", seed: _arrays.Seed = 0
+    score: Any, keep: float, *, labels: Any = None, tilt: float | Literal["auto"] = "auto", seed: arrays.Seed = 0
 ) -> Any:
     """Importance that draws every difficulty equally often, harder ones more the more is kept; what `infomax` uses by default.
 
@@ -153,10 +155,10 @@ def coverage(
     scores = as_scores(score, "score")
     if len(scores) == 0:
         raise ValueError("score is empty")
-    keep = _arrays.as_real(keep, "keep", 0.0, 1.0)
+    keep = arrays.as_real(keep, "keep", 0.0, 1.0)
     place, _ = as_classes(labels, len(scores), "score")
-    found = _coverage(scores, place, _tilt(tilt, keep), (1 - keep) * _gumbel(len(scores), _arrays.as_seed(seed)))
-    return _arrays.like(found, score)
+    found = _coverage(scores, place, _tilt(tilt, keep), (1 - keep) * _gumbel(len(scores), arrays.as_seed(seed)))
+    return arrays.like(found, score)
 
 
 @aliased(score="importance")
@@ -189,7 +191,7 @@ def infomax(
     bound: Bound | None = "fast",
     max_iterations: int | None = None,
     memory_limit: int | str | None = None,
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
     isa: str | None = None,
     copy: bool | None = None,
@@ -303,32 +305,32 @@ def infomax(
     >>> len(coremax.infomax(x, score, 0.1))
     10
     """
-    _arrays.as_choice(invalid, "invalid", CHOICES)
-    number = _arrays.as_seed(seed)
-    metric = _arrays.as_choice(metric, "metric", METRICS)
+    arrays.as_choice(invalid, "invalid", CHOICES)
+    number = arrays.as_seed(seed)
+    metric = arrays.as_choice(metric, "metric", METRICS)
     copy, progress = checks.as_optional_flag(copy, "copy"), as_progress(progress)
-    fixed_alpha = _arrays.as_real_or_auto(alpha, "alpha", 0.0, 1e100)
+    fixed_alpha = arrays.as_real_or_auto(alpha, "alpha", 0.0, 1e100)
     # Before the graph, which takes nearly all of the time.
     method, effort, bound = check_options(0.0 if fixed_alpha is None else fixed_alpha, method, effort, bound, max_iterations)
-    normalize = _arrays.as_choice("none" if normalize is None else normalize, "normalize", NORMALIZATIONS)
-    target = _arrays.as_choice(target, "target", TARGETS)
-    negative_similarities = _arrays.as_choice(negative_similarities, "negative_similarities", NEGATIVES)
-    most = _arrays.as_real_or_auto(max_contradiction, "max_contradiction", 0.0, 1.0)
-    n_typical = _arrays.as_count(typical, "typical", 0)
-    view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
+    normalize = arrays.as_choice("none" if normalize is None else normalize, "normalize", NORMALIZATIONS)
+    target = arrays.as_choice(target, "target", TARGETS)
+    negative_similarities = arrays.as_choice(negative_similarities, "negative_similarities", NEGATIVES)
+    most = arrays.as_real_or_auto(max_contradiction, "max_contradiction", 0.0, 1.0)
+    n_typical = arrays.as_count(typical, "typical", 0)
+    view = arrays.as_view(x, "x", ndim=2, dtypes=arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     scores = as_scores(importance, "importance")
-    _arrays.require_length(len(scores), "importance", view.shape[0], "x")
+    arrays.require_length(len(scores), "importance", view.shape[0], "x")
     n = len(scores)
     if n == 0 or view.shape[1] == 0:
         raise ValueError(f"x is empty, shape {view.shape}")
     place, n_classes = as_classes(labels, n, "x")
-    limits = _limits.resolve(n, budget, include, exclude, groups, group_limits, costs)
+    limits = _constraints.resolve(n, budget, include, exclude, groups, group_limits, costs)
     share = limits.kept_share(n)
-    n_parts = _arrays.as_count(partitions, "partitions", 1, n)
-    k = _arrays.as_count(k, "k", 1)
-    dropped = _arrays.as_real_or_auto(drop_hardest, "drop_hardest", 0.0, 1.0)
+    n_parts = arrays.as_count(partitions, "partitions", 1, n)
+    k = arrays.as_count(k, "k", 1)
+    dropped = arrays.as_real_or_auto(drop_hardest, "drop_hardest", 0.0, 1.0)
     fraction = auto_drop_hardest(share) if dropped is None else dropped
-    asked_floor = _arrays.as_real_or_auto(class_floor, "class_floor", 0.0, 1.0)
+    asked_floor = arrays.as_real_or_auto(class_floor, "class_floor", 0.0, 1.0)
     floor = 1 - share if asked_floor is None else asked_floor
     slope = _tilt(tilt, share)
 
@@ -390,7 +392,7 @@ def infomax(
         "negative_similarities": negative_similarities, "method": solution.method, "seed": number,
     }  # fmt: skip
     return Selection(
-        indices=_arrays.like(candidates[solution.indices], x),
+        indices=arrays.like(candidates[solution.indices], x),
         n=n,
         method="infomax",
         parameters=parameters,
@@ -408,7 +410,7 @@ def infomax(
 
 
 def _tilt(given: Any, keep: float) -> float:
-    asked = _arrays.as_real_or_auto(given, "tilt", -100.0, 100.0)
+    asked = arrays.as_real_or_auto(given, "tilt", -100.0, 100.0)
     return 8 * keep if asked is None else asked
 
 
@@ -438,7 +440,7 @@ def _auto_alpha(importance: Reals, graph: Graph, share: float) -> float:
     return min((1 - share) * spread / typical, 1e100) if 0 < spread < np.inf and typical > 0 else 0.3
 
 
-def _equal_shares(limits: _limits.Limits, place: Integers, n_classes: int, seed: int) -> tuple[Integers, Integers]:
+def _equal_shares(limits: _constraints.Limits, place: Integers, n_classes: int, seed: int) -> tuple[Integers, Integers]:
     """Equal shares of the budget by class, as far as there are samples, and how many there are; the fixed ones not counted."""
     free = np.ones(len(place), dtype=bool) if limits.fixed is None else limits.fixed == 0
     n_included = 0 if limits.fixed is None else int((limits.fixed > 0).sum())
@@ -446,7 +448,7 @@ def _equal_shares(limits: _limits.Limits, place: Integers, n_classes: int, seed:
     return np.asarray(largest_remainder(np.ones(n_classes), limits.budget - n_included, sizes, seed=seed)), sizes
 
 
-def _with_fewest(limits: _limits.Limits, place: Integers, fewest: Integers) -> _limits.Limits:
+def _with_fewest(limits: _constraints.Limits, place: Integers, fewest: Integers) -> _constraints.Limits:
     """The same limits, and so many of each class at least, beside those that are included."""
     sizes = np.bincount(place, minlength=len(fewest))
     pinned = np.zeros_like(sizes) if limits.fixed is None else np.bincount(place[limits.fixed > 0], minlength=len(fewest))
@@ -454,7 +456,7 @@ def _with_fewest(limits: _limits.Limits, place: Integers, fewest: Integers) -> _
     return replace(limits, groups=np.ascontiguousarray(place, dtype=np.int32), ranges=ranges)
 
 
-def _including(limits: _limits.Limits, n: int, positions: Integers) -> _limits.Limits:
+def _including(limits: _constraints.Limits, n: int, positions: Integers) -> _constraints.Limits:
     """The same limits of n elements, and these kept in any case."""
     fixed = np.zeros(n, dtype=np.int8) if limits.fixed is None else limits.fixed.copy()
     fixed[positions] = 1
@@ -475,15 +477,15 @@ def _typical(
 
     Where a class points in fewer directions than that, those nearest their centre of the others come next.
     """
-    x = _arrays.as_array(x, "x")
-    rows = x if "bfloat16" in str(x.dtype) else _arrays.as_numpy(x)  # NumPy has none: rows are widened class by class
+    x = arrays.as_array(x, "x")
+    rows = x if "bfloat16" in str(x.dtype) else arrays.as_numpy(x)  # NumPy has none: rows are widened class by class
     order = np.argsort(place, kind="stable")
     found = []
     by_class = np.split(order, np.cumsum(np.bincount(place, minlength=len(quotas)))[:-1])
     with reporting(progress, "typical") as report:
         for number, (members, quota) in enumerate(zip(by_class, quotas, strict=True)):
             if quota > 0:
-                part = _arrays.as_numpy(rows[candidates[members]])
+                part = arrays.as_numpy(rows[candidates[members]])
                 found.append(members[_typical_of_class(part, int(quota), seed, threads, isa)])
             if report is not None:
                 report(number + 1, len(quotas))
@@ -509,7 +511,7 @@ def _candidates(
     place: Integers,
     doubtful: Reals,
     dropped: float,
-    limits: _limits.Limits,
+    limits: _constraints.Limits,
     shares: Integers | None,
     seed: int,
 ) -> Integers:

@@ -10,10 +10,11 @@ from typing import Any, Literal, ParamSpec
 
 import numpy as np
 
-from .. import _arrays, _limits
+from .._inputs import arrays
 from .._inputs import invalid as _invalid
-from .._warnings import warn
+from .._runtime.warnings import warn
 from ..graph import Graph
+from ..solver import _constraints
 from ._result import Integers, Selection
 
 Invalid = Literal["raise", "drop"]
@@ -33,7 +34,7 @@ def leaving_out_invalid(
 
         @functools.wraps(method)
         def call(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> Selection:
-            if _arrays.as_choice(kwargs.get("invalid", "raise"), "invalid", CHOICES) == "drop":
+            if arrays.as_choice(kwargs.get("invalid", "raise"), "invalid", CHOICES) == "drop":
                 bound = signature.bind(*args, **kwargs)
                 bound.apply_defaults()
                 return _on_valid(method, {**bound.arguments, "invalid": "raise"}, zero_rows(bound.arguments))
@@ -60,13 +61,13 @@ def _invalid_samples(arguments: Mapping[str, Any], zero_rows: bool) -> Integers:
     found = [np.zeros(0, dtype=np.int64)]
     x = arguments.get("x")
     if x is not None and not isinstance(x, Graph):
-        array = _arrays.as_array(x, "x")
-        if _arrays.as_view(array, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, strided_rows=True).shape[1]:
+        array = arrays.as_array(x, "x")
+        if arrays.as_view(array, "x", ndim=2, dtypes=arrays.EMBEDDING_TYPES, strided_rows=True).shape[1]:
             found.append(_invalid.bad_rows(array, zero=zero_rows))
     for name in _SCORES:
         if arguments.get(name) is not None:
-            array = _arrays.as_array(arguments[name], name)
-            _arrays.as_view(array, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+            array = arrays.as_array(arguments[name], name)
+            arrays.as_view(array, name, ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
             found.append(_invalid.bad_values(array))
     return np.unique(np.concatenate(found))
 
@@ -82,7 +83,7 @@ def _on_valid(method: Callable[..., Selection], arguments: dict[str, Any], zero_
     n = _length(arguments[first])
     for name in _OF_SAMPLES:
         if arguments.get(name) is not None:
-            _arrays.require_length(_length(arguments[name]), name, n, first)
+            arrays.require_length(_length(arguments[name]), name, n, first)
     if len(bad) == n:
         raise ValueError(f"all {n} samples are invalid: nothing is left to choose from")
     valid = np.setdiff1d(np.arange(n), bad, assume_unique=True)
@@ -97,7 +98,7 @@ def _budget(arguments: Mapping[str, Any], n: int, n_valid: int) -> dict[str, Any
     budget = arguments["budget"]
     if budget is None or arguments.get("costs") is not None:
         return {}
-    count = _arrays.as_budget(budget, n)
+    count = arrays.as_budget(budget, n)
     if count > n_valid:
         raise ValueError(f"the budget is {count} of {n} samples, but only {n_valid} of them are valid")
     return {"budget": count}
@@ -105,7 +106,7 @@ def _budget(arguments: Mapping[str, Any], n: int, n_valid: int) -> dict[str, Any
 
 def _fixed(arguments: Mapping[str, Any], n: int, valid: Integers, bad: Integers) -> dict[str, Any]:
     """What must and must not be kept, in numbers of the valid samples."""
-    fixed = _limits.fixed_of(n, arguments.get("include"), arguments.get("exclude"))
+    fixed = _constraints.fixed_of(n, arguments.get("include"), arguments.get("exclude"))
     if fixed is None:
         return {}
     wanted = bad[fixed[bad] > 0]
@@ -115,12 +116,12 @@ def _fixed(arguments: Mapping[str, Any], n: int, valid: Integers, bad: Integers)
 
 
 def _renumbered(chosen: Selection, n: int, valid: Integers, arguments: Mapping[str, Any]) -> Selection:
-    candidates = valid if chosen.candidates is None else valid[_arrays.as_numpy(chosen.candidates)]
+    candidates = valid if chosen.candidates is None else valid[arrays.as_numpy(chosen.candidates)]
     whole = {"embeddings": "x", "score": "score", "labels": "labels"}
     if "importance" in arguments:
         whole["score"] = "importance"
     inputs = {name: arguments[whole[name]] if name in whole else value for name, value in chosen.inputs.items()}
-    indices = _arrays.like(valid[_arrays.as_numpy(chosen.indices)], chosen.indices)
+    indices = arrays.like(valid[arrays.as_numpy(chosen.indices)], chosen.indices)
     return replace(chosen, indices=indices, n=n, candidates=candidates, inputs=inputs)
 
 
@@ -142,9 +143,9 @@ def among_valid(chosen: Selection, valid: Integers) -> Selection:
     }
     return replace(
         chosen,
-        indices=np.searchsorted(valid, _arrays.as_numpy(chosen.indices)),
+        indices=np.searchsorted(valid, arrays.as_numpy(chosen.indices)),
         n=len(valid),
-        candidates=np.searchsorted(valid, _arrays.as_numpy(chosen.candidates)),
+        candidates=np.searchsorted(valid, arrays.as_numpy(chosen.candidates)),
         inputs=inputs,
         parameters={**chosen.parameters, "invalid": f"drop ({len(chosen.invalid)} of {chosen.n} samples left out)"},
         invalid=None,
@@ -162,4 +163,4 @@ def take(column: Any, rows: Integers) -> Any:
 
 
 def _length(column: Any) -> int:
-    return len(column) if hasattr(column, "__len__") else len(_arrays.as_array(column, "column"))
+    return len(column) if hasattr(column, "__len__") else len(arrays.as_array(column, "column"))

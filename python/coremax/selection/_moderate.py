@@ -10,9 +10,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays, _order
+from .._inputs import arrays
+from .._inputs import order as _order
 from .._inputs.invalid import require_finite_rows
-from .._progress import Progress, reporting
+from .._runtime.progress import Progress, reporting
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Reals, Selection, as_classes
 
@@ -28,7 +29,7 @@ def moderate(
     *,
     labels: Any = None,
     center: Center = "mean",
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     progress: Progress = False,
     invalid: Invalid = "raise",
 ) -> Selection:
@@ -76,18 +77,18 @@ def moderate(
     >>> moderate([[0.0], [1.0], [-1.5], [0.2], [5.0], [-4.7]], 2).indices
     array([1, 2])
     """
-    _arrays.as_choice(invalid, "invalid", CHOICES)
+    arrays.as_choice(invalid, "invalid", CHOICES)
     start = time.perf_counter()
-    center = _arrays.as_choice(center, "center", CENTERS)
-    x = _arrays.as_array(x, "x")
-    view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, strided_rows=True)
+    center = arrays.as_choice(center, "center", CENTERS)
+    x = arrays.as_array(x, "x")
+    view = arrays.as_view(x, "x", ndim=2, dtypes=arrays.EMBEDDING_TYPES, strided_rows=True)
     n, d = view.shape
     if n == 0 or d == 0:
         raise ValueError(f"x is empty, shape {view.shape}")
-    count = _arrays.as_budget(budget, n)
+    count = arrays.as_budget(budget, n)
     place, n_classes = as_classes(labels, n, "x")
-    number = _arrays.as_seed(seed)
-    rows = _arrays.as_numpy(x)
+    number = arrays.as_seed(seed)
+    rows = arrays.as_numpy(x)
     require_finite_rows(rows, "x")
     order = np.argsort(place, kind="stable")
     bounds = np.r_[0, np.cumsum(np.bincount(place, minlength=n_classes))]
@@ -100,7 +101,7 @@ def moderate(
     low = (n - count) // 2
     kept = np.sort(_order.ascending(distances, "moderate", number)[low : low + count])
     return Selection(
-        indices=_arrays.like(kept, x),
+        indices=arrays.like(kept, x),
         n=n,
         method="moderate",
         parameters={"center": center, "seed": number},

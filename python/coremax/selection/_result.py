@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays
+from .._inputs import arrays
 from .._inputs import invalid as _invalid
 from .._inputs.aliases import aliased
 from .._inputs.keys import as_keys
@@ -75,9 +75,9 @@ class Selection:
 
     def mask(self, n: int | None = None) -> np.ndarray[Any, np.dtype[np.bool_]]:
         """Return a boolean mask [n] that is true for the samples kept; n defaults to the size of the data set."""
-        size = self.n if n is None else _arrays.as_count(n, "n", self.n)
+        size = self.n if n is None else arrays.as_count(n, "n", self.n)
         mask = np.zeros(size, dtype=np.bool_)
-        mask[_arrays.as_numpy(self.indices)] = True
+        mask[arrays.as_numpy(self.indices)] = True
         return mask
 
     def __len__(self) -> int:
@@ -182,9 +182,9 @@ class Selection:
 
 def as_scores(score: Any, name: str, exact: bool = False) -> np.ndarray[Any, Any]:
     """Check scores and bring them to float64; whole numbers that it can not tell apart stay as they are, or are refused."""
-    score = _arrays.as_array(score, name)
-    _arrays.as_view(score, name, ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    given = _arrays.as_numpy(score)
+    score = arrays.as_array(score, name)
+    arrays.as_view(score, name, ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
+    given = arrays.as_numpy(score)
     whole = given.dtype.kind in "iu" and given.dtype.itemsize == 8
     beyond: Any = np.flatnonzero((given > _EXACT) | (given < -_EXACT)) if whole else ()
     if len(beyond) and exact:
@@ -201,7 +201,7 @@ def as_scores(score: Any, name: str, exact: bool = False) -> np.ndarray[Any, Any
 
 def as_hardness(score: Any, higher: Meaning) -> tuple[Reals, Meaning]:
     """Check scores and turn them so that higher is harder; returns them and what `higher` says."""
-    higher = _arrays.as_choice(higher, "higher", MEANINGS)
+    higher = arrays.as_choice(higher, "higher", MEANINGS)
     scores = as_scores(score, "score")
     if len(scores) == 0:
         raise ValueError("score is empty")

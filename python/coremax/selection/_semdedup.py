@@ -8,10 +8,12 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays, _core, _order
+from .. import _core
+from .._inputs import arrays
 from .._inputs import invalid as _invalid
+from .._inputs import order as _order
 from .._inputs.invalid import require_finite_rows
-from .._progress import Progress, reporting
+from .._runtime.progress import Progress, reporting
 from ..sampling import sample
 from ..scores import spherical_kmeans
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
@@ -32,7 +34,7 @@ def semdedup(
     n_clusters: int | Literal["auto"] = "auto",
     clusters: Any = None,
     keep: Keep = "hard",
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
     progress: Progress = False,
     invalid: Invalid = "raise",
@@ -93,21 +95,21 @@ def semdedup(
     >>> semdedup(x, eps=0.01, n_clusters=1).indices
     array([0, 2, 4])
     """
-    _arrays.as_choice(invalid, "invalid", CHOICES)
+    arrays.as_choice(invalid, "invalid", CHOICES)
     if (budget is None) == (eps is None):
         raise TypeError("pass either budget or eps" + ("" if budget is None else ", not both"))
-    keep, n_threads = _arrays.as_choice(keep, "keep", KEEP), _arrays.as_threads(threads)
-    given_seed = _arrays.as_seed(seed)
-    number = _arrays.seed_of("semdedup", given_seed)
-    x = _arrays.as_array(x, "x")
-    view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, strided_rows=True)
+    keep, n_threads = arrays.as_choice(keep, "keep", KEEP), arrays.as_threads(threads)
+    given_seed = arrays.as_seed(seed)
+    number = arrays.seed_of("semdedup", given_seed)
+    x = arrays.as_array(x, "x")
+    view = arrays.as_view(x, "x", ndim=2, dtypes=arrays.EMBEDDING_TYPES, strided_rows=True)
     n, d = view.shape
     if n == 0 or d == 0:
         raise ValueError(f"x is empty, shape {view.shape}")
-    count = None if budget is None else _arrays.as_budget(budget, n)
-    n_wanted = _arrays.as_count_or_auto(n_clusters, "n_clusters", 1, n) or -(-n // _ROWS_PER_CLUSTER)
-    threshold = None if eps is None else _arrays.as_real(eps, "eps", 0.0, 2.0)
-    rows = _arrays.as_numpy(x)
+    count = None if budget is None else arrays.as_budget(budget, n)
+    n_wanted = arrays.as_count_or_auto(n_clusters, "n_clusters", 1, n) or -(-n // _ROWS_PER_CLUSTER)
+    threshold = None if eps is None else arrays.as_real(eps, "eps", 0.0, 2.0)
+    rows = arrays.as_numpy(x)
     require_finite_rows(rows, "x")
 
     start = time.perf_counter()
@@ -127,7 +129,7 @@ def semdedup(
         cosines[order] = _core.highest_earlier_cosine(
             _core.import_array(unit, "rows"),
             _core.import_array(offsets, "offsets"),
-            _arrays.resolve_isa(None),
+            arrays.resolve_isa(None),
             n_threads,
             report,
         )
@@ -137,7 +139,7 @@ def semdedup(
         kept = np.sort(_order.ascending(cosines, "cut", number)[:count])
         threshold = 1 - float(cosines[kept].max())
     return Selection(
-        indices=_arrays.like(kept.astype(np.int64), x),
+        indices=arrays.like(kept.astype(np.int64), x),
         n=n,
         method="semdedup",
         parameters={"eps": threshold, "n_clusters": n_present, "keep": keep, "seed": given_seed},

@@ -7,9 +7,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from .. import _arrays
+from .._inputs import arrays
 from .._inputs.aliases import aliased
-from ..sampling import _arrived_by, inclusion_probabilities, sample, stratified
+from ..sampling import inclusion_probabilities, sample, stratified
+from ..sampling._sampling import _arrived_by
 from ._invalid import CHOICES, Invalid, leaving_out_invalid
 from ._result import Integers, Meaning, Reals, Selection, as_classes, as_hardness, normalized
 
@@ -34,7 +35,7 @@ def sims(
     density_floor: float = 0.01,
     scale: Scale = "rank",
     higher: Meaning = "easy",
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
     invalid: Invalid = "raise",
 ) -> Selection:
@@ -119,20 +120,20 @@ def sims(
     >>> bool(score[few.indices].mean() > 0.6 > 0.5 > score[many.indices].mean())
     True
     """
-    _arrays.as_choice(invalid, "invalid", CHOICES)
+    arrays.as_choice(invalid, "invalid", CHOICES)
     start = time.perf_counter()
     hardness, higher = as_hardness(score, higher)
     n = len(hardness)
-    count = _arrays.as_budget(budget, n)
-    class_fraction = _arrays.as_real(class_fraction, "class_fraction", 0.0, 1.0)
+    count = arrays.as_budget(budget, n)
+    class_fraction = arrays.as_real(class_fraction, "class_fraction", 0.0, 1.0)
     mean = _target_mean(target_mean, 1 - count / n)
-    std = _arrays.as_real(target_std, "target_std", 1e-6)
-    limit = None if cap is None else _arrays.as_real(cap, "cap", 1.0)
-    n_bins = _arrays.as_count(bins, "bins", 1, 2**24)
-    floor = _arrays.as_real(density_floor, "density_floor", 1e-300)
-    scale = _arrays.as_choice(scale, "scale", SCALES)
+    std = arrays.as_real(target_std, "target_std", 1e-6)
+    limit = None if cap is None else arrays.as_real(cap, "cap", 1.0)
+    n_bins = arrays.as_count(bins, "bins", 1, 2**24)
+    floor = arrays.as_real(density_floor, "density_floor", 1e-300)
+    scale = arrays.as_choice(scale, "scale", SCALES)
     place, n_classes = as_classes(labels, n, "score")
-    number = _arrays.as_seed(seed)
+    number = arrays.as_seed(seed)
     seeds = np.random.SeedSequence(number).spawn(2)
 
     ease = _scaled(-hardness, scale)
@@ -149,7 +150,7 @@ def sims(
     drawn += (1 - drawn) * _second_probabilities(log_weights, left, n_left)
     weights = 1 / drawn[kept]
     return Selection(
-        indices=_arrays.like(kept, score),
+        indices=arrays.like(kept, score),
         n=n,
         method="sims",
         parameters={
@@ -171,12 +172,12 @@ def sims(
 def _target_mean(given: Any, pruned: float) -> float:
     """The target's mean for the fraction pruned."""
     if isinstance(given, str):
-        _arrays.as_choice(given, "target_mean", ("auto",))
+        arrays.as_choice(given, "target_mean", ("auto",))
         given = TARGET_MEANS
     if isinstance(given, tuple) and len(given) == 2:
-        low, high = (_arrays.as_real(end, "target_mean", -10.0, 10.0) for end in given)
+        low, high = (arrays.as_real(end, "target_mean", -10.0, 10.0) for end in given)
         return low + (high - low) * pruned
-    return _arrays.as_real(given, "target_mean", -10.0, 10.0)
+    return arrays.as_real(given, "target_mean", -10.0, 10.0)
 
 
 def _scaled(ease: Reals, scale: Scale) -> Reals:

@@ -12,10 +12,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from . import _arrays, _core
-from ._inputs import records
-from ._inputs.texts import iterate
-from ._progress import Progress, as_progress, reporting
+from .. import _core
+from .._inputs import arrays, records
+from .._inputs.texts import iterate
+from .._runtime.progress import Progress, as_progress, reporting
 
 __all__ = ["ngram_counts"]
 
@@ -116,10 +116,10 @@ class Features:
     """The options of the features, checked, and the two things done with a corpus."""
 
     def __init__(self, n_buckets: int, ngrams: int, hashing: Hash, threads: int | None, progress: Progress) -> None:
-        self.n_buckets = _arrays.as_count(n_buckets, "n_buckets", 1, MAX_BUCKETS)
-        self.ngrams = _arrays.as_count(ngrams, "ngrams", 1, MAX_NGRAMS)
-        self.hash = _arrays.as_choice(hashing, "hash", HASHES)
-        self._threads = _arrays.as_threads(threads)
+        self.n_buckets = arrays.as_count(n_buckets, "n_buckets", 1, MAX_BUCKETS)
+        self.ngrams = arrays.as_count(ngrams, "ngrams", 1, MAX_NGRAMS)
+        self.hash = arrays.as_choice(hashing, "hash", HASHES)
+        self._threads = arrays.as_threads(threads)
         self._progress = as_progress(progress)
 
     def counts(self, texts: Texts, name: str) -> tuple[Counts, int]:

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from . import _arrays, _cuda_graph, _device, _limits
-from .graph import Graph
+from .._inputs import arrays, devices
+from ..graph import Graph, cuda
+from . import _constraints
 
 if TYPE_CHECKING:
-    from . import _cuda
+    from .. import _cuda
 
 METHODS = ("auto", "pgd", "continuation", "annealed", "softmax")
 
 
-def place(importance: Any, graph: Any, **others: Any) -> _device.CudaDevice | None:
+def place(importance: Any, graph: Any, **others: Any) -> devices.CudaDevice | None:
     """Find the device of a call; a graph is where its lists are."""
-    return _device.of(importance=importance, graph=getattr(graph, "_values", None), **others)
+    return devices.of(importance=importance, graph=getattr(graph, "_values", None), **others)
 
 
-def symmetric(call: _device.CudaDevice, graph: Any) -> _cuda.SymmetricGraph:
+def symmetric(call: devices.CudaDevice, graph: Any) -> _cuda.SymmetricGraph:
     """K on the device, built once."""
     if not isinstance(graph, Graph):
         raise TypeError(f"graph must be a coremax.Graph where importance is on a device, got {type(graph).__name__}")
-    return _cuda_graph.symmetric(call, graph)
+    return cuda.symmetric(call, graph)
 
 
 def solve_on_device(
-    call: _device.CudaDevice,
+    call: devices.CudaDevice,
     importance: Any,
     graph: Any,
-    limits: _limits.Limits,
+    limits: _constraints.Limits,
     alpha: float,
     x0: Any,
     options: dict[str, Any],
@@ -46,11 +47,11 @@ def solve_on_device(
             f"method {options['method']!r} runs on the CPU only: importance is on {call.name}; "
             f"there are {', '.join(METHODS)} there, or pass importance.cpu() and graph.cpu()"
         )
-    view = call.view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    view = call.view(importance, "importance", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
     n = view.shape[0]
     fixed = None if limits.fixed is None else call.upload(limits.fixed, importance)
     indices, x = call.empty((limits.budget,), "int64", importance), call.empty((n,), "float64", importance)
-    told = _device.extension().solve(
+    told = devices.extension().solve(
         view,
         symmetric(call, graph),
         alpha=alpha,
@@ -66,8 +67,8 @@ def solve_on_device(
     return told, call.handed_over(indices, importance), call.handed_over(x, importance)
 
 
-def objective_on_device(call: _device.CudaDevice, importance: Any, graph: Any, indices: Any, alpha: float) -> float:
+def objective_on_device(call: devices.CudaDevice, importance: Any, graph: Any, indices: Any, alpha: float) -> float:
     """As `solver.objective`, for arrays on a device."""
-    view = call.view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    view = call.view(importance, "importance", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
     subset = call.view(indices, "indices", ndim=1, dtypes=["int64"], convert_to="int64")
-    return float(_device.extension().objective(view, symmetric(call, graph), subset, alpha, call.place))
+    return float(devices.extension().objective(view, symmetric(call, graph), subset, alpha, call.place))

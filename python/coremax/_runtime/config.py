@@ -6,7 +6,8 @@ import platform
 from importlib.util import find_spec
 from typing import Any, Literal, get_args, overload
 
-from . import _arrays, _core, _device
+from .. import _core
+from .._inputs import arrays, devices
 
 # Import name of the library -> the extra that installs it.
 EXTRAS = {
@@ -47,7 +48,7 @@ def show_config(mode: Mode = "stdout") -> dict[str, Any] | None:
     """
     import numpy
 
-    _arrays.as_choice(mode, "mode", get_args(Mode))
+    arrays.as_choice(mode, "mode", get_args(Mode))
     config: dict[str, Any] = {
         "version": _core.__version__,
         "python": platform.python_version(),
@@ -55,9 +56,9 @@ def show_config(mode: Mode = "stdout") -> dict[str, Any] | None:
         "compiler": _core.compiler,
         "isa": _core.resolve_isa(""),
         "isas": _core.available_isas(),
-        "threads": _arrays.default_threads(),
-        "cuda": _device.config(),
-        "environment": _arrays.environment(),
+        "threads": arrays.default_threads(),
+        "cuda": devices.config(),
+        "environment": arrays.environment(),
         "optional": {name: find_spec(name) is not None for name in EXTRAS},
     }
     if mode == "dicts":

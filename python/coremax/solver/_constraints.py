@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _arrays
-from ._inputs import invalid as _invalid
-from ._inputs.keys import Keys, as_keys, as_mapping
-from ._inputs.texts import require_column
+from .._inputs import arrays
+from .._inputs import invalid as _invalid
+from .._inputs.keys import Keys, as_keys, as_mapping
+from .._inputs.texts import require_column
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,7 +130,7 @@ def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_
     fixed = fixed_of(n, include, exclude)
     cost = None if costs is None else _costs(costs, n)
     if cost is None:
-        count = _arrays.as_budget(budget, n)
+        count = arrays.as_budget(budget, n)
         _check_count(n, count, fixed)
         limit = 0.0
     else:
@@ -159,9 +159,9 @@ def resolve(n: int, budget: Any, include: Any, exclude: Any, groups: Any, group_
 
 
 def _numbers(numbers: Any, name: str, n: int) -> NDArray[np.int64]:
-    given = _arrays.as_no_mask(numbers, name)
-    view = _arrays.as_view(given, name, ndim=1, dtypes=["int64"], convert_to="int64")
-    array = np.asarray(_arrays.as_numpy(given), dtype=np.int64).reshape(view.shape)
+    given = arrays.as_no_mask(numbers, name)
+    view = arrays.as_view(given, name, ndim=1, dtypes=["int64"], convert_to="int64")
+    array = np.asarray(arrays.as_numpy(given), dtype=np.int64).reshape(view.shape)
     # As numbers a mask of zeros and ones would mean the first two elements, again and again.
     if len(array) == n > 2 and array.min() >= 0 and array.max() <= 1:
         raise ValueError(
@@ -190,10 +190,10 @@ def fixed_of(n: int, include: Any, exclude: Any) -> NDArray[np.int8] | None:
 
 
 def _costs(costs: Any, n: int) -> NDArray[np.float64]:
-    costs = _arrays.as_array(costs, "costs")
-    view = _arrays.as_view(costs, "costs", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    _arrays.require_length(view.shape[0], "costs", n, "importance")
-    array = np.ascontiguousarray(_arrays.as_numpy(costs), dtype=np.float64)
+    costs = arrays.as_array(costs, "costs")
+    view = arrays.as_view(costs, "costs", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
+    arrays.require_length(view.shape[0], "costs", n, "importance")
+    array = np.ascontiguousarray(arrays.as_numpy(costs), dtype=np.float64)
     bad = np.flatnonzero(~((array >= 1e-100) & (array <= 1e100)))
     if bad.size:
         raise ValueError(f"costs[{bad[0]}] is {array[bad[0]]}; costs must be from 1e-100 to 1e100{_invalid.listed(bad)}")
@@ -202,12 +202,12 @@ def _costs(costs: Any, n: int) -> NDArray[np.float64]:
 
 def _cost_limit(budget: Any, costs: Any) -> float:
     """The budget as a total cost; refused where it looks like the share that it is without costs."""
-    limit = _arrays.as_real(budget, "budget (a total cost, as costs are given)", 0.0)
+    limit = arrays.as_real(budget, "budget (a total cost, as costs are given)", 0.0)
     if not limit > 0:
         raise ValueError(f"budget is a total cost where costs are given, and must be above 0, got {budget}")
     # Of whole tokens a fraction can be no total; of costs that are fractions themselves it can.
     is_share = isinstance(budget, (float, np.floating)) and limit <= 1
-    if is_share and "int" in str(getattr(_arrays.as_array(costs, "costs"), "dtype", "")):
+    if is_share and "int" in str(getattr(arrays.as_array(costs, "costs"), "dtype", "")):
         raise ValueError(f"budget is {budget}, {_TOTAL}" + (" (the int 1 is a total of one)" if limit == 1 else ""))
     return limit
 
@@ -247,7 +247,7 @@ def _range(entry: Any, group: str, size: int) -> Range:
     """(fewest, most) of one group: floats are fractions of its size, ints counts, None an open end."""
     name = f"group_limits of group {group}"
     if isinstance(entry, (float, np.floating)):
-        share = _arrays.as_real(entry, name, 0.0, 1.0) * size
+        share = arrays.as_real(entry, name, 0.0, 1.0) * size
         return math.floor(share + 1e-9), math.ceil(share - 1e-9)
     try:
         low, high = entry
@@ -269,8 +269,8 @@ def _require_one_meaning(low: Any, high: Any, name: str) -> None:
 
 def _end(value: Any, name: str, size: int, rounding: Any, slack: float) -> int:
     if isinstance(value, (float, np.floating)):
-        return int(rounding(_arrays.as_real(value, name, 0.0, 1.0) * size + slack))
-    return _arrays.as_count(value, name, 0, 2**62)
+        return int(rounding(arrays.as_real(value, name, 0.0, 1.0) * size + slack))
+    return arrays.as_count(value, name, 0, 2**62)
 
 
 def _check_count(n: int, budget: int, fixed: NDArray[np.int8] | None) -> None:

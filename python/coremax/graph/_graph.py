@@ -11,12 +11,16 @@ from typing import IO, Any, Literal, get_args
 
 import numpy as np
 
-from . import _amounts, _arrays, _core, _cuda_graph, _device, _files, _memory
-from ._errors import DeviceError
-from ._inputs import checks
-from ._inputs import invalid as _invalid
-from ._inputs import neighbors as _neighbors
-from ._progress import Progress, as_progress, reporting
+from .. import _core
+from .._inputs import arrays as _arrays
+from .._inputs import checks, devices
+from .._inputs import invalid as _invalid
+from .._inputs import neighbors as _neighbors
+from .._runtime import amounts, files
+from .._runtime import memory as _memory
+from .._runtime.errors import DeviceError
+from .._runtime.progress import Progress, as_progress, reporting
+from . import cuda
 
 __all__ = ["Estimate", "Graph", "GraphStats", "estimate", "topk_graph"]
 
@@ -142,10 +146,10 @@ class Graph:
         (-1) may have any value.
         """
         metric = _checked_values_are(values_are, metric)
-        if (call := _device.of(indices=indices, values=values)) is not None:
+        if (call := devices.of(indices=indices, values=values)) is not None:
             if values_are != "similarities":
                 raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
-            _cuda_graph.check_lists(call, None, indices, values, metric)
+            cuda.check_lists(call, None, indices, values, metric)
             return cls(indices, values, None, metric, None)
         indices, values = _arrays.as_array(indices, "indices"), _arrays.as_array(values, "values")
         index_view = _arrays.as_view(indices, "indices", ndim=2, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
@@ -187,10 +191,10 @@ class Graph:
             else as `from_neighbors`, which warns, too, where rows in another order than that of their columns ascend.
         """
         metric = _checked_values_are(values_are, metric)
-        if (call := _device.of(indptr=indptr, indices=indices, values=values)) is not None:
+        if (call := devices.of(indptr=indptr, indices=indices, values=values)) is not None:
             if values_are != "similarities":
                 raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
-            _cuda_graph.check_lists(call, indptr, indices, values, metric)
+            cuda.check_lists(call, indptr, indices, values, metric)
             return cls(indices, values, indptr, metric, None)
         indptr, indices = _arrays.as_array(indptr, "indptr"), _arrays.as_array(indices, "indices")
         values = _arrays.as_array(values, "values")
@@ -270,7 +274,7 @@ class Graph:
     def _symmetric(self, threads: int | None = None) -> _SymmetricParts:
         """K as the solver takes it: indptr int64, indices int32, values float32; built once."""
         if not self._cache:
-            if (call := _cuda_graph.place(self)) is not None:
+            if (call := cuda.place(self)) is not None:
                 raise DeviceError(f"the graph is on a device ({call.name}); this function runs on the CPU: pass graph.cpu()")
             self._cache["symmetric"] = self._build_symmetric(_arrays.as_threads(threads))
         return self._cache["symmetric"]
@@ -294,17 +298,17 @@ class Graph:
             K = (A + A^T) / 2 with a zero diagonal; arrays are copies in the library the graph's lists came from, and where
             these are: on a device nothing goes through the host.
         """
-        if (call := _cuda_graph.place(self)) is not None:
-            return _cuda_graph.to_csr(call, self)
+        if (call := cuda.place(self)) is not None:
+            return cuda.to_csr(call, self)
         indptr, indices, values = self._symmetric()
         return tuple(_arrays.like(a, self._indices) for a in (indptr.copy(), indices.astype(np.int64), values.copy()))
 
     def cpu(self) -> Graph:
         """Copy a graph from its device, into NumPy's arrays; a graph on the CPU is returned as it is."""
-        if _cuda_graph.place(self) is None:
+        if cuda.place(self) is None:
             return self
-        pointers = None if self._indptr is None else _cuda_graph.on_host(self._indptr)
-        lists = _cuda_graph.on_host(self._indices), _cuda_graph.on_host(self._values)
+        pointers = None if self._indptr is None else cuda.on_host(self._indptr)
+        lists = cuda.on_host(self._indices), cuda.on_host(self._values)
         return Graph(*lists, pointers, self.metric, self.stats)
 
     def to_scipy(self, *, distances: bool = False) -> Any:
@@ -352,7 +356,7 @@ class Graph:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the graph to an .npz file under exactly this name; raises OSError with name and cause where that fails."""
-        with _files.replacing(path) as file:
+        with files.replacing(path) as file:
             self.write(file)
 
     def write(self, file: IO[bytes]) -> None:
@@ -362,14 +366,14 @@ class Graph:
         if graph._indptr is not None:
             arrays["indptr"] = graph._indptr
         plain = {name: _arrays.as_numpy(array) for name, array in arrays.items()}
-        _files.write_archive(file, _FILE_VERSION, {"metric": np.array(self.metric or ""), **plain})
+        files.write_archive(file, _FILE_VERSION, {"metric": np.array(self.metric or ""), **plain})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Graph:
         """Read a graph that `save` wrote; raises ValueError where the file holds none, or one that makes no sense."""
-        arrays = _files.load_archive(path, "graph", _FILE_VERSION, {"metric", "indices", "values"})
+        arrays = files.load_archive(path, "graph", _FILE_VERSION, {"metric", "indices", "values"})
         metric: Any = str(arrays["metric"]) or None  # checked with all else
-        with _files.naming(path):
+        with files.naming(path):
             if "indptr" in arrays:
                 return cls.from_csr(arrays["indptr"], arrays["indices"], arrays["values"], metric=metric)
             return cls.from_neighbors(arrays["indices"], arrays["values"], metric=metric)
@@ -475,7 +479,7 @@ def topk_graph(
     number = _arrays.as_seed(seed)
     copy, progress = checks.as_optional_flag(copy, "copy"), as_progress(progress)
     limits = Limits(memory_limit, threads, isa)
-    if call := _device.of(x=x):
+    if call := devices.of(x=x):
         return _on_device(call, x, k, metric, mode, limits, copy)
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     approximate = (target, number) if mode == "approximate" else None
@@ -484,7 +488,7 @@ def topk_graph(
     return Graph(_arrays.like(neighbors, x), _arrays.like(similarities, x), None, metric, stats)
 
 
-def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str, limits: Limits, copy: bool | None) -> Graph:
+def _on_device(call: devices.CudaDevice, x: Any, k: int, metric: str, mode: str, limits: Limits, copy: bool | None) -> Graph:
     """Search on the CUDA device that x is on, in its library's stream; returns when the graph is there."""
     if mode != "exact":
         raise ValueError(
@@ -497,14 +501,14 @@ def _on_device(call: _device.CudaDevice, x: Any, k: int, metric: str, mode: str,
     view = call.view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     n, d = view.shape
     k = _checked_k(k, n, view.shape)
-    engine = _device.extension()
+    engine = devices.extension()
     ways = {how: engine.topk_extra_bytes(n, d, k, how, call.place) for how in ("automatic", "direct")}
     limit = _arrays.as_bytes(limits.memory, "memory_limit")
     how, extra = _fitting(ways, 12 * n * k, limit, sys.maxsize if limit is None else limit, f"on {call.name}", "lower k")
     neighbors, similarities = call.empty((n, k), "int64", like=x), call.empty((n, k), "float32", like=x)
     start = time.perf_counter()
     outputs = call.output(neighbors), call.output(similarities)
-    with _invalid.naming("x", lambda: _invalid.bad_rows(_cuda_graph.on_host(_arrays.widened(x)), zero=metric == "cosine")):
+    with _invalid.naming("x", lambda: _invalid.bad_rows(cuda.on_host(_arrays.widened(x)), zero=metric == "cosine")):
         engine.topk(view, k, metric, how, *outputs, call.place)
     stats = GraphStats(time.perf_counter() - start, call.name, 0, extra)
     return Graph(call.handed_over(neighbors, like=x), call.handed_over(similarities, like=x), None, metric, stats)
@@ -670,10 +674,10 @@ class Estimate:
         most = (
             ""
             if self.mode == "exact"
-            else f" where rows cluster, up to {_amounts.duration(self.most_seconds)} where they do not"
+            else f" where rows cluster, up to {amounts.duration(self.most_seconds)} where they do not"
         )
-        memory = f"{_amounts.size(self.extra_bytes)} of working memory and {_amounts.size(self.output_bytes)} for the result"
-        return f"about {_amounts.duration(self.seconds)}{most}; {memory}"
+        memory = f"{amounts.size(self.extra_bytes)} of working memory and {amounts.size(self.output_bytes)} for the result"
+        return f"about {amounts.duration(self.seconds)}{most}; {memory}"
 
 
 def estimate(

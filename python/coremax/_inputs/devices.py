@@ -11,14 +11,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _arrays, _core
-from ._errors import DeviceError
-from ._inputs import refusals
+from .. import _core
+from .._runtime.errors import DeviceError
+from . import arrays as _arrays
+from . import refusals
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from . import _cuda
+    from .. import _cuda
 
 _WHY_NO_MODULE: str | None = None  # why the extension can not be had, "" where it can; None: nobody has needed it yet
 _HOMES = ("coremax._cuda", "coremax_cu13._cuda")  # built with this package, or a wheel beside it

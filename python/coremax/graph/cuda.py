@@ -7,35 +7,35 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _arrays, _device
-from ._inputs import neighbors as _neighbors
+from .._inputs import arrays, devices
+from .._inputs import neighbors as _neighbors
 
 if TYPE_CHECKING:
-    from . import _cuda
-    from .graph import Graph
+    from .. import _cuda
+    from ._graph import Graph
 
 # K of graphs on devices, by the graph and the device; a graph does not keep what a process can not pass on.
 _built: weakref.WeakKeyDictionary[Graph, dict[int, _cuda.SymmetricGraph]] = weakref.WeakKeyDictionary()
 
 
-def place(graph: Graph) -> _device.CudaDevice | None:
+def place(graph: Graph) -> devices.CudaDevice | None:
     """Find the device that a graph is on."""
-    return _device.of(values=graph._values, indices=graph._indices, indptr=graph._indptr)
+    return devices.of(values=graph._values, indices=graph._indices, indptr=graph._indptr)
 
 
-def check_lists(call: _device.CudaDevice, indptr: Any, indices: Any, values: Any, metric: str | None) -> None:
+def check_lists(call: devices.CudaDevice, indptr: Any, indices: Any, values: Any, metric: str | None) -> None:
     """Raise where shapes, types or contents do not fit; contents are looked at in a copy on the host."""
     ndim = 2 if indptr is None else 1
-    index_view = call.view(indices, "indices", ndim=ndim, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-    value_view = call.view(values, "values", ndim=ndim, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
+    index_view = call.view(indices, "indices", ndim=ndim, dtypes=arrays.INDEX_TYPES, convert_to="int64")
+    value_view = call.view(values, "values", ndim=ndim, dtypes=arrays.FLOAT_TYPES, convert_to="float32")
     if indptr is None:
         if index_view.shape != value_view.shape:
             raise ValueError(f"indices has shape {index_view.shape}, but values has {value_view.shape}")
     else:
-        pointers = call.view(indptr, "indptr", ndim=1, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
+        pointers = call.view(indptr, "indptr", ndim=1, dtypes=arrays.INDEX_TYPES, convert_to="int64")
         if pointers.shape[0] < 1:
             raise ValueError("indptr is empty: it needs one element more than the graph has rows")
-        _arrays.require_length(value_view.shape[0], "values", index_view.shape[0], "indices")
+        arrays.require_length(value_view.shape[0], "values", index_view.shape[0], "indices")
     lists = _neighbors.Lists(on_host(indices), on_host(values), None if indptr is None else on_host(indptr))
     if (repeated := _neighbors.check(lists, metric, "similarities")).size:
         raise ValueError(
@@ -44,20 +44,20 @@ def check_lists(call: _device.CudaDevice, indptr: Any, indices: Any, values: Any
         )
 
 
-def symmetric(call: _device.CudaDevice, graph: Graph) -> _cuda.SymmetricGraph:
+def symmetric(call: devices.CudaDevice, graph: Graph) -> _cuda.SymmetricGraph:
     """K on the device, built once."""
     known = _built.setdefault(graph, {})
     if call.number not in known:
         pointers, ndim = None, 2
         if graph._indptr is not None:
             pointers, ndim = call.view(graph._indptr, "indptr", ndim=1, dtypes=["int64"], convert_to="int64"), 1
-        indices = call.view(graph._indices, "indices", ndim=ndim, dtypes=_arrays.INDEX_TYPES, convert_to="int64")
-        values = call.view(graph._values, "values", ndim=ndim, dtypes=_arrays.FLOAT_TYPES, convert_to="float32")
-        known[call.number] = _device.extension().SymmetricGraph(pointers, indices, values, call.place)
+        indices = call.view(graph._indices, "indices", ndim=ndim, dtypes=arrays.INDEX_TYPES, convert_to="int64")
+        values = call.view(graph._values, "values", ndim=ndim, dtypes=arrays.FLOAT_TYPES, convert_to="float32")
+        known[call.number] = devices.extension().SymmetricGraph(pointers, indices, values, call.place)
     return known[call.number]
 
 
-def to_csr(call: _device.CudaDevice, graph: Graph) -> tuple[Any, Any, Any]:
+def to_csr(call: devices.CudaDevice, graph: Graph) -> tuple[Any, Any, Any]:
     """As `Graph.to_csr`, on the device."""
     k, like = symmetric(call, graph), graph._indices
     indptr = call.empty((k.n + 1,), "int64", like)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ._columns import common_length, null_within, require_no_null, unequal
+from .columns import common_length, null_within, require_no_null, unequal
 
 Array = np.ndarray[Any, Any]
 

@@ -14,9 +14,10 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from . import _cgroup, _columns, _core
-from ._errors import DeviceError
-from ._inputs import refusals
+from .. import _core
+from .._runtime import cgroup
+from .._runtime.errors import DeviceError
+from . import columns, refusals
 
 EMBEDDING_TYPES = ("float32", "float16", "bfloat16", "int8", "float64")
 FLOAT_TYPES = ("float32", "float64")
@@ -111,7 +112,7 @@ def as_array(obj: Any, name: str) -> Any:
     if type(obj) is np.ndarray and obj.dtype.isnative and obj.dtype != object:
         return obj
     if is_column(obj):
-        return _plain(_columns.to_numpy(obj, name), obj, name)
+        return _plain(columns.to_numpy(obj, name), obj, name)
     refusals.refuse_unreadable(obj, name)
     if hasattr(obj, "is_neg") and obj.is_neg():
         return obj.resolve_neg()  # PyTorch's view of numbers with the other sign, which DLPack can not tell of
@@ -122,7 +123,7 @@ def as_array(obj: Any, name: str) -> Any:
 
 def is_column(obj: Any) -> bool:
     """Whether an object is of a library of data frames, and so perhaps a column or a data frame."""
-    return type(obj).__module__.partition(".")[0] in _columns.LIBRARIES
+    return type(obj).__module__.partition(".")[0] in columns.LIBRARIES
 
 
 def _is_array(obj: Any) -> bool:
@@ -347,7 +348,7 @@ def default_threads() -> int:
 @functools.cache
 def _quota() -> int | None:
     """Read once: small calls would feel it."""
-    return _cgroup.cpus()
+    return cgroup.cpus()
 
 
 def as_seed(seed: Seed) -> int:

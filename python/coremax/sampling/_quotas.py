@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from . import _arrays, _order
-from ._inputs import invalid as _invalid
+from .._inputs import arrays, order
+from .._inputs import invalid as _invalid
 
 
-def largest_remainder(shares: Any, total: int, capacity: Any = None, *, seed: _arrays.Seed | None = None) -> Any:
+def largest_remainder(shares: Any, total: int, capacity: Any = None, *, seed: arrays.Seed | None = None) -> Any:
     """Split a total into whole quotas in proportion to shares, by largest remainder.
 
     Parameters
@@ -55,11 +55,11 @@ def largest_remainder(shares: Any, total: int, capacity: Any = None, *, seed: _a
     return apportioned(shares, total, capacity, seed, "shares", "total")
 
 
-def apportioned(shares: Any, total: int, capacity: Any, seed: _arrays.Seed | None, name: str, total_name: str) -> Any:
+def apportioned(shares: Any, total: int, capacity: Any, seed: arrays.Seed | None, name: str, total_name: str) -> Any:
     """As `largest_remainder`, with the names that the caller knows the shares and their total by, for messages."""
-    shares = _arrays.as_array(shares, name)
-    total = _arrays.as_count(total, total_name, 0, 2**63 - 1)
-    whole = _whole_shares(_numpy(shares, name, _arrays.FLOAT_TYPES + _arrays.INDEX_TYPES, "float64"), name)
+    shares = arrays.as_array(shares, name)
+    total = arrays.as_count(total, total_name, 0, 2**63 - 1)
+    whole = _whole_shares(_numpy(shares, name, arrays.FLOAT_TYPES + arrays.INDEX_TYPES, "float64"), name)
     room = [total] * len(whole) if capacity is None else _capacities(capacity, len(whole))
     receivers = [i for i, share in enumerate(whole) if share > 0]
     if total > 0 and not receivers:
@@ -68,10 +68,10 @@ def apportioned(shares: Any, total: int, capacity: Any, seed: _arrays.Seed | Non
     if total > most:
         raise ValueError(f"{total_name} is {total}, but the capacities of the positive {name} sum to {most}")
     quotas = np.zeros(len(whole), np.int64)
-    ranks = range(len(whole)) if seed is None else _order.chances(len(whole), "quotas", seed).tolist()
+    ranks = range(len(whole)) if seed is None else order.chances(len(whole), "quotas", seed).tolist()
     for i, quota in _split(whole, room, receivers, total, ranks):
         quotas[i] = quota
-    return _arrays.like(quotas, shares)
+    return arrays.like(quotas, shares)
 
 
 def _split(shares: list[int], room: list[int], receivers: list[int], total: int, ranks: Sequence[int]) -> list[tuple[int, int]]:
@@ -102,8 +102,8 @@ def _whole_shares(shares: np.ndarray[Any, Any], name: str) -> list[int]:
 
 
 def _capacities(capacity: Any, m: int) -> list[int]:
-    values = _numpy(capacity, "capacity", _arrays.INDEX_TYPES, "int64")
-    _arrays.require_length(len(values), "capacity", m, "shares")
+    values = _numpy(capacity, "capacity", arrays.INDEX_TYPES, "int64")
+    arrays.require_length(len(values), "capacity", m, "shares")
     bad = np.flatnonzero(values < 0)
     if bad.size:
         raise ValueError(f"capacity[{bad[0]}] is {values[bad[0]]}; capacities must not be negative")
@@ -113,6 +113,6 @@ def _capacities(capacity: Any, m: int) -> list[int]:
 
 def _numpy(argument: Any, name: str, dtypes: tuple[str, ...], convert_to: str) -> np.ndarray[Any, Any]:
     """Check a one-dimensional argument and bring it to NumPy."""
-    array = _arrays.as_array(argument, name)
-    _arrays.as_view(array, name, ndim=1, dtypes=dtypes, convert_to=convert_to)
-    return _arrays.as_numpy(array)
+    array = arrays.as_array(argument, name)
+    arrays.as_view(array, name, ndim=1, dtypes=dtypes, convert_to=convert_to)
+    return arrays.as_numpy(array)

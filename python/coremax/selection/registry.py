@@ -6,8 +6,9 @@ import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal, get_args
 
-from . import _arrays, selection
-from .selection import Selection
+from .. import selection
+from .._inputs import arrays
+from . import Selection
 
 Method = Literal["infomax", "sims", "ccs", "d2", "moderate", "semdedup", "dsir", "top", "random"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -32,7 +33,7 @@ def takes(method: Method, argument: str) -> bool:
 
 def needs(method: Any, argument: str) -> bool:
     """Whether a method reads this; raises ValueError where there is no such method."""
-    return argument in NEEDS[_arrays.as_choice(method, "method", METHODS)]
+    return argument in NEEDS[arrays.as_choice(method, "method", METHODS)]
 
 
 def require_options(method: Method, names: Iterable[str]) -> None:
@@ -51,10 +52,10 @@ def needs_more(method: Method, missing: Sequence[str]) -> str:
 
 
 def choose(
-    method: Method, budget: int | float, data: Mapping[str, Any], labels: Any, seed: _arrays.Seed, options: Mapping[str, Any]
+    method: Method, budget: int | float, data: Mapping[str, Any], labels: Any, seed: arrays.Seed, options: Mapping[str, Any]
 ) -> Selection:
     """Call a method with what it reads of the data ("n", "x", "score", ...), and with labels and seed if it knows them."""
-    method = _arrays.as_choice(method, "method", METHODS)
+    method = arrays.as_choice(method, "method", METHODS)
     missing = [name for name in NEEDS[method] if data.get(name) is None]
     if missing:
         raise ValueError(needs_more(method, missing))
@@ -66,5 +67,5 @@ def choose(
 
 
 def _function(method: Method) -> Callable[..., Selection]:
-    function: Callable[..., Selection] = getattr(selection, _arrays.as_choice(method, "method", METHODS))
+    function: Callable[..., Selection] = getattr(selection, arrays.as_choice(method, "method", METHODS))
     return function

@@ -10,12 +10,13 @@ from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 
-from . import _arrays, _core, _device, _files
-from ._cuda_sampling import CudaTable, sample_on_device
-from ._inputs import checks
-from ._inputs import invalid as _invalid
-from ._inputs.keys import Keys, as_keys, as_mapping
+from .. import _core
+from .._inputs import arrays, checks, devices
+from .._inputs import invalid as _invalid
+from .._inputs.keys import Keys, as_keys, as_mapping
+from .._runtime import files
 from ._quotas import apportioned, largest_remainder
+from .cuda import CudaTable, sample_on_device
 
 __all__ = [
     "AliasTable",
@@ -86,7 +87,7 @@ class AliasTable:
     """
 
     def __init__(self, weights: Any, *, threads: int | None = None, device: str | None = None) -> None:
-        self._table = _built(_arrays.as_array(weights, "weights"), threads, device)
+        self._table = _built(arrays.as_array(weights, "weights"), threads, device)
 
     @property
     def n(self) -> int:
@@ -114,13 +115,13 @@ class AliasTable:
             As for a new table. The old table stays when the weights are refused. Only where the work has begun and is stopped
             half way (Ctrl-C, weights written to meanwhile) the table is left empty: `n` is 0 and drawing is a ValueError.
         """
-        weights = _arrays.as_array(weights, "weights")
+        weights = arrays.as_array(weights, "weights")
         if self._table.takes(weights):
             self._table.update(weights, threads)
         else:
             self._table = _built(weights, threads)
 
-    def sample(self, size: int, *, seed: _arrays.Seed = 0, offset: int = 0, threads: int | None = None) -> Any:
+    def sample(self, size: int, *, seed: arrays.Seed = 0, offset: int = 0, threads: int | None = None) -> Any:
         """Draw with replacement.
 
         Parameters
@@ -139,11 +140,11 @@ class AliasTable:
         array [size] of int64
             Draw i depends on (seed, offset + i) alone: a shorter draw is a prefix of a longer one.
         """
-        size = _arrays.as_count(size, "size", 0, 2**60)
-        offset = _arrays.as_count(offset, "offset", 0, 2**63 - 1)
-        return self._table.sample(size, _arrays.as_seed(seed), offset, threads)
+        size = arrays.as_count(size, "size", 0, 2**60)
+        offset = arrays.as_count(offset, "offset", 0, 2**63 - 1)
+        return self._table.sample(size, arrays.as_seed(seed), offset, threads)
 
-    def sample_at(self, positions: Any, *, seed: _arrays.Seed = 0, threads: int | None = None) -> Any:
+    def sample_at(self, positions: Any, *, seed: arrays.Seed = 0, threads: int | None = None) -> Any:
         """Draw with replacement at any positions of the seed's stream.
 
         Parameters
@@ -160,7 +161,7 @@ class AliasTable:
         array [len(positions)] of int64
             Element i is `sample(1, seed=seed, offset=positions[i])`: what one of several processes needs that share a stream.
         """
-        return self._table.sample_at(_arrays.as_array(positions, "positions"), _arrays.as_seed(seed), threads)
+        return self._table.sample_at(arrays.as_array(positions, "positions"), arrays.as_seed(seed), threads)
 
     def probabilities(self) -> Any:
         """Return the probabilities [n] float64 that the table really has."""
@@ -168,13 +169,13 @@ class AliasTable:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the table to an .npz file under exactly this name; raises OSError with name and cause where that fails."""
-        _files.save_archive(path, _FILE_VERSION, {"cells": self._table.cells()})
+        files.save_archive(path, _FILE_VERSION, {"cells": self._table.cells()})
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> AliasTable:
         """Read a table that `save` wrote, to the CPU; raises ValueError where the file holds none."""
-        cells = _files.load_archive(path, "alias table", _FILE_VERSION, {"cells"})["cells"]
-        with _files.naming(path):
+        cells = files.load_archive(path, "alias table", _FILE_VERSION, {"cells"})["cells"]
+        with files.naming(path):
             return cls._restore(cells)
 
     @classmethod
@@ -198,7 +199,7 @@ class _HostTable:
 
     def __init__(self, table: _core.AliasTable, like: Any) -> None:
         self._table = table
-        self.into = _arrays.importer(like)  # brings results into the library of the weights
+        self.into = arrays.importer(like)  # brings results into the library of the weights
 
     @property
     def n(self) -> int:
@@ -209,19 +210,19 @@ class _HostTable:
         return self._table.nbytes
 
     def takes(self, weights: Any) -> bool:
-        return _device.of(weights=weights) is None
+        return devices.of(weights=weights) is None
 
     def update(self, weights: Any, threads: int | None) -> None:
         with _naming(weights, False):
-            self._table.update(_weights_view(weights), _arrays.as_threads(threads))
-        self.into = _arrays.importer(weights)
+            self._table.update(_weights_view(weights), arrays.as_threads(threads))
+        self.into = arrays.importer(weights)
 
     def sample(self, size: int, seed: int, offset: int, threads: int | None) -> Any:
-        return self.into(self._table.sample(size, seed, offset, "", _arrays.as_threads(threads)))
+        return self.into(self._table.sample(size, seed, offset, "", arrays.as_threads(threads)))
 
     def sample_at(self, positions: Any, seed: int, threads: int | None) -> Any:
-        view = _arrays.as_view(positions, "positions", ndim=1, dtypes=("int64",), convert_to="int64")
-        return self.into(self._table.sample_at(view, seed, _arrays.as_threads(threads)))
+        view = arrays.as_view(positions, "positions", ndim=1, dtypes=("int64",), convert_to="int64")
+        return self.into(self._table.sample_at(view, seed, arrays.as_threads(threads)))
 
     def probabilities(self) -> Any:
         return self.into(self._table.probabilities())
@@ -231,11 +232,11 @@ class _HostTable:
 
 
 def _built(weights: Any, threads: int | None, device: str | None = None) -> _HostTable | CudaTable:
-    call = _device.of(device, weights=weights)
+    call = devices.of(device, weights=weights)
     if call is not None:
         return CudaTable(call, weights)
     with _naming(weights, False):
-        return _HostTable(_core.build_alias_table(_weights_view(weights), _arrays.as_threads(threads)), weights)
+        return _HostTable(_core.build_alias_table(_weights_view(weights), arrays.as_threads(threads)), weights)
 
 
 def _naming(weights: Any, log_weights: bool) -> AbstractContextManager[None]:
@@ -244,7 +245,7 @@ def _naming(weights: Any, log_weights: bool) -> AbstractContextManager[None]:
 
 
 def _weights_view(weights: Any) -> _core.Array:
-    return _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    return arrays.as_view(weights, "weights", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
 
 
 def sample(
@@ -253,7 +254,7 @@ def sample(
     *,
     replace: bool = False,
     log_weights: bool = False,
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
     device: str | None = None,
 ) -> Any:
@@ -304,22 +305,20 @@ def sample(
     >>> sorted(coremax.sample([0.5, 0.0, 2.0, 1.0], 3).tolist())
     [0, 2, 3]
     """
-    weights = _arrays.as_array(weights, "weights")
-    size = _arrays.as_count(size, "size", 0, 2**60)
+    weights = arrays.as_array(weights, "weights")
+    size = arrays.as_count(size, "size", 0, 2**60)
     replace, log_weights = checks.as_flag(replace, "replace"), checks.as_flag(log_weights, "log_weights")
-    call = _device.of(device, weights=weights)
+    call = devices.of(device, weights=weights)
     if call is not None:
         return sample_on_device(call, weights, size, replace, log_weights, seed)
     view = _weights_view(weights)
-    n_threads = _arrays.as_threads(threads)
+    n_threads = arrays.as_threads(threads)
     if not replace:
         with _naming(weights, log_weights):
-            draws = _core.sample_without_replacement(view, size, log_weights, _arrays.as_seed(seed), "", n_threads)
-        return _arrays.like(draws, weights)
+            draws = _core.sample_without_replacement(view, size, log_weights, arrays.as_seed(seed), "", n_threads)
+        return arrays.like(draws, weights)
     if log_weights:
-        return _arrays.like(
-            AliasTable(_exponential(weights), threads=threads).sample(size, seed=seed, threads=threads), weights
-        )
+        return arrays.like(AliasTable(_exponential(weights), threads=threads).sample(size, seed=seed, threads=threads), weights)
     return AliasTable(weights, threads=threads).sample(size, seed=seed, threads=threads)
 
 
@@ -398,7 +397,7 @@ def _joined(shards: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
 
 
 def partial_sample(
-    weights: Any, size: int, *, start: int = 0, log_weights: bool = False, seed: _arrays.Seed = 0, threads: int | None = None
+    weights: Any, size: int, *, start: int = 0, log_weights: bool = False, seed: arrays.Seed = 0, threads: int | None = None
 ) -> PartialSample:
     """Draw a shard's part of a draw without replacement from weights that are not all in one place.
 
@@ -441,14 +440,14 @@ def partial_sample(
     >>> bool((merge(parts, 3) == sample(weights, 3)).all())
     True
     """
-    weights = _arrays.as_array(weights, "weights")
-    size = _arrays.as_count(size, "size", 0, 2**60)
-    view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    weights = arrays.as_array(weights, "weights")
+    size = arrays.as_count(size, "size", 0, 2**60)
+    view = arrays.as_view(weights, "weights", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
     n = view.shape[0]
-    start = _arrays.as_count(start, "start", 0, 2**63 - 1 - n)
-    log_weights, number = checks.as_flag(log_weights, "log_weights"), _arrays.as_seed(seed)
+    start = arrays.as_count(start, "start", 0, 2**63 - 1 - n)
+    log_weights, number = checks.as_flag(log_weights, "log_weights"), arrays.as_seed(seed)
     with _naming(weights, log_weights):
-        indices, times = _core.fastest_runners(view, start, size, log_weights, number, "", _arrays.as_threads(threads))
+        indices, times = _core.fastest_runners(view, start, size, log_weights, number, "", arrays.as_threads(threads))
     return PartialSample(indices, times, size, ((start, start + n),) if n else (), number, log_weights)
 
 
@@ -472,7 +471,7 @@ def merge(parts: Iterable[PartialSample], size: int) -> np.ndarray[Any, Any]:
     ValueError
         No part, parts that do not belong together or overlap, parts made for fewer draws, fewer positive weights than size.
     """
-    size = _arrays.as_count(size, "size", 0)
+    size = arrays.as_count(size, "size", 0)
     whole = PartialSample.combine(parts)
     if size > whole.size:
         raise ValueError(f"size is {size}, but a part was made for {whole.size} draws only")
@@ -531,18 +530,18 @@ def inclusion_probabilities(weights: Any, size: int, *, scheme: Scheme = "succes
     array([0.259, 0.451, 0.593, 0.698, 0.   ])
     >>> horvitz_thompson = 1 / probabilities[sample(weights, 2)]
     """
-    size = _arrays.as_count(size, "size", 0, 2**60)
-    scheme = _arrays.as_choice(scheme, "scheme", SCHEMES)
+    size = arrays.as_count(size, "size", 0, 2**60)
+    scheme = arrays.as_choice(scheme, "scheme", SCHEMES)
     log_weights = checks.as_flag(log_weights, "log_weights")
-    weights = _arrays.as_array(weights, "weights")
+    weights = arrays.as_array(weights, "weights")
     plain = _checked_weights(weights, size, log_weights)
     if scheme == "systematic" or size == 1:
-        return _arrays.like(_capped_shares(plain, size, log_weights), weights)
+        return arrays.like(_capped_shares(plain, size, log_weights), weights)
     with np.errstate(divide="ignore"):  # the logarithm of zero is -inf, as it should
-        return _arrays.like(_arrived_by(plain if log_weights else np.log(plain), size), weights)
+        return arrays.like(_arrived_by(plain if log_weights else np.log(plain), size), weights)
 
 
-def systematic(weights: Any, size: int, *, log_weights: bool = False, shuffle: bool = False, seed: _arrays.Seed = 0) -> Any:
+def systematic(weights: Any, size: int, *, log_weights: bool = False, shuffle: bool = False, seed: arrays.Seed = 0) -> Any:
     """Draw without replacement in proportion to weights by equal steps from one random start.
 
     Parameters
@@ -585,14 +584,14 @@ def systematic(weights: Any, size: int, *, log_weights: bool = False, shuffle: b
     >>> systematic([1.0] * 12, 4, seed=1)
     array([ 2,  5,  8, 11])
     """
-    size = _arrays.as_count(size, "size", 0, 2**60)
-    weights = _arrays.as_array(weights, "weights")
+    size = arrays.as_count(size, "size", 0, 2**60)
+    weights = arrays.as_array(weights, "weights")
     log_weights, shuffle = checks.as_flag(log_weights, "log_weights"), checks.as_flag(shuffle, "shuffle")
-    number = _arrays.as_seed(seed)
+    number = arrays.as_seed(seed)
     plain = _checked_weights(weights, size, log_weights)
     order = sample(np.ones(len(plain)), len(plain), seed=number) if shuffle else None
     drawn = _stepped(_capped_shares(plain if order is None else plain[order], size, log_weights), size, number)
-    return _arrays.like(drawn if order is None else np.sort(order[drawn]), weights)
+    return arrays.like(drawn if order is None else np.sort(order[drawn]), weights)
 
 
 def _stepped(probabilities: np.ndarray[Any, Any], size: int, seed: int) -> np.ndarray[Any, Any]:
@@ -614,7 +613,7 @@ def stratified(
     weights: Any = None,
     quotas: Split | Sequence[float] | Mapping[Any, float] | _Array = "proportional",
     log_weights: bool = False,
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
 ) -> Any:
     """Draw without replacement a fixed number from each stratum.
@@ -664,17 +663,17 @@ def stratified(
     >>> [int((drawn < 4).sum()), int(((drawn >= 4) & (drawn < 6)).sum()), int((drawn >= 6).sum())]
     [2, 1, 1]
     """
-    size, log_weights = _arrays.as_count(size, "size", 0, 2**60), checks.as_flag(log_weights, "log_weights")
+    size, log_weights = arrays.as_count(size, "size", 0, 2**60), checks.as_flag(log_weights, "log_weights")
     keys = as_keys(labels, "labels")
     n = len(keys)
-    weights = np.ones(n, np.float32) if weights is None else _arrays.as_array(weights, "weights")
-    _arrays.require_length(
-        _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64").shape[0],
+    weights = np.ones(n, np.float32) if weights is None else arrays.as_array(weights, "weights")
+    arrays.require_length(
+        arrays.as_view(weights, "weights", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64").shape[0],
         "weights",
         n,
         "labels",
     )
-    number = _arrays.seed_of("stratified", seed)
+    number = arrays.seed_of("stratified", seed)
     order = partial_sample(weights, n, log_weights=log_weights, seed=number, threads=threads).indices
     strata = keys.codes[order]
     drawable = np.bincount(strata, minlength=len(keys.present))
@@ -682,23 +681,23 @@ def stratified(
     # Strata one after the other, those of each in the order in which they arrive.
     by_stratum = np.argsort(strata, kind="stable")
     place = np.arange(len(order)) - np.repeat(np.cumsum(drawable) - drawable, drawable)
-    return _arrays.like(np.sort(order[by_stratum[place < np.repeat(wanted, drawable)]]), labels)
+    return arrays.like(np.sort(order[by_stratum[place < np.repeat(wanted, drawable)]]), labels)
 
 
 def _shares(quotas: Any, keys: Keys) -> Any:
     """The strata's shares, in ascending order of labels."""
     n_strata = len(keys.present)
     if isinstance(quotas, str):
-        proportional = _arrays.as_choice(quotas, "quotas", SPLITS) == "proportional"
+        proportional = arrays.as_choice(quotas, "quotas", SPLITS) == "proportional"
         return keys.sizes if proportional else np.ones(n_strata)
     if (by_label := as_mapping(quotas)) is not None:
         shares = keys.of_mapping(by_label, "quotas", "stratum")
         return [shares.get(code, 0) for code in range(n_strata)]
-    quotas = _arrays.as_array(quotas, "quotas")
-    length = _arrays.as_view(quotas, "quotas", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64").shape[0]
+    quotas = arrays.as_array(quotas, "quotas")
+    length = arrays.as_view(quotas, "quotas", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64").shape[0]
     if length != n_strata:
         raise ValueError(f"quotas has {length} elements, but labels has {n_strata} strata")
-    return _arrays.as_numpy(quotas)
+    return arrays.as_numpy(quotas)
 
 
 def _start_bits(seed: int) -> int:
@@ -708,10 +707,10 @@ def _start_bits(seed: int) -> int:
 
 def _checked_weights(weights: Any, size: int, log_weights: bool) -> np.ndarray[Any, Any]:
     """Weights in float64, enough of them positive."""
-    view = _arrays.as_view(weights, "weights", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+    view = arrays.as_view(weights, "weights", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
     with _naming(weights, log_weights):
-        _core.check_draws(view, size, log_weights, _arrays.as_threads(None))
-    return np.asarray(_arrays.as_numpy(weights), dtype=np.float64)
+        _core.check_draws(view, size, log_weights, arrays.as_threads(None))
+    return np.asarray(arrays.as_numpy(weights), dtype=np.float64)
 
 
 def _capped_shares(weights: np.ndarray[Any, Any], size: int, log_weights: bool) -> np.ndarray[Any, Any]:
@@ -788,7 +787,7 @@ def _arrived_by(logs: np.ndarray[Any, Any], size: int) -> np.ndarray[Any, Any]:
 
 def _exponential(log_weights: Any) -> np.ndarray[Any, Any]:
     """Weights from their logarithms, the largest being 1."""
-    logs = np.asarray(_arrays.as_numpy(log_weights), dtype=np.float64)
+    logs = np.asarray(arrays.as_numpy(log_weights), dtype=np.float64)
     _invalid.refuse(logs, np.isnan(logs) | (logs == np.inf), "weights", "logarithms of weights must be finite or -inf")
     if not np.isfinite(logs).any():
         return np.zeros_like(logs)

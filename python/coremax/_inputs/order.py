@@ -11,30 +11,31 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _arrays, _core
+from .. import _core
+from . import arrays
 
 if TYPE_CHECKING:
-    from .graph import Graph
+    from ..graph import Graph
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 
 _NEARLY_ONE = 0.99  # below the cosine of a row with its copy, and 1 / (1 + their distance), whatever rounding makes of them
 
 
-def shuffled(n: int, use: str, seed: _arrays.Seed) -> Integers:
+def shuffled(n: int, use: str, seed: arrays.Seed) -> Integers:
     """Return the numbers 0 to n - 1 in a random order, another for each use and seed, the same on every machine."""
     ones = _core.import_array(np.ones(n, dtype=np.float32), "ones")
-    return _core.sample_without_replacement(ones, n, False, _arrays.seed_of(use, seed), "", 1) if n else np.zeros(0, np.int64)
+    return _core.sample_without_replacement(ones, n, False, arrays.seed_of(use, seed), "", 1) if n else np.zeros(0, np.int64)
 
 
-def chances(n: int, use: str, seed: _arrays.Seed) -> Integers:
+def chances(n: int, use: str, seed: arrays.Seed) -> Integers:
     """Return a random rank [n] for every element, none twice: the last key of a sort by several."""
     ranks = np.empty(n, dtype=np.int64)
     ranks[shuffled(n, use, seed)] = np.arange(n)
     return ranks
 
 
-def among_copies(graph: Graph, x: Any, use: str, seed: _arrays.Seed, numbers: Integers | None = None) -> Graph:
+def among_copies(graph: Graph, x: Any, use: str, seed: arrays.Seed, numbers: Integers | None = None) -> Graph:
     """Return a graph of rows whose neighbours among exact copies are any of these, not those of the lowest numbers.
 
     Parameters
@@ -54,7 +55,7 @@ def among_copies(graph: Graph, x: Any, use: str, seed: _arrays.Seed, numbers: In
         As `topk_graph` might have found it of the same rows in another order: copies have changed places. `graph` itself where
         no row has more than k copies.
     """
-    similarities = _arrays.as_numpy(graph.similarities)
+    similarities = arrays.as_numpy(graph.similarities)
     if similarities.size == 0:
         return graph
     is_tied = (similarities == similarities[:, :1]).all(axis=1)
@@ -64,7 +65,7 @@ def among_copies(graph: Graph, x: Any, use: str, seed: _arrays.Seed, numbers: In
     if tied.size == 0:
         return graph
     # These rows alone are brought to NumPy, which has no bfloat16.
-    rows = np.ascontiguousarray(_arrays.as_numpy(_arrays.as_array(x, "x")[tied if numbers is None else numbers[tied]]))
+    rows = np.ascontiguousarray(arrays.as_numpy(arrays.as_array(x, "x")[tied if numbers is None else numbers[tied]]))
     copies = np.unique(rows.view(np.dtype((np.void, rows.itemsize * rows.shape[1]))).reshape(-1), return_inverse=True)[1]
     copies = copies.reshape(-1)
     many = np.bincount(copies)[copies] > graph.k
@@ -75,16 +76,16 @@ def among_copies(graph: Graph, x: Any, use: str, seed: _arrays.Seed, numbers: In
     place = np.arange(graph.n)
     place[tied[np.argsort(copies, kind="stable")]] = tied[order][np.argsort(copies[order], kind="stable")]
     neighbors, values = np.empty(similarities.shape, np.int64), np.empty_like(similarities)
-    listed = _arrays.as_numpy(graph.neighbors)
+    listed = arrays.as_numpy(graph.neighbors)
     neighbors[place], values[place] = np.where(listed < 0, -1, place[listed]), similarities
     return replace(
         graph,
-        _indices=_arrays.like(neighbors, graph.neighbors),
-        _values=_arrays.like(values, graph.similarities),
+        _indices=arrays.like(neighbors, graph.neighbors),
+        _values=arrays.like(values, graph.similarities),
     )
 
 
-def ascending(values: np.ndarray[Any, Any], use: str, seed: _arrays.Seed) -> Integers:
+def ascending(values: np.ndarray[Any, Any], use: str, seed: arrays.Seed) -> Integers:
     """Return the numbers of the values in ascending order, ties in a random one.
 
     Parameters

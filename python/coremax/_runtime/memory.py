@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-from . import _cgroup
+from . import cgroup
 
 
 def available(root: str = "/") -> int | None:
@@ -12,7 +12,7 @@ def available(root: str = "/") -> int | None:
 
     The least of what the machine has and what control groups, such as a container's, leave. Another root is for tests.
     """
-    found = [bytes_ for bytes_ in (_of_machine(root), _cgroup.free_memory(root)) if bytes_ is not None]
+    found = [bytes_ for bytes_ in (_of_machine(root), cgroup.free_memory(root)) if bytes_ is not None]
     return min(found) if found else None
 
 

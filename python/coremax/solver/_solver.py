@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Any, Literal, TypedDict, get_args
 
 import numpy as np
 
-from . import _arrays, _core, _cuda_graph, _cuda_solver, _limits
-from ._inputs import checks
-from ._inputs import invalid as _invalid
-from ._inputs.aliases import aliased
-from ._progress import Progress, as_progress, reporting
-from .graph import Graph
+from .. import _core
+from .._inputs import arrays, checks
+from .._inputs import invalid as _invalid
+from .._inputs.aliases import aliased
+from .._runtime.progress import Progress, as_progress, reporting
+from ..graph import Graph
+from ..graph import cuda as graph_cuda
+from . import _constraints, cuda
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -46,7 +48,7 @@ class SolveOptions(TypedDict, total=False):
     tolerance: float
     temperature: float | None
     time_limit: float | None
-    seed: _arrays.Seed
+    seed: arrays.Seed
     threads: int | None
     callback: Callable[[Iteration], object] | None
     progress: Progress
@@ -142,7 +144,7 @@ class Solution:
         )
 
     def _repr_html_(self) -> str:
-        from .report.notebook import solution_html
+        from ..report.notebook import solution_html
 
         return solution_html(self)
 
@@ -303,7 +305,7 @@ def solve(
     checks.as_flag(polish, "polish")
     method, effort, bound = check_options(alpha, method, effort, bound, max_iterations)
     inputs = Inputs(importance, graph, threads, x0=getattr(x0, "x", x0))
-    limits = _limits.resolve(inputs.n, budget, include, exclude, groups, group_limits, costs)
+    limits = _constraints.resolve(inputs.n, budget, include, exclude, groups, group_limits, costs)
     return solve_within(
         inputs,
         limits,
@@ -373,7 +375,7 @@ def solve_path(
     asked = {name: given.pop(name, None) for name in ("include", "exclude", "groups", "group_limits", "costs")}
     if not isinstance(budgets, (Sequence, np.ndarray)) or isinstance(budgets, str):
         raise TypeError(f"budgets must be a sequence of numbers, got {type(budgets).__name__}")
-    limits = [_limits.resolve(inputs.n, budget, **asked) for budget in budgets]
+    limits = [_constraints.resolve(inputs.n, budget, **asked) for budget in budgets]
     solutions: dict[int, Solution] = {}
     kept = None
     for position in sorted(range(len(limits)), key=lambda place: (-limits[place].budget, -limits[place].cost_limit)):
@@ -385,7 +387,7 @@ def solve_path(
             if nested:
                 outside = np.flatnonzero(point == 0)
                 try:
-                    within = _limits.resolve(inputs.n, budgets[position], **(asked | {"exclude": outside})).fixed
+                    within = _constraints.resolve(inputs.n, budgets[position], **(asked | {"exclude": outside})).fixed
                 except ValueError as error:
                     raise ValueError(f"budget {budgets[position]} inside the subset of the next larger one: {error}") from None
         solutions[position] = solve_within(inputs, limits[position], within, **given)
@@ -397,16 +399,16 @@ class Inputs:
     """Importance and graph in the form the engine takes them, checked once for many calls."""
 
     def __init__(self, importance: Any, graph: Any, threads: int | None, **others: Any) -> None:
-        self.call = _cuda_solver.place(importance, graph, **others)
+        self.call = cuda.place(importance, graph, **others)
         self.graph = graph
         if self.call is not None:
             self.importance = importance
-            self.n = self.call.view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64").shape[0]
+            self.n = self.call.view(importance, "importance", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64").shape[0]
             return
-        self.importance = _arrays.as_array(importance, "importance")
-        self.view = _arrays.as_view(self.importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
+        self.importance = arrays.as_array(importance, "importance")
+        self.view = arrays.as_view(self.importance, "importance", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
         self.n = self.view.shape[0]
-        self.matrix = _matrix_views(graph, self.n, _arrays.as_threads(threads))
+        self.matrix = _matrix_views(graph, self.n, arrays.as_threads(threads))
 
     def start(self, point: np.ndarray[Any, Any]) -> Any:
         """Bring a starting point to where the problem is."""
@@ -414,12 +416,12 @@ class Inputs:
 
     def on_host(self, array: Any) -> np.ndarray[Any, Any]:
         """View, or copy from the problem's device, an array of a solution."""
-        return _arrays.as_numpy(array) if self.call is None else _cuda_graph.on_host(array)
+        return arrays.as_numpy(array) if self.call is None else graph_cuda.on_host(array)
 
 
 def solve_within(
     inputs: Inputs,
-    limits: _limits.Limits,
+    limits: _constraints.Limits,
     within: Any = None,
     *,
     alpha: float = 0.3,
@@ -432,7 +434,7 @@ def solve_within(
     tolerance: float = 1e-6,
     temperature: float | None = None,
     time_limit: float | None = None,
-    seed: _arrays.Seed = 0,
+    seed: arrays.Seed = 0,
     threads: int | None = None,
     callback: Callable[[Iteration], object] | None = None,
     progress: Progress = False,
@@ -448,11 +450,11 @@ def solve_within(
         "effort": effort,
         "bound": bound or "none",
         "max_iterations": -1 if max_iterations is None else int(max_iterations),
-        "tolerance": _arrays.as_real(tolerance, "tolerance", 0.0),
-        "temperature": 0.0 if temperature is None else max(_arrays.as_real(temperature, "temperature", 0.0), 1e-300),
-        "time_limit": 0.0 if time_limit is None else max(_arrays.as_real(time_limit, "time_limit", 0.0), 1e-9),
+        "tolerance": arrays.as_real(tolerance, "tolerance", 0.0),
+        "temperature": 0.0 if temperature is None else max(arrays.as_real(temperature, "temperature", 0.0), 1e-300),
+        "time_limit": 0.0 if time_limit is None else max(arrays.as_real(time_limit, "time_limit", 0.0), 1e-9),
         "polish": checks.as_flag(polish, "polish"),
-        "seed": _arrays.as_seed(seed),
+        "seed": arrays.as_seed(seed),
     }
     telling = None if callback is None else _telling(callback)
     x0 = getattr(x0, "x", x0)
@@ -462,15 +464,15 @@ def solve_within(
                 f"nested subsets are found on the CPU only: importance is on {inputs.call.name}; "
                 "pass importance.cpu() and graph.cpu()"
             )
-        raw, indices, x = _cuda_solver.solve_on_device(
+        raw, indices, x = cuda.solve_on_device(
             inputs.call, inputs.importance, inputs.graph, limits, float(alpha), x0, options, telling
         )
         if bound == "tight":
             _tighten(raw, inputs, limits, float(alpha), inputs.on_host(indices), threads)
         return _solution(raw, indices, x, raw["history"], bound)
     if x0 is not None:
-        x0 = _arrays.as_view(x0, "x0", ndim=1, dtypes=["float64"], convert_to="float64")
-        _arrays.require_length(x0.shape[0], "x0", n, "importance")
+        x0 = arrays.as_view(x0, "x0", ndim=1, dtypes=["float64"], convert_to="float64")
+        arrays.require_length(x0.shape[0], "x0", n, "importance")
     finite = _invalid.naming("importance", lambda: _invalid.bad_values(inputs.importance))
     with finite, reporting(progress, "solve") as report:
         raw = _core.solve(
@@ -487,10 +489,10 @@ def solve_within(
             x0=x0,
             options=options,
             callback=telling,
-            threads=_arrays.as_threads(threads),
+            threads=arrays.as_threads(threads),
             progress=report,
         )
-    indices, x, history = (_arrays.like(raw[name], inputs.importance) for name in ("indices", "x", "history"))
+    indices, x, history = (arrays.like(raw[name], inputs.importance) for name in ("indices", "x", "history"))
     return _solution(raw, indices, x, history, bound)
 
 
@@ -516,7 +518,7 @@ def _solution(raw: dict[str, Any], indices: Any, x: Any, history: Any, bound: Bo
 
 
 def _tighten(
-    raw: dict[str, Any], inputs: Inputs, limits: _limits.Limits, alpha: float, indices: Any, threads: int | None
+    raw: dict[str, Any], inputs: Inputs, limits: _constraints.Limits, alpha: float, indices: Any, threads: int | None
 ) -> None:
     """Bound what a device has found on the CPU, from a copy of the problem."""
     importance, graph = inputs.on_host(inputs.importance), inputs.graph.cpu()
@@ -552,13 +554,13 @@ def _optional_view(array: Any, name: str) -> _core.Array | None:
 
 def check_options(alpha: Any, method: Any, effort: Any, bound: Any, max_iterations: Any) -> tuple[Method, Effort, Bound | None]:
     """Check what can be checked before a graph is there, and return the names; for this module and `selection`."""
-    _arrays.as_real(alpha, "alpha", 0.0, 1e100)
+    arrays.as_real(alpha, "alpha", 0.0, 1e100)
     if max_iterations is not None:
-        _arrays.as_count(max_iterations, "max_iterations", 0, 2**62)
+        arrays.as_count(max_iterations, "max_iterations", 0, 2**62)
     return (
-        _arrays.as_choice(method, "method", METHODS),
-        _arrays.as_choice(effort, "effort", EFFORTS),
-        _arrays.as_optional_choice(bound, "bound", BOUNDS),
+        arrays.as_choice(method, "method", METHODS),
+        arrays.as_choice(effort, "effort", EFFORTS),
+        arrays.as_optional_choice(bound, "bound", BOUNDS),
     )
 
 
@@ -585,12 +587,12 @@ def objective(importance: Any, graph: Any, indices: Any, alpha: float = 0.3) -> 
     ValueError
         Where a number is out of range or repeated, or lengths differ.
     """
-    alpha = _arrays.as_real(alpha, "alpha", 0.0, 1e100)
-    if (call := _cuda_solver.place(importance, graph, indices=indices)) is not None:
-        return _cuda_solver.objective_on_device(call, importance, graph, indices, alpha)
-    view = _arrays.as_view(importance, "importance", ndim=1, dtypes=_arrays.FLOAT_TYPES, convert_to="float64")
-    subset = _arrays.as_view(_arrays.as_no_mask(indices, "indices"), "indices", ndim=1, dtypes=["int64"], convert_to="int64")
-    threads = _arrays.as_threads(None)
+    alpha = arrays.as_real(alpha, "alpha", 0.0, 1e100)
+    if (call := cuda.place(importance, graph, indices=indices)) is not None:
+        return cuda.objective_on_device(call, importance, graph, indices, alpha)
+    view = arrays.as_view(importance, "importance", ndim=1, dtypes=arrays.FLOAT_TYPES, convert_to="float64")
+    subset = arrays.as_view(arrays.as_no_mask(indices, "indices"), "indices", ndim=1, dtypes=["int64"], convert_to="int64")
+    threads = arrays.as_threads(None)
     matrix = _matrix_views(graph, view.shape[0], threads)
     with _invalid.naming("importance", lambda: _invalid.bad_values(importance)):
         return _core.objective(view, *matrix, subset=subset, alpha=alpha, threads=threads)

@@ -36,9 +36,9 @@ def to_numpy(column: Any, name: str) -> Array:
     """
     library, kind = type(column).__module__.partition(".")[0], type(column).__name__
     if library == "pyarrow" and kind.endswith("Array"):
-        from . import _arrow
+        from . import arrow
 
-        return _arrow.to_numpy(column, name)
+        return arrow.to_numpy(column, name)
     if library == "pandas" and kind in ("Series", "DataFrame", "Index", "RangeIndex"):
         return _from_pandas(column, name)
     if library == "polars" and kind in ("Series", "DataFrame"):

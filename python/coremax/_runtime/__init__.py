@@ -1,0 +1,1 @@
+"""What the package does besides its mathematics: settings, files, memory, progress, errors."""
