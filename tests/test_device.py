@@ -97,16 +97,16 @@ def test_without_a_driver(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_mixes_are_refused_before_anything_else() -> None:
     with pytest.raises(ValueError, match=r"all arrays of a call must be in one place, got a on cuda:0, b on cuda:1"):
-        devices.of(a=Elsewhere(), b=Elsewhere(number=1))
+        devices.device_of_arrays(a=Elsewhere(), b=Elsewhere(number=1))
     with pytest.raises(ValueError, match=r"got a on the CPU, b on cuda:0: move them to one device, or to the CPU"):
-        devices.of(a=np.ones(2), b=Elsewhere(kind=13))
+        devices.device_of_arrays(a=np.ones(2), b=Elsewhere(kind=13))
     with pytest.raises(coremax.DeviceError, match=r"x is on a device \(device type 10\); this function runs on the CPU"):
         coremax.topk_graph(Elsewhere(kind=10), 1)
 
 
 def test_importing_needs_no_device() -> None:
-    assert devices.of(weights=[1.0, 2.0]) is None
-    assert devices.of("cpu", weights=np.ones(2)) is None
+    assert devices.device_of_arrays(weights=[1.0, 2.0]) is None
+    assert devices.device_of_arrays("cpu", weights=np.ones(2)) is None
     if "coremax._cuda" in sys.modules:
         assert isinstance(devices.config()["why_not"], str)
     assert "cuda     " in _format()

@@ -31,7 +31,7 @@ import coremax  # noqa: E402
 from coremax import Selection, selection  # noqa: E402
 from coremax.report import findings, numbers  # noqa: E402
 from coremax.report.tiles import Samples  # noqa: E402
-from coremax.solver import _solver
+from coremax.solver import _solver  # noqa: E402
 from helpers import clustered  # noqa: E402
 
 N = 900
@@ -225,7 +225,7 @@ import sys
 for name in ("jinja2", "matplotlib"):
     sys.modules[name] = None
 import coremax
-from coremax.solver import _solver
+from coremax.solver import _solver  # noqa: E402
 chosen = coremax.selection.random(10, 3)
 assert "<table" in chosen._repr_html_()
 try:

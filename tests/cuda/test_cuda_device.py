@@ -20,7 +20,7 @@ def test_arrays_go_in_and_out(device: Device) -> None:
         array = device.put(values)
         assert (array.shape, array.dtype, array.__dlpack_device__()) == ((3, 4), dtype, (2, 0))
         np.testing.assert_array_equal(device.get(array), values)
-        call = devices.of(x=array)
+        call = devices.device_of_arrays(x=array)
         assert call is not None
         view = call.view(array, "x", ndim=2, dtypes=(dtype,))
         assert (view.shape, view.dtype, view.device, view.contiguous, view.readonly) == ((3, 4), dtype, "cuda:0", True, False)
@@ -36,27 +36,27 @@ def test_capsules_of_both_versions(device: Device) -> None:
 
 def test_places(device: Device) -> None:
     here, there = np.ones(3), device.put(np.ones(3))
-    assert devices.of(a=here, b=None) is None
-    assert devices.of("cpu", a=here) is None
-    call = devices.of("cuda", a=there, b=None)
+    assert devices.device_of_arrays(a=here, b=None) is None
+    assert devices.device_of_arrays("cpu", a=here) is None
+    call = devices.device_of_arrays("cuda", a=there, b=None)
     assert call is not None
     assert (call.number, call.stream, call.name) == (0, 1, "cuda:0")
-    assert devices.of("cuda:0", a=there) == call
+    assert devices.device_of_arrays("cuda:0", a=there) == call
     with pytest.raises(ValueError, match=r"in one place, got a on cuda:0, b on the CPU"):
-        devices.of(a=there, b=here)
+        devices.device_of_arrays(a=there, b=here)
     with pytest.raises(ValueError, match=r"device is 'cpu', but arrays are used where they are.* a on cuda:0"):
-        devices.of("cpu", a=there)
+        devices.device_of_arrays("cpu", a=there)
     with pytest.raises(ValueError, match="device is 'cuda:1', but arrays"):
-        devices.of("cuda:1", a=there)
+        devices.device_of_arrays("cuda:1", a=there)
     with pytest.raises(ValueError, match=r"device is 'cuda', but arrays .* a on the CPU"):
-        devices.of("cuda", a=here)
+        devices.device_of_arrays("cuda", a=here)
     with pytest.raises(ValueError, match="device must be 'cpu', 'cuda' or 'cuda:<number>', got 'gpu'"):
-        devices.of("gpu", a=here)
+        devices.device_of_arrays("gpu", a=here)
 
 
 def test_what_is_not_accepted(device: Device) -> None:
     array = device.put(np.ones(3, np.int32))
-    call = devices.of(a=array)
+    call = devices.device_of_arrays(a=array)
     assert call is not None
     with pytest.raises(TypeError, match="a must be float32 or float64, got int32"):
         call.view(array, "a", ndim=1, dtypes=("float32", "float64"))

@@ -113,7 +113,7 @@ class CudaDevice:
         return _arrays.importer(like)(array) if isinstance(array, _cuda.DeviceArray) else array
 
 
-def of(device: Any = None, /, **arrays: Any) -> CudaDevice | None:
+def device_of_arrays(device: Any = None, /, **arrays: Any) -> CudaDevice | None:
     """Find the device of a call.
 
     Parameters
@@ -245,7 +245,7 @@ def _converted(array: Any, name: str, dtype: str, dtypes: Sequence[str], convert
 
 
 def extension() -> Any:
-    """The module `_cuda`, once `of` has found a device."""
+    """The module `_cuda`, once `device_of_arrays` has found a device."""
     return _cuda
 
 

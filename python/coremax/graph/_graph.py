@@ -146,7 +146,7 @@ class Graph:
         (-1) may have any value.
         """
         metric = _checked_values_are(values_are, metric)
-        if (call := devices.of(indices=indices, values=values)) is not None:
+        if (call := devices.device_of_arrays(indices=indices, values=values)) is not None:
             if values_are != "similarities":
                 raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
             cuda.check_lists(call, None, indices, values, metric)
@@ -191,7 +191,7 @@ class Graph:
             else as `from_neighbors`, which warns, too, where rows in another order than that of their columns ascend.
         """
         metric = _checked_values_are(values_are, metric)
-        if (call := devices.of(indptr=indptr, indices=indices, values=values)) is not None:
+        if (call := devices.device_of_arrays(indptr=indptr, indices=indices, values=values)) is not None:
             if values_are != "similarities":
                 raise ValueError(f"values_are is {values_are!r}, but on a device values must be similarities")
             cuda.check_lists(call, indptr, indices, values, metric)
@@ -479,7 +479,7 @@ def topk_graph(
     number = _arrays.as_seed(seed)
     copy, progress = checks.as_optional_flag(copy, "copy"), as_progress(progress)
     limits = Limits(memory_limit, threads, isa)
-    if call := devices.of(x=x):
+    if call := devices.device_of_arrays(x=x):
         return _on_device(call, x, k, metric, mode, limits, copy)
     view = _arrays.as_view(x, "x", ndim=2, dtypes=_arrays.EMBEDDING_TYPES, copy=copy, strided_rows=True)
     approximate = (target, number) if mode == "approximate" else None

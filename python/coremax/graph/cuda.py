@@ -20,7 +20,7 @@ _built: weakref.WeakKeyDictionary[Graph, dict[int, _cuda.SymmetricGraph]] = weak
 
 def place(graph: Graph) -> devices.CudaDevice | None:
     """Find the device that a graph is on."""
-    return devices.of(values=graph._values, indices=graph._indices, indptr=graph._indptr)
+    return devices.device_of_arrays(values=graph._values, indices=graph._indices, indptr=graph._indptr)
 
 
 def check_lists(call: devices.CudaDevice, indptr: Any, indices: Any, values: Any, metric: str | None) -> None:

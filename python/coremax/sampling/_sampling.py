@@ -210,7 +210,7 @@ class _HostTable:
         return self._table.nbytes
 
     def takes(self, weights: Any) -> bool:
-        return devices.of(weights=weights) is None
+        return devices.device_of_arrays(weights=weights) is None
 
     def update(self, weights: Any, threads: int | None) -> None:
         with _naming(weights, False):
@@ -232,7 +232,7 @@ class _HostTable:
 
 
 def _built(weights: Any, threads: int | None, device: str | None = None) -> _HostTable | CudaTable:
-    call = devices.of(device, weights=weights)
+    call = devices.device_of_arrays(device, weights=weights)
     if call is not None:
         return CudaTable(call, weights)
     with _naming(weights, False):
@@ -308,7 +308,7 @@ def sample(
     weights = arrays.as_array(weights, "weights")
     size = arrays.as_count(size, "size", 0, 2**60)
     replace, log_weights = checks.as_flag(replace, "replace"), checks.as_flag(log_weights, "log_weights")
-    call = devices.of(device, weights=weights)
+    call = devices.device_of_arrays(device, weights=weights)
     if call is not None:
         return sample_on_device(call, weights, size, replace, log_weights, seed)
     view = _weights_view(weights)

@@ -39,7 +39,7 @@ class CudaTable:
 
     def takes(self, weights: Any) -> bool:
         """Whether weights for `update` are on this table's device."""
-        there = devices.of(weights=weights)
+        there = devices.device_of_arrays(weights=weights)
         return there is not None and there.number == self._call().number
 
     def update(self, weights: Any, threads: int | None) -> None:  # noqa: ARG002
@@ -72,7 +72,7 @@ class CudaTable:
         return self._table.cells(self._call().place)
 
     def _call(self, **arrays: Any) -> devices.CudaDevice:
-        call = devices.of(**arrays, table=self._like)
+        call = devices.device_of_arrays(**arrays, table=self._like)
         assert call is not None
         return call
 

@@ -112,7 +112,7 @@ def sim(
     if not panel and (isinstance(labels, Keys) or is_text(labels) or is_bool(labels)):
         labels = as_keys(labels, "labels").codes  # without predictions there are no columns that labels have to number
     places = dict(zip([*names, "labels", *panel_names], [*models, labels, *panel], strict=True))
-    call = devices.of(**places)
+    call = devices.device_of_arrays(**places)
     as_view = call.view if call else _arrays.as_view
     views, arrays = zip(*(_inputs.embeddings(*model, as_view) for model in zip(models, names, strict=True)), strict=True)
     n = views[0].shape[0]

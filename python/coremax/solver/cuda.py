@@ -16,7 +16,7 @@ METHODS = ("auto", "pgd", "continuation", "annealed", "softmax")
 
 def place(importance: Any, graph: Any, **others: Any) -> devices.CudaDevice | None:
     """Find the device of a call; a graph is where its lists are."""
-    return devices.of(importance=importance, graph=getattr(graph, "_values", None), **others)
+    return devices.device_of_arrays(importance=importance, graph=getattr(graph, "_values", None), **others)
 
 
 def symmetric(call: devices.CudaDevice, graph: Any) -> _cuda.SymmetricGraph:
